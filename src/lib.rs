@@ -1,0 +1,9 @@
+//! Highwater: know, plan and protect the inference concurrency of voice agents.
+//!
+//! # Layout, in the order of the data's way
+//!
+//! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
+//! - [`model`]: the nouns.
+
+pub mod model;
+pub mod proto;

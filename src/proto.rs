@@ -1,0 +1,8 @@
+//! The contract: messages, clients and servers compiled from `proto/highwater/v1`.
+
+#![allow(missing_docs, clippy::all, clippy::pedantic)]
+
+tonic::include_proto!("highwater.v1");
+
+/// The encoded descriptors of the contract, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/highwater.v1.descriptors"));
