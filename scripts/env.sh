@@ -12,6 +12,7 @@ case "$(uname -m)" in
 esac
 PYTHON="$TOOLS/venv/bin/python"
 PYTHON_TESTS="$ROOT/clients/python/requirements-test.txt"
-TARGET="${CARGO_TARGET_DIR:-$ROOT/target}"
+TARGET="${CARGO_TARGET_DIR:-target}"
+[[ "$TARGET" = /* ]] || TARGET="$ROOT/$TARGET"
 # What the machine has goes first, what setup.sh brought fills the gaps.
 export PATH="$PATH:$TOOLS/bin:$TOOLS/venv/bin:$BUF_BIN"

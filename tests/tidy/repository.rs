@@ -63,7 +63,9 @@ pub fn files_below(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in entries.map(|entry| entry.expect("a folder of the repository can be listed").path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && !name.starts_with('.') && !["target", "node_modules", "artifacts", "corpus"].contains(&name)
+        if path.is_dir()
+            && !name.starts_with('.')
+            && !["target", "build", "node_modules", "artifacts", "corpus"].contains(&name)
         {
             found.extend(files_below(&path, extensions));
         } else if extensions.contains(&name.rsplit('.').next().unwrap_or_default()) && path.is_file() {
