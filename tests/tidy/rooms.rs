@@ -102,7 +102,6 @@ pub const ROOMS: &[Room] = &[
 pub const NOT_IN_CORE: &[(&str, &str)] = &[
     ("tokio", "tasks and channels belong to app.rs"),
     ("tonic", "gRPC belongs to api/"),
-    ("prost", "messages are converted in api/"),
     ("axum", "HTTP belongs to http/"),
     ("redb", "the embedded store belongs to store/"),
     ("std::fs", "files belong to store/, import and cli/"),
