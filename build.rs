@@ -19,7 +19,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .open_files(PROTOS)?
         .file_descriptor_set();
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("highwater.v1.descriptors"), descriptors.encode_to_vec())?;
+    fs::write(
+        out.join("highwater.v1.descriptors"),
+        descriptors.encode_to_vec(),
+    )?;
     tonic_prost_build::configure()
         .bytes(".highwater.v1.ColumnBatch")
         .bytes(".highwater.v1.SnapshotChunk")
