@@ -4,12 +4,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] = [
-    "highwater/v1/types.proto",
-    "highwater/v1/limit.proto",
-    "highwater/v1/quota.proto",
-    "highwater/v1/ingest.proto",
-];
+const PROTOS: [&str; 4] =
+    ["highwater/v1/types.proto", "highwater/v1/limit.proto", "highwater/v1/quota.proto", "highwater/v1/ingest.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -19,10 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .open_files(PROTOS)?
         .file_descriptor_set();
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(
-        out.join("highwater.v1.descriptors"),
-        descriptors.encode_to_vec(),
-    )?;
+    fs::write(out.join("highwater.v1.descriptors"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".highwater.v1.ColumnBatch")
         .bytes(".highwater.v1.SnapshotChunk")

@@ -5,5 +5,4 @@
 tonic::include_proto!("highwater.v1");
 
 /// The encoded descriptors of the contract, for reflection.
-pub const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/highwater.v1.descriptors"));
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/highwater.v1.descriptors"));

@@ -4,8 +4,7 @@
 use std::{fmt, ops::Range};
 
 use crate::model::{
-    Flags, Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project,
-    hour::MINUTES,
+    Flags, Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project, hour::MINUTES,
 };
 
 /// A worker that is attached: what a restart must wait for.
@@ -61,9 +60,7 @@ pub enum StoreError {
     #[error("store: {0}")]
     Unavailable(String),
     /// What was read is not what was written.
-    #[error(
-        "store is damaged: {0}; `highwater check` says more, `highwater restore` brings a backup back"
-    )]
+    #[error("store is damaged: {0}; `highwater check` says more, `highwater restore` brings a backup back")]
     Damaged(String),
     /// It was written by a version that this one does not know.
     #[error("store has format {found}, this version reads up to {known}: use a newer highwater")]

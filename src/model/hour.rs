@@ -59,11 +59,7 @@ impl KeyHour {
     /// An hour of which nothing is known.
     pub fn gap() -> Self {
         let (levels, durations) = Default::default();
-        Self {
-            points: [Point::GAP; MINUTES],
-            levels,
-            durations,
-        }
+        Self { points: [Point::GAP; MINUTES], levels, durations }
     }
 
     /// Whether there is nothing in it to keep.
@@ -87,10 +83,7 @@ impl KeyHour {
             summary.refused += u64::from(point.refused);
             summary.diverted += u64::from(point.diverted);
             summary.covered += u32::from(point.covered);
-            closed
-                .iter_mut()
-                .zip(point.closed)
-                .for_each(|(sum, n)| *sum += u64::from(n));
+            closed.iter_mut().zip(point.closed).for_each(|(sum, n)| *sum += u64::from(n));
             any = any.with(point.flags);
         }
         if closed.iter().any(|n| *n > 0) {

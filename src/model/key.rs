@@ -65,33 +65,18 @@ pub struct KeyError {
 
 impl KeyError {
     fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self {
-            field,
-            problem: problem.into(),
-        }
+        Self { field, problem: problem.into() }
     }
 }
 
 /// Checks the length and bytes of a name.
-fn checked(
-    field: &'static str,
-    text: &str,
-    most: usize,
-    allowed: &str,
-    ok: fn(u8) -> bool,
-) -> Result<(), KeyError> {
+fn checked(field: &'static str, text: &str, most: usize, allowed: &str, ok: fn(u8) -> bool) -> Result<(), KeyError> {
     if text.is_empty() || text.len() > most {
-        return Err(KeyError::new(
-            field,
-            format!("has {} bytes; 1 to {most} are allowed", text.len()),
-        ));
+        return Err(KeyError::new(field, format!("has {} bytes; 1 to {most} are allowed", text.len())));
     }
     match text.bytes().position(|byte| !ok(byte)) {
         None => Ok(()),
-        Some(at) => Err(KeyError::new(
-            field,
-            format!("byte {at} of {text:?} is not one of {allowed}"),
-        )),
+        Some(at) => Err(KeyError::new(field, format!("byte {at} of {text:?} is not one of {allowed}"))),
     }
 }
 
@@ -99,11 +84,7 @@ impl Project {
     /// # Errors
     /// When the name is not 1 to 64 bytes of `[a-z0-9-]`.
     pub fn new(name: &str) -> Result<Self, KeyError> {
-        let name = if name.is_empty() {
-            DEFAULT_PROJECT
-        } else {
-            name
-        };
+        let name = if name.is_empty() { DEFAULT_PROJECT } else { name };
         let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         checked("project", name, MAX_PROJECT_BYTES, "[a-z0-9-]", ok)?;
         Ok(Self(name.into()))
@@ -135,13 +116,8 @@ impl fmt::Display for Project {
 /// # Errors
 /// When it is longer than 64 bytes or not of `[a-z0-9._-]`.
 pub fn account(text: &str) -> Result<Arc<str>, KeyError> {
-    let text = if text.is_empty() {
-        DEFAULT_ACCOUNT
-    } else {
-        text
-    };
-    let ok =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let text = if text.is_empty() { DEFAULT_ACCOUNT } else { text };
+    let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     checked("account", text, MAX_ACCOUNT_BYTES, "[a-z0-9._-]", ok)?;
     Ok(text.into())
 }
@@ -153,80 +129,37 @@ impl Meter {
     /// # Errors
     /// When the model is not `provider/model` of 3 to 128 bytes of `[a-z0-9._:/@+-]`, is missing for a model kind or
     /// given for a connection kind, or the account is not a name.
-    pub fn new(
-        kind: Kind,
-        model: &str,
-        account_name: &str,
-        unit: Option<Unit>,
-    ) -> Result<Self, KeyError> {
+    pub fn new(kind: Kind, model: &str, account_name: &str, unit: Option<Unit>) -> Result<Self, KeyError> {
         let account = account(account_name)?;
         let unit = unit.unwrap_or(Unit::Stream);
         if !kind.has_model() {
             if !model.is_empty() {
-                return Err(KeyError::new(
-                    "model",
-                    format!("is {model:?}; kind {kind} has no model, leave it empty"),
-                ));
+                return Err(KeyError::new("model", format!("is {model:?}; kind {kind} has no model, leave it empty")));
             }
-            return Ok(Self {
-                kind,
-                model: "".into(),
-                account,
-                unit,
-            });
+            return Ok(Self { kind, model: "".into(), account, unit });
         }
-        let ok = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:/@+-".contains(&byte)
-        };
-        checked(
-            "model",
-            model,
-            MAX_MODEL_BYTES,
-            "[a-z0-9._:/@+-] (lower case)",
-            ok,
-        )?;
+        let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:/@+-".contains(&byte);
+        checked("model", model, MAX_MODEL_BYTES, "[a-z0-9._:/@+-] (lower case)", ok)?;
         let base = model.rsplit_once(':').map_or(model, |(base, _suffix)| base);
         match base.split_once('/') {
             Some((provider, name)) if !provider.is_empty() && !name.is_empty() => {}
             _ => {
-                return Err(KeyError::new(
-                    "model",
-                    format!("{model:?} is not provider/model"),
-                ));
+                return Err(KeyError::new("model", format!("{model:?} is not provider/model")));
             }
         }
-        Ok(Self {
-            kind,
-            model: base.into(),
-            account,
-            unit,
-        })
+        Ok(Self { kind, model: base.into(), account, unit })
     }
 
     /// The provider: what stands before the first slash of the model; empty for the connection kinds.
     pub fn provider(&self) -> &str {
-        self.model
-            .split_once('/')
-            .map_or("", |(provider, _)| provider)
+        self.model.split_once('/').map_or("", |(provider, _)| provider)
     }
 
     /// The pools that count this meter's sessions too: its kind in the project, and the model across all projects.
     pub fn pools(&self, project: &Project) -> [Key; 2] {
-        let in_project = Target::KindPool {
-            kind: self.kind,
-            account: self.account.clone(),
-        };
+        let in_project = Target::KindPool { kind: self.kind, account: self.account.clone() };
         let across = Target::ModelPool(self.clone());
-        [
-            Key {
-                project: project.clone(),
-                target: in_project,
-            },
-            Key {
-                project: Project::across(),
-                target: across,
-            },
-        ]
+        [Key { project: project.clone(), target: in_project }, Key { project: Project::across(), target: across }]
     }
 }
 
@@ -290,19 +223,14 @@ mod tests {
 
     #[track_caller]
     fn refused(model: &str, words: &str) {
-        let error = Meter::new(Kind::Tts, model, "", None)
-            .unwrap_err()
-            .to_string();
+        let error = Meter::new(Kind::Tts, model, "", None).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
 
     #[test]
     fn a_suffix_is_stripped_and_defaults_are_filled_in() {
         let meter = Meter::new(Kind::Tts, "cartesia/sonic-3:9626c31c", "", None).unwrap();
-        assert_eq!(
-            (&*meter.model, &*meter.account, meter.unit),
-            ("cartesia/sonic-3", "livekit", Unit::Stream)
-        );
+        assert_eq!((&*meter.model, &*meter.account, meter.unit), ("cartesia/sonic-3", "livekit", Unit::Stream));
         assert_eq!(meter.provider(), "cartesia");
     }
 

@@ -130,10 +130,7 @@ mod tests {
         }
         assert_eq!(
             "video".parse::<Unit>(),
-            Err(
-                "unit \"video\" is not known; it is one of stream, connection, generation"
-                    .to_owned()
-            )
+            Err("unit \"video\" is not known; it is one of stream, connection, generation".to_owned())
         );
         assert_eq!(Outcome::Lost.index(), Outcome::COUNT - 1);
     }

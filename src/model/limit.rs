@@ -55,11 +55,7 @@ impl LimitHistory {
 
     /// The decision in force at an instant; `None` where there was no limit.
     pub fn in_force(&self, at: Time) -> Option<&LimitEntry> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|entry| entry.covers(at))
-            .filter(|entry| entry.slots.is_some())
+        self.entries.iter().rev().find(|entry| entry.covers(at)).filter(|entry| entry.slots.is_some())
     }
 
     /// The slots allowed at an instant.
@@ -69,12 +65,7 @@ impl LimitHistory {
 
     /// The instants at which the limit in force may change, in order: what lies between two of them is constant.
     pub fn changes(&self) -> Vec<Time> {
-        let mut times: Vec<_> = self
-            .entries
-            .iter()
-            .flat_map(|e| [Some(e.start), e.end])
-            .flatten()
-            .collect();
+        let mut times: Vec<_> = self.entries.iter().flat_map(|e| [Some(e.start), e.end]).flatten().collect();
         times.sort_unstable();
         times.dedup();
         times
@@ -87,13 +78,7 @@ mod tests {
 
     fn entry(slots: Option<u32>, start: u64, end: Option<u64>) -> LimitEntry {
         let (set_by, reason) = ("ops".to_owned(), String::new());
-        LimitEntry {
-            slots,
-            start: Time(start),
-            end: end.map(Time),
-            set_by,
-            reason,
-        }
+        LimitEntry { slots, start: Time(start), end: end.map(Time), set_by, reason }
     }
 
     #[test]

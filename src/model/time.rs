@@ -57,18 +57,12 @@ impl Time {
 
     /// This instant plus a duration, at most the end of time.
     pub fn after(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
 
     /// This instant less a duration, at least the epoch.
     pub fn before(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
 
     /// How long ago `earlier` was; zero if it is later.
@@ -136,10 +130,7 @@ impl Hour {
 impl Now {
     /// Both clocks at the same instant, as under a trace's own time.
     pub const fn at(time: Time) -> Self {
-        Self {
-            wall: time,
-            mono: time,
-        }
+        Self { wall: time, mono: time }
     }
 }
 
