@@ -4,20 +4,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] = [
-    "highwater/v1/types.proto",
-    "highwater/v1/limit.proto",
-    "highwater/v1/quota.proto",
-    "highwater/v1/ingest.proto",
-];
+const PROTOS: [&str; 4] =
+    ["highwater/v1/types.proto", "highwater/v1/limit.proto", "highwater/v1/quota.proto", "highwater/v1/ingest.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    // `--cfg highwater_loom` becomes `cfg(loom)` in this crate alone: as a flag of all crates, `cfg(loom)` takes the
-    // network out of tokio, and nothing that needs it compiles.
-    if env::var_os("CARGO_CFG_HIGHWATER_LOOM").is_some() {
-        println!("cargo:rustc-cfg=loom");
-    }
     let descriptors = protox::Compiler::new(["proto"])?
         .include_source_info(true)
         .include_imports(true)

@@ -30,10 +30,9 @@ check_rust() { cargo nextest run --locked --profile ci; }
 
 check_doc() { cargo test --locked --doc; }
 
-# In a target directory of its own, so that nothing else is rebuilt for the flag.
 check_loom() {
-    RUSTFLAGS="--cfg highwater_loom" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" \
-        cargo test --locked --profile quick --target-dir "$TARGET/loom" --lib loom
+    LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" \
+        cargo test --locked --profile quick --features loom --lib loom
 }
 
 check_fuzz() { scripts/fuzz.sh "$FUZZ_SECONDS"; }

@@ -4,6 +4,8 @@
 //!
 //! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
 //! - [`model`]: the nouns.
+//! - [`store`]: what is kept, and the trait that every store fulfils.
 
 pub mod model;
 pub mod proto;
+pub mod store;

@@ -1,1 +1,24 @@
-//! x
+//! The nouns: what is counted, when, how much of it may be held, and what is kept of it. Plain values, no behaviour of
+//! the service; every other module speaks in them.
+
+pub mod bounds;
+pub mod counts;
+pub mod frame;
+pub mod hour;
+pub mod key;
+pub mod kind;
+pub mod limit;
+pub mod point;
+pub mod session;
+pub mod time;
+
+pub use bounds::Bounds;
+pub use counts::SparseCounts;
+pub use frame::{Coverage, Entry, Frame, LateSpan};
+pub use hour::{HourSummary, KeyHour};
+pub use key::{ACROSS_PROJECTS, Key, KeyError, KeyId, Meter, Project, Target};
+pub use kind::{Kind, Outcome, Unit};
+pub use limit::{LimitEntry, LimitHistory};
+pub use point::{Flags, Point};
+pub use session::{Incarnation, Labels, SessionId};
+pub use time::{Hour, Minute, Now, Tick, Time};

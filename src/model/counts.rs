@@ -1,0 +1,91 @@
+//! Sparse counts of values: what a histogram is until it is merged or stored.
+
+use prost::Message;
+
+/// Bits of precision of a bucketed value: 10, so that a bucket is at most 1/1,024 (0.1 %) wide.
+const PRECISION_BITS: u32 = 10;
+
+/// How often each value occurred, as two columns sorted by value.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct SparseCounts {
+    #[prost(uint64, repeated, tag = "1")]
+    pub values: Vec<u64>,
+    #[prost(uint64, repeated, tag = "2")]
+    pub counts: Vec<u64>,
+}
+
+/// The value that stands for all values within 0.1 % of it: the lower end of its bucket. Values below 2,048 stand for
+/// themselves.
+pub const fn bucket(value: u64) -> u64 {
+    let bits = u64::BITS - value.leading_zeros();
+    let shift = bits.saturating_sub(PRECISION_BITS + 1);
+    value >> shift << shift
+}
+
+impl SparseCounts {
+    /// Counts `value` `count` times more.
+    pub fn add(&mut self, value: u64, count: u64) {
+        match self.values.binary_search(&value) {
+            Ok(at) => self.counts[at] = self.counts[at].saturating_add(count),
+            Err(at) => {
+                self.values.insert(at, value);
+                self.counts.insert(at, count);
+            }
+        }
+    }
+
+    /// Counts `value` once less; nothing happens when it was not counted.
+    pub fn remove_one(&mut self, value: u64) {
+        if let Ok(at) = self.values.binary_search(&value) {
+            self.counts[at] -= 1;
+            if self.counts[at] == 0 {
+                self.values.remove(at);
+                self.counts.remove(at);
+            }
+        }
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        for (value, count) in other.iter() {
+            self.add(value, count);
+        }
+    }
+
+    /// The values and their counts, by value.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, u64)> + '_ {
+        self.values.iter().copied().zip(self.counts.iter().copied())
+    }
+
+    /// How many values were counted.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_within_a_thousandth() {
+        for value in [0, 1, 2_047, 2_048, 2_049, 123_456_789, u64::MAX] {
+            assert!(value - bucket(value) <= value / 1_024, "{value}");
+        }
+        assert_eq!(bucket(2_047), 2_047);
+    }
+
+    #[test]
+    fn what_was_added_can_be_removed() {
+        let mut counts = SparseCounts::default();
+        counts.add(5, 2);
+        counts.add(3, 1);
+        counts.remove_one(5);
+        counts.remove_one(3);
+        counts.remove_one(9);
+        assert_eq!(counts.iter().collect::<Vec<_>>(), [(5, 1)]);
+    }
+}

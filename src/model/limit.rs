@@ -1,0 +1,97 @@
+//! Limits and their history: what was in force when, who set it and why.
+
+use crate::model::time::Time;
+
+/// Most slots that a limit can allow, and that a level can count: 24 bits of the meter word.
+pub const MAX_SLOTS: u32 = (1 << 24) - 1;
+/// Longest name of who set a limit, in bytes.
+pub const MAX_SET_BY_BYTES: usize = 128;
+/// Longest reason, in bytes.
+pub const MAX_REASON_BYTES: usize = 500;
+
+/// One decision on a limit. Nothing of it changes later: a change is another entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitEntry {
+    /// Slots allowed; `None` says that there is no limit from here on.
+    pub slots: Option<u32>,
+    pub start: Time,
+    /// Until when, exclusive; `None` for no end.
+    pub end: Option<Time>,
+    pub set_by: String,
+    pub reason: String,
+}
+
+/// All decisions on the limit of one key, the oldest first. In force is the newest that covers the instant, so that
+/// what a raise replaced is in force again when the raise ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitHistory {
+    entries: Vec<LimitEntry>,
+}
+
+impl LimitEntry {
+    fn covers(&self, at: Time) -> bool {
+        self.start <= at && self.end.is_none_or(|end| at < end)
+    }
+}
+
+impl LimitHistory {
+    pub fn new(mut entries: Vec<LimitEntry>) -> Self {
+        entries.sort_by_key(|entry| entry.start);
+        Self { entries }
+    }
+
+    /// Adds a decision. One that starts before the newest is put at the newest's start: history is not rewritten.
+    pub fn push(&mut self, mut entry: LimitEntry) {
+        if let Some(newest) = self.entries.last() {
+            entry.start = entry.start.max(newest.start);
+        }
+        self.entries.push(entry);
+    }
+
+    /// All decisions, the oldest first.
+    pub fn entries(&self) -> &[LimitEntry] {
+        &self.entries
+    }
+
+    /// The decision in force at an instant; `None` where there was no limit.
+    pub fn in_force(&self, at: Time) -> Option<&LimitEntry> {
+        self.entries.iter().rev().find(|entry| entry.covers(at)).filter(|entry| entry.slots.is_some())
+    }
+
+    /// The slots allowed at an instant.
+    pub fn slots_at(&self, at: Time) -> Option<u32> {
+        self.in_force(at).and_then(|entry| entry.slots)
+    }
+
+    /// The instants at which the limit in force may change, in order: what lies between two of them is constant.
+    pub fn changes(&self) -> Vec<Time> {
+        let mut times: Vec<_> = self.entries.iter().flat_map(|e| [Some(e.start), e.end]).flatten().collect();
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(slots: Option<u32>, start: u64, end: Option<u64>) -> LimitEntry {
+        let (set_by, reason) = ("ops".to_owned(), String::new());
+        LimitEntry { slots, start: Time(start), end: end.map(Time), set_by, reason }
+    }
+
+    #[test]
+    fn a_raise_ends_by_itself_and_an_end_ends_all() {
+        let mut history = LimitHistory::default();
+        history.push(entry(Some(20), 10, None));
+        history.push(entry(Some(30), 20, Some(30)));
+        history.push(entry(None, 40, None));
+        let at = |t| history.slots_at(Time(t));
+        assert_eq!(
+            [at(9), at(10), at(20), at(29), at(30), at(40)],
+            [None, Some(20), Some(30), Some(30), Some(20), None]
+        );
+        assert_eq!(history.changes(), [10, 20, 30, 40].map(Time));
+    }
+}

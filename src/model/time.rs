@@ -1,0 +1,147 @@
+//! Time as the core sees it: an argument, never read from a clock.
+
+use std::time::Duration;
+
+/// An instant in microseconds since the Unix epoch (UTC).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub u64);
+
+/// One second of the clock, counted from the Unix epoch: the half-open interval `[n s, n+1 s)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+/// One minute, counted from the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(pub u32);
+
+/// One hour, counted from the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hour(pub u32);
+
+/// The moment of a step of the engine, by two clocks: the wall clock labels history, the monotonic one ends leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock; may jump either way.
+    pub wall: Time,
+    /// Monotonic clock, from an arbitrary start; never goes back.
+    pub mono: Time,
+}
+
+pub const MICROS_PER_SECOND: u64 = 1_000_000;
+pub const SECONDS_PER_MINUTE: u64 = 60;
+pub const SECONDS_PER_HOUR: u64 = 3_600;
+pub const MINUTES_PER_HOUR: u32 = 60;
+pub const HOURS_PER_DAY: u32 = 24;
+/// Minutes of the seven days that peaks, week and risk speak of.
+pub const MINUTES_PER_WEEK: u32 = 7 * 24 * 60;
+
+impl Time {
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(MICROS_PER_SECOND))
+    }
+
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// The second that a session opened at this instant first counts in.
+    pub const fn tick(self) -> Tick {
+        Tick(self.0 / MICROS_PER_SECOND)
+    }
+
+    /// The last second that a session closed at this instant counts in: one that ends exactly where a second begins
+    /// does not count in that second, since sessions are half-open intervals.
+    pub const fn tick_before(self) -> Tick {
+        Tick(self.0.saturating_sub(1) / MICROS_PER_SECOND)
+    }
+
+    /// This instant plus a duration, at most the end of time.
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// This instant less a duration, at least the epoch.
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero if it is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Tick {
+    pub const fn start(self) -> Time {
+        Time::from_secs(self.0)
+    }
+
+    pub const fn minute(self) -> Minute {
+        Minute((self.0 / SECONDS_PER_MINUTE) as u32)
+    }
+
+    pub const fn hour(self) -> Hour {
+        Hour((self.0 / SECONDS_PER_HOUR) as u32)
+    }
+
+    /// Seconds since the start of the minute, 0 to 59.
+    pub const fn second(self) -> u8 {
+        (self.0 % SECONDS_PER_MINUTE) as u8
+    }
+
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Minute {
+    pub const fn first_tick(self) -> Tick {
+        Tick(self.0 as u64 * SECONDS_PER_MINUTE)
+    }
+
+    pub const fn hour(self) -> Hour {
+        Hour(self.0 / MINUTES_PER_HOUR)
+    }
+
+    /// Minutes since the start of the hour, 0 to 59.
+    pub const fn of_hour(self) -> usize {
+        (self.0 % MINUTES_PER_HOUR) as usize
+    }
+
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Hour {
+    pub const fn first_tick(self) -> Tick {
+        Tick(self.0 as u64 * SECONDS_PER_HOUR)
+    }
+
+    pub const fn first_minute(self) -> Minute {
+        Minute(self.0 * MINUTES_PER_HOUR)
+    }
+
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Now {
+    /// Both clocks at the same instant, as under a trace's own time.
+    pub const fn at(time: Time) -> Self {
+        Self { wall: time, mono: time }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_on_the_boundary_belongs_to_the_second_before() {
+        assert_eq!(Time::from_secs(7).tick(), Tick(7));
+        assert_eq!(Time::from_secs(7).tick_before(), Tick(6));
+        assert_eq!(Time(7_000_001).tick_before(), Tick(7));
+    }
+}

@@ -1,0 +1,126 @@
+//! What is kept, and the trait that every store fulfils: keys, the frames of seconds that are not yet folded, folded
+//! hours, limits, and the workers that were attached. Calls block; the service makes them from threads of its own.
+
+use std::{fmt, ops::Range};
+
+use crate::model::{
+    Flags, Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project, hour::MINUTES,
+};
+
+/// A worker that is attached: what a restart must wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KnownWorker {
+    pub project: Project,
+    pub incarnation: Incarnation,
+}
+
+/// What one second leaves behind. It is written in one durable step.
+#[derive(Clone, Debug, Default)]
+pub struct Second {
+    /// Keys that were seen first.
+    pub new_keys: Vec<(KeyId, Key)>,
+    pub frames: Vec<Frame>,
+    /// Workers that attached.
+    pub attached: Vec<KnownWorker>,
+    /// Workers that left or were lost.
+    pub gone: Vec<KnownWorker>,
+}
+
+/// The peaks of one hour alone: what a chart reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourPeaks {
+    pub hour: Hour,
+    pub peaks: [u32; MINUTES],
+    pub flags: [Flags; MINUTES],
+}
+
+/// What a full check read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    pub keys: u64,
+    pub frames: u64,
+    pub hours: u64,
+    pub summaries: u64,
+    pub limits: u64,
+    /// What is wrong, in words; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// What retention removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    pub hours: u64,
+    pub summaries: u64,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store can't be reached, read or written: full, read-only, in use, an I/O error.
+    #[error("store: {0}")]
+    Unavailable(String),
+    /// What was read is not what was written.
+    #[error("store is damaged: {0}; `highwater check` says more, `highwater restore` brings a backup back")]
+    Damaged(String),
+    /// It was written by a version that this one does not know.
+    #[error("store has format {found}, this version reads up to {known}: use a newer highwater")]
+    Format { found: u64, known: u64 },
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A durable store. Every write is durable when it returns.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// All keys with their numbers.
+    fn keys(&self) -> Result<Vec<(KeyId, Key)>>;
+
+    /// Writes one second: keys, frames and workers in one step. Writing a frame of the same second again replaces it.
+    fn commit(&self, second: &Second) -> Result<()>;
+
+    /// The frames that are not folded yet, by second.
+    fn frames(&self) -> Result<Vec<Frame>>;
+
+    /// Writes folded hours and their summaries, and drops the frames before the end of `hour`, in one step.
+    /// Writing the same hour of a key again replaces it.
+    fn fold(&self, hour: Hour, rows: &[(KeyId, KeyHour)]) -> Result<()>;
+
+    /// The hour after the last folded one; `None` when none was.
+    fn folded_until(&self) -> Result<Option<Hour>>;
+
+    /// Writes hours and summaries of keys beside what is there (an import), replacing what has the same key and hour,
+    /// in one step. Frames and `folded_until` stay.
+    fn put_hours(&self, keys: &[(KeyId, Key)], rows: &[(KeyId, Hour, KeyHour)]) -> Result<()>;
+
+    /// Removes the hours and summaries of a project's keys in a window, in one step; returns how many hours.
+    fn remove_hours(&self, project: &Project, hours: Range<Hour>) -> Result<u64>;
+
+    /// The first folded hour of a project in a window that is not a gap, if there is one.
+    fn first_hour(&self, project: &Project, hours: Range<Hour>) -> Result<Option<(Key, Hour)>>;
+
+    /// Folded hours of a key in a window, by hour; hours that are gaps are left out.
+    fn hours(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, KeyHour)>>;
+
+    /// The peaks and flags of the same, read without unpacking the rest.
+    fn peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>>;
+
+    /// Summaries of a key in a window, by hour.
+    fn summaries(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, HourSummary)>>;
+
+    /// All decisions on limits, for each key the oldest first.
+    fn limits(&self) -> Result<Vec<(KeyId, LimitEntry)>>;
+
+    /// Adds decisions on limits, and keys that are new with them, in one step.
+    fn add_limits(&self, new_keys: &[(KeyId, Key)], entries: &[(KeyId, LimitEntry)]) -> Result<()>;
+
+    /// The workers that were attached when the service last wrote.
+    fn known_workers(&self) -> Result<Vec<KnownWorker>>;
+
+    /// Drops hours before `hours_from` and summaries before `summaries_from`, a bounded number a call.
+    fn retain(&self, hours_from: Hour, summaries_from: Hour) -> Result<Removed>;
+
+    /// A word kept with the store, such as the mark of a simulation.
+    fn note(&self, name: &str) -> Result<Option<String>>;
+
+    /// Keeps a word with the store.
+    fn set_note(&self, name: &str, value: &str) -> Result<()>;
+}
