@@ -59,45 +59,23 @@ fn core_is_plain_synchronous_code() {
 #[test]
 fn every_module_has_its_room_and_its_line_in_the_layout() {
     let library = Source::read(&root().join("src/lib.rs"));
-    let modules: Vec<_> = library
-        .declared_modules()
-        .into_iter()
-        .map(|module| module.name)
-        .collect();
+    let modules: Vec<_> = library.declared_modules().into_iter().map(|module| module.name).collect();
     let mut problems = Vec::new();
     for module in &modules {
         if !ROOMS.iter().any(|room| room.name == *module) {
-            problems.push(format!(
-                "src/{module}.rs: unknown to the layering: add it to ROOMS in tests/tidy/rooms.rs."
-            ));
+            problems.push(format!("src/{module}.rs: unknown to the layering: add it to ROOMS in tests/tidy/rooms.rs."));
         }
         if !library.text.contains(&format!("//! - [`{module}`]")) {
-            problems.push(format!(
-                "src/lib.rs: add a line \"//! - [`{module}`]: ...\" to its # Layout."
-            ));
+            problems.push(format!("src/lib.rs: add a line \"//! - [`{module}`]: ...\" to its # Layout."));
         }
     }
-    let listed: Vec<_> = library
-        .text
-        .lines()
-        .filter_map(|line| line.strip_prefix("//! - [`")?.split('`').next())
-        .collect();
-    let in_order: Vec<_> = ROOMS
-        .iter()
-        .map(|room| room.name)
-        .filter(|name| listed.contains(name))
-        .collect();
+    let listed: Vec<_> =
+        library.text.lines().filter_map(|line| line.strip_prefix("//! - [`")?.split('`').next()).collect();
+    let in_order: Vec<_> = ROOMS.iter().map(|room| room.name).filter(|name| listed.contains(name)).collect();
     if listed != in_order {
-        problems.push(format!(
-            "src/lib.rs: the # Layout follows the data's way: {}.",
-            in_order.join(", ")
-        ));
+        problems.push(format!("src/lib.rs: the # Layout follows the data's way: {}.", in_order.join(", ")));
     }
-    if library
-        .code()
-        .lines()
-        .any(|line| !line.trim().is_empty() && !is_module_line(line))
-    {
+    if library.code().lines().any(|line| !line.trim().is_empty() && !is_module_line(line)) {
         problems
             .push("src/lib.rs: holds its # Layout and `mod` lines, nothing else: move the rest to a module.".into());
     }
@@ -111,18 +89,9 @@ fn is_module_line(line: &str) -> bool {
 
 #[test]
 fn every_rust_file_says_what_it_is_for() {
-    none(
-        rust_files()
-            .iter()
-            .map(|path| Source::read(path))
-            .filter(|source| !source.text.starts_with("//! "))
-            .map(|source| {
-                format!(
-                    "{}: begin with a `//!` line: what it is for, and what it must never do.",
-                    source.name()
-                )
-            }),
-    );
+    none(rust_files().iter().map(|path| Source::read(path)).filter(|source| !source.text.starts_with("//! ")).map(
+        |source| format!("{}: begin with a `//!` line: what it is for, and what it must never do.", source.name()),
+    ));
 }
 
 #[test]
@@ -179,10 +148,7 @@ fn no_rust_file_is_dead() {
             }
         }
     }
-    for path in rust_files()
-        .into_iter()
-        .filter(|path| !path.starts_with(root().join("fuzz")))
-    {
+    for path in rust_files().into_iter().filter(|path| !path.starts_with(root().join("fuzz"))) {
         if !reached.contains(&path) {
             problems.push(format!(
                 "{}: no `mod` line or target of Cargo.toml reaches it: declare it, or delete it.",
@@ -197,16 +163,10 @@ fn no_rust_file_is_dead() {
 fn every_declared_file_exists() {
     let build = fs::read_to_string(root().join("build.rs")).expect("build.rs is beside Cargo.toml");
     let missing = targets().into_iter().filter(|path| !root().join(path).is_file());
-    let mut problems: Vec<_> = missing
-        .map(|path| format!("Cargo.toml: {path} does not exist."))
-        .collect();
+    let mut problems: Vec<_> = missing.map(|path| format!("Cargo.toml: {path} does not exist.")).collect();
     let protos = root().join("proto");
     for path in files_below(&protos, &["proto"]) {
-        let name = path
-            .strip_prefix(&protos)
-            .expect("it was found below proto/")
-            .display()
-            .to_string();
+        let name = path.strip_prefix(&protos).expect("it was found below proto/").display().to_string();
         if !build.contains(&format!("\"{name}\"")) {
             problems.push(format!("proto/{name}: not compiled: add it to PROTOS in build.rs."));
         }
@@ -222,18 +182,12 @@ fn every_declared_file_exists() {
 #[test]
 fn nothing_is_left_for_later() {
     let mut problems = Vec::new();
-    for path in files_below(
-        &root(),
-        &["rs", "proto", "py", "sh", "md", "toml", "yaml", "ts", "tsx", "Makefile"],
-    ) {
+    for path in files_below(&root(), &["rs", "proto", "py", "sh", "md", "toml", "yaml", "ts", "tsx", "Makefile"]) {
         let text = fs::read_to_string(&path).expect("a text file that was just listed can be read");
         for (number, line) in text.lines().enumerate() {
             if let Some(word) = LATER.iter().find(|word| names(line, word)) {
                 let line = number + 1;
-                problems.push(format!(
-                    "{}:{line}: {word}: do it now, or file an issue.",
-                    relative(&path)
-                ));
+                problems.push(format!("{}:{line}: {word}: do it now, or file an issue.", relative(&path)));
             }
         }
     }
@@ -249,10 +203,7 @@ fn every_local_link_of_the_docs_resolves() {
             let file = link.split('#').next().expect("a split has a first part");
             let is_local = !file.is_empty() && !file.contains("://") && !file.starts_with("mailto:");
             if is_local && !path.parent().expect("a file has a folder").join(file).exists() {
-                problems.push(format!(
-                    "{}:{line}: the link to {file} leads nowhere: mend it.",
-                    relative(&path)
-                ));
+                problems.push(format!("{}:{line}: the link to {file} leads nowhere: mend it.", relative(&path)));
             }
         }
     }

@@ -10,11 +10,7 @@ pub fn markdown_links(text: &str) -> Vec<(usize, &str)> {
         }
         // Every other part between backticks is code.
         for part in line.split('`').step_by(2).filter(|_| !in_code) {
-            for link in part
-                .split("](")
-                .skip(1)
-                .filter_map(|rest| rest.split([')', ' ']).next())
-            {
+            for link in part.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next()) {
                 found.push((number + 1, link));
             }
         }
@@ -115,11 +111,7 @@ fn block_comment(rest: &str) -> usize {
 
 /// Length of the raw string that begins here (`r"..."`, `br#"..."#`), if one does.
 fn raw_string(rest: &str) -> Option<usize> {
-    let hashes_at = if rest.starts_with("br") {
-        2
-    } else {
-        usize::from(rest.starts_with('r'))
-    };
+    let hashes_at = if rest.starts_with("br") { 2 } else { usize::from(rest.starts_with('r')) };
     let hashes = rest[hashes_at..].chars().take_while(|&c| c == '#').count();
     let body = rest[hashes_at + hashes..].strip_prefix('"').filter(|_| hashes_at > 0)?;
     let end = format!("\"{}", "#".repeat(hashes));
@@ -150,21 +142,12 @@ fn is_character_literal(rest: &str) -> bool {
 pub fn without_test_items(code: &str) -> String {
     let mut out = String::with_capacity(code.len());
     let mut rest = code;
-    while let Some(at) = ["#[cfg(test)", "#[cfg(all(test", "#[test]"]
-        .iter()
-        .filter_map(|mark| rest.find(mark))
-        .min()
-    {
+    while let Some(at) = ["#[cfg(test)", "#[cfg(all(test", "#[test]"].iter().filter_map(|mark| rest.find(mark)).min() {
         out.push_str(&rest[..at]);
         let item = &rest[at..];
-        let body = item
-            .find(['{', ';'])
-            .map_or(item.len(), |body| if item[body..].starts_with('{') { body } else { 0 });
-        let end = if body == 0 {
-            item.find(';').map_or(item.len(), |at| at + 1)
-        } else {
-            body + braced(&item[body..])
-        };
+        let body =
+            item.find(['{', ';']).map_or(item.len(), |body| if item[body..].starts_with('{') { body } else { 0 });
+        let end = if body == 0 { item.find(';').map_or(item.len(), |at| at + 1) } else { body + braced(&item[body..]) };
         out.extend(item[..end].chars().filter(|&c| c == '\n'));
         rest = &item[end..];
     }
@@ -194,10 +177,7 @@ mod tests {
     #[test]
     fn blanks_comments_and_literals_and_keeps_lines() {
         let text = "a /* b /* c */\n d */ e // f\n'g' 'h: &'i \"j\\\"\nk\" r#\"l\"m\"# n";
-        assert_eq!(
-            without_comments_and_strings(text),
-            "a \n e \n\"\" 'h: &'i \"\"\n \"\" n"
-        );
+        assert_eq!(without_comments_and_strings(text), "a \n e \n\"\" 'h: &'i \"\"\n \"\" n");
     }
 
     #[test]

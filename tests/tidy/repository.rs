@@ -19,9 +19,7 @@ pub fn relative(path: &Path) -> String {
 /// The roots of the package's targets, as Cargo.toml names them, and the build script.
 pub fn targets() -> Vec<String> {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the package has a Cargo.toml");
-    let paths = manifest
-        .lines()
-        .filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+    let paths = manifest.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
     paths.map(str::to_owned).chain(["build.rs".to_owned()]).collect()
 }
 
@@ -31,19 +29,14 @@ pub fn rust_files() -> Vec<PathBuf> {
 
 /// The files of the library and the binary, less those that are only compiled for tests.
 pub fn library_sources() -> Vec<Source> {
-    let all: Vec<_> = files_below(&root().join("src"), &["rs"])
-        .iter()
-        .map(|path| Source::read(path))
-        .collect();
+    let all: Vec<_> = files_below(&root().join("src"), &["rs"]).iter().map(|path| Source::read(path)).collect();
     let mut for_tests = BTreeSet::new();
     for source in &all {
         for module in source.declared_modules().iter().filter(|module| module.for_tests) {
             for_tests.extend(source.file_of(module, source.is_crate_root()));
         }
     }
-    all.into_iter()
-        .filter(|source| !for_tests.contains(&source.path))
-        .collect()
+    all.into_iter().filter(|source| !for_tests.contains(&source.path)).collect()
 }
 
 /// The same, each with the room of the module at the top of its path; `src/lib.rs` has none.

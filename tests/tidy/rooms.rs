@@ -20,19 +20,11 @@ impl Room {
 }
 
 const fn core(name: &'static str, may_use: &'static [&'static str]) -> Room {
-    Room {
-        name,
-        core: true,
-        may_use,
-    }
+    Room { name, core: true, may_use }
 }
 
 const fn shell(name: &'static str, may_use: &'static [&'static str]) -> Room {
-    Room {
-        name,
-        core: false,
-        may_use,
-    }
+    Room { name, core: false, may_use }
 }
 
 /// Stands for every core module.
@@ -57,44 +49,10 @@ pub const ROOMS: &[Room] = &[
     shell("store", &[CORE, "error", "config"]),
     shell("query", &[CORE, "error", "store"]),
     shell("import", &[CORE, "error", "config", "store", "query"]),
-    shell(
-        "api",
-        &[CORE, "proto", "error", "config", "telemetry", "store", "query"],
-    ),
-    shell(
-        "http",
-        &[CORE, "proto", "error", "config", "telemetry", "store", "query"],
-    ),
-    shell(
-        "app",
-        &[
-            CORE,
-            "proto",
-            "error",
-            "config",
-            "telemetry",
-            "store",
-            "query",
-            "api",
-            "http",
-        ],
-    ),
-    shell(
-        "cli",
-        &[
-            CORE,
-            "proto",
-            "error",
-            "config",
-            "telemetry",
-            "store",
-            "query",
-            "import",
-            "api",
-            "http",
-            "app",
-        ],
-    ),
+    shell("api", &[CORE, "proto", "error", "config", "telemetry", "store", "query"]),
+    shell("http", &[CORE, "proto", "error", "config", "telemetry", "store", "query"]),
+    shell("app", &[CORE, "proto", "error", "config", "telemetry", "store", "query", "api", "http"]),
+    shell("cli", &[CORE, "proto", "error", "config", "telemetry", "store", "query", "import", "api", "http", "app"]),
     shell("main", &["error", "config", "telemetry", "app", "cli"]),
 ];
 

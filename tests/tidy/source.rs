@@ -38,21 +38,12 @@ impl Source {
     fn new(path: &Path, text: String) -> Self {
         let code = without_comments_and_strings(&text);
         let shipped = without_test_items(&code);
-        Self {
-            path: path.to_owned(),
-            text,
-            code,
-            shipped,
-        }
+        Self { path: path.to_owned(), text, code, shipped }
     }
 
     /// The path as messages give it.
     pub fn name(&self) -> String {
-        self.path
-            .strip_prefix(env!("CARGO_MANIFEST_DIR"))
-            .unwrap_or(&self.path)
-            .display()
-            .to_string()
+        self.path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&self.path).display().to_string()
     }
 
     pub fn code(&self) -> &str {
@@ -65,25 +56,15 @@ impl Source {
 
     /// `["live", "book"]` for `src/live/book.rs`; empty for `src/lib.rs`.
     pub fn module_path(&self) -> Vec<String> {
-        let below = self
-            .path
-            .strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
-            .unwrap_or(&self.path);
-        let parts: Vec<_> = below
-            .with_extension("")
-            .iter()
-            .map(|part| part.to_string_lossy().into_owned())
-            .collect();
+        let below = self.path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap_or(&self.path);
+        let parts: Vec<_> = below.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
         if parts == ["lib"] { Vec::new() } else { parts }
     }
 
     /// The lines, from 1, of shipped code that hold `name`.
     pub fn lines_naming(&self, name: &str) -> Vec<usize> {
         let lines = self.shipped.lines().enumerate();
-        lines
-            .filter(|(_, line)| names(line, name))
-            .map(|(number, _)| number + 1)
-            .collect()
+        lines.filter(|(_, line)| names(line, name)).map(|(number, _)| number + 1).collect()
     }
 
     /// The modules at the top of the crate that shipped code names, with the line of each.
@@ -120,9 +101,7 @@ impl Source {
                 modules.push(Module {
                     name: name.to_owned(),
                     line: number + 1,
-                    for_tests: attributes
-                        .iter()
-                        .any(|line| line.starts_with("#[cfg(") && names(line, "test")),
+                    for_tests: attributes.iter().any(|line| line.starts_with("#[cfg(") && names(line, "test")),
                     path: attributes.iter().find_map(path_of),
                 });
             }
@@ -136,11 +115,7 @@ impl Source {
     /// The file of a module that this one declares, if it is there.
     pub fn file_of(&self, module: &Module, is_root: bool) -> Option<PathBuf> {
         let folder = self.path.parent()?;
-        let below = if is_root {
-            folder.to_owned()
-        } else {
-            self.path.with_extension("")
-        };
+        let below = if is_root { folder.to_owned() } else { self.path.with_extension("") };
         let file = match &module.path {
             Some(path) => folder.join(path),
             None => below.join(format!("{}.rs", module.name)),
@@ -177,22 +152,10 @@ mod tests {
             "use crate::model::Key;\nfn f() { crate::store::open(); }",
             &[(1, "model"), (2, "store")],
         );
-        check_named(
-            "src/live.rs",
-            "use crate::{\n    model::{self, Key},\n    api,\n};",
-            &[(1, "model"), (1, "api")],
-        );
+        check_named("src/live.rs", "use crate::{\n    model::{self, Key},\n    api,\n};", &[(1, "model"), (1, "api")]);
         check_named("src/live.rs", "// crate::store\nlet x = \"crate::store\";", &[]);
-        check_named(
-            "src/live.rs",
-            "#[cfg(test)]\nmod tests { use crate::store; }\nuse super::app;",
-            &[(3, "app")],
-        );
-        check_named(
-            "src/live/book.rs",
-            "use super::meter;\nuse super::super::app;",
-            &[(2, "app")],
-        );
+        check_named("src/live.rs", "#[cfg(test)]\nmod tests { use crate::store; }\nuse super::app;", &[(3, "app")]);
+        check_named("src/live/book.rs", "use super::meter;\nuse super::super::app;", &[(2, "app")]);
         check_named("src/main.rs", "use highwater::cli;", &[(1, "cli")]);
     }
 }
