@@ -5,7 +5,9 @@
 //! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
 //! - [`model`]: the nouns.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
+//! - [`config`]: what was typed, turned into what is valid.
 
+pub mod config;
 pub mod model;
 pub mod proto;
 pub mod store;
