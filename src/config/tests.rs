@@ -82,8 +82,8 @@ fn every_mistake_is_named_with_where_it_was_made() {
             "h.toml:4: threads: is of type float; a string, a whole number or a switch is needed",
             "h.toml:6: bounds.laese: is not known; did you mean `bounds.lease`?",
             "h.toml:7: bounds.learning: \"soon\" is not a duration; write one such as 10s, 500ms or 15min",
-            "HIGHWATER_LISTEN: 0.0.0.0:7422 can be reached from the network, and this version has no access control: it \
-             listens on loopback only; use 127.0.0.1:7422 or [::1]:7422",
+            "HIGHWATER_LISTEN: 0.0.0.0:7422 can be reached from the network, and this version has no access control: \
+             it listens on loopback only; use 127.0.0.1:7422 or [::1]:7422",
             "--log-format: \"xml\" is not a format; write text or json",
             "--retention-points-days: \"3\" is not a whole number from 7 to 366",
         ],
