@@ -4,8 +4,8 @@
 //!
 //! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
 //! - [`model`]: the nouns.
-//! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`config`]: what was typed, turned into what is valid.
+//! - [`store`]: what is kept, and the trait that every store fulfils.
 
 pub mod config;
 pub mod model;
