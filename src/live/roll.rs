@@ -22,7 +22,7 @@ type Entries = FxHashMap<KeyId, Entry>;
 pub struct Roller {
     /// What was taken of each meter's sums so far.
     taken: FxHashMap<KeyId, Totals>,
-    /// Level and coverage that the frames have told of each key, where it is not level 0 in full coverage.
+    /// Level and coverage that the frames have told of each key; a key that is not here is not covered.
     told: FxHashMap<KeyId, (u32, Coverage)>,
     started: bool,
 }
@@ -137,7 +137,7 @@ impl Roller {
     }
 
     /// Puts in what is to be told though nothing was opened or closed: a coverage that changed, and in a full frame all
-    /// that is not idle. Notes what is told.
+    /// of which anything is known. Notes what is told.
     fn tell(
         &mut self,
         entries: &mut Entries,
@@ -146,15 +146,15 @@ impl Roller {
         full: bool,
     ) {
         for tally in tallies {
-            let covered = coverage.get(&tally.id).copied().unwrap_or(Coverage::Full);
-            let (level, told) = self.told.get(&tally.id).copied().unwrap_or((0, Coverage::Full));
-            let idle = level == 0 && covered == Coverage::Full;
-            if covered != told || (full && !idle) {
+            let covered = coverage.get(&tally.id).copied().unwrap_or(Coverage::None);
+            let (level, told) = self.told.get(&tally.id).copied().unwrap_or((0, Coverage::None));
+            let unknown = level == 0 && covered == Coverage::None;
+            if covered != told || (full && !unknown) {
                 entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
             }
             if let Some(entry) = entries.get_mut(&tally.id) {
                 entry.set_coverage(covered);
-                if entry.level == 0 && covered == Coverage::Full {
+                if entry.level == 0 && covered == Coverage::None {
                     self.told.remove(&tally.id);
                 } else {
                     self.told.insert(tally.id, (entry.level, covered));

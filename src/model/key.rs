@@ -72,7 +72,13 @@ impl KeyError {
 }
 
 /// Checks the length and bytes of a name.
-fn checked(field: &'static str, text: &str, most: usize, allowed: &str, ok: fn(u8) -> bool) -> Result<(), KeyError> {
+pub(super) fn checked(
+    field: &'static str,
+    text: &str,
+    most: usize,
+    allowed: &str,
+    ok: fn(u8) -> bool,
+) -> Result<(), KeyError> {
     if text.is_empty() || text.len() > most {
         return Err(KeyError::new(field, format!("has {} bytes; 1 to {most} are allowed", text.len())));
     }
