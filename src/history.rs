@@ -1,0 +1,11 @@
+//! History: an hour of a key as bytes and back, and what is read out of hours: percentiles, wider steps, the week and the
+//! risk. Plain functions; nothing here reads a clock or a file.
+
+pub mod bits;
+pub mod columns;
+pub mod counts;
+pub mod pack;
+pub mod summary;
+
+pub use pack::{PackError, pack, unpack, unpack_peaks};
+pub use summary::{pack_summary, unpack_summary};
