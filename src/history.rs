@@ -4,8 +4,14 @@
 pub mod bits;
 pub mod columns;
 pub mod counts;
+pub mod histogram;
 pub mod pack;
 pub mod summary;
+pub mod week;
+pub mod window;
 
+pub use histogram::Distribution;
 pub use pack::{PackError, pack, unpack, unpack_peaks};
 pub use summary::{pack_summary, unpack_summary};
+pub use week::{Risk, Week, WeekMinute};
+pub use window::{StepPoint, Steps};

@@ -1,6 +1,6 @@
 //! The two columns that others nearly say: the last level, and the second of the peak.
 
-use super::{Column, MINUTE_SECONDS, Result, check_range, column, get_whole, part, set};
+use super::{MINUTE_SECONDS, Result, check_range, column, get_whole, part, set};
 use crate::{
     history::{
         bits::Reader,
