@@ -5,7 +5,9 @@
 //! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
 //! - [`model`]: the nouns.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
+//! - [`import`]: traces of sessions from elsewhere.
 
+pub mod import;
 pub mod model;
 pub mod proto;
 pub mod store;
