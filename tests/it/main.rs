@@ -1,1 +1,5 @@
 //! Integration tests, in one binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod histories;
