@@ -4,14 +4,14 @@
 use std::{
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -196,7 +196,7 @@ impl WorkerClient {
 
     /// A session began now. False, and nothing changes, when one of that name is live already.
     pub fn open(&self, name: impl Into<SessionName>, meter: MeterHandle, labels: Option<Arc<Labels>>) -> bool {
-        self.open_since(name, meter, labels, Instant::now())
+        self.open_since(name, meter, labels, Instant::now().into_std())
     }
 
     /// A session began a while ago.
@@ -205,15 +205,15 @@ impl WorkerClient {
         name: impl Into<SessionName>,
         meter: MeterHandle,
         labels: Option<Arc<Labels>>,
-        since: Instant,
+        since: std::time::Instant,
     ) -> bool {
         let session = Live { handle: meter.0, since, labels };
-        self.change(|journal| journal.open(name.into(), session, Instant::now()))
+        self.change(|journal| journal.open(name.into(), session, Instant::now().into_std()))
     }
 
     /// A session ended now. False, and nothing changes, when none of that name is live.
     pub fn close(&self, name: impl Into<SessionName>, outcome: Outcome) -> bool {
-        self.change(|journal| journal.close(name.into().id(), outcome, Instant::now()))
+        self.change(|journal| journal.close(name.into().id(), outcome, Instant::now().into_std()))
     }
 
     fn change(&self, change: impl FnOnce(&mut Journal) -> bool) -> bool {

@@ -1,1 +1,3 @@
+//! The program: arguments, configuration, service.
+
 fn main() {}

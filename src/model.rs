@@ -2,23 +2,28 @@
 //! the service; every other module speaks in them.
 
 pub mod bounds;
+pub mod catalogue;
 pub mod counts;
+pub mod document;
 pub mod frame;
 pub mod hour;
 pub mod key;
 pub mod kind;
 pub mod limit;
+pub mod plan;
 pub mod point;
 pub mod session;
 pub mod time;
 
 pub use bounds::Bounds;
+pub use catalogue::{Catalogue, CatalogueError, CatalogueModel, Provider};
 pub use counts::SparseCounts;
 pub use frame::{Coverage, Entry, Frame, LateSpan};
 pub use hour::{HourSummary, KeyHour};
 pub use key::{ACROSS_PROJECTS, Key, KeyError, KeyId, Meter, Project, Target};
 pub use kind::{Kind, Outcome, Unit};
 pub use limit::{LimitEntry, LimitHistory};
+pub use plan::{Plan, Plans};
 pub use point::{Flags, Point};
 pub use session::{Incarnation, Labels, SessionId};
 pub use time::{Hour, Minute, Now, Tick, Time};

@@ -24,8 +24,6 @@ const PROTOCOL_VERSION: u32 = 1;
 const OUTGOING_MESSAGES: usize = 8;
 /// How long the connection and the answer to a hello may take together, also when thousands attach at once.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
-/// A lease that is said to have ended on a stream younger than this had ended before it: the first snapshot covers that.
-const LEASE_NEWS_IS_OLD: Duration = Duration::from_secs(5);
 /// How long what was sent may stay unacknowledged before the stream is taken for dead.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the service may take to end the stream after a goodbye.
@@ -145,7 +143,6 @@ struct Stream<'a> {
     outgoing: Option<mpsc::Sender<AttachRequest>>,
     /// What waits for room in `outgoing`.
     outbox: VecDeque<AttachRequest>,
-    opened_at: Instant,
     /// Meters that are declared on this stream.
     declared: usize,
     batch_events: usize,
@@ -158,8 +155,6 @@ struct Stream<'a> {
     ack_by: Option<Instant>,
     drain_at: Option<Instant>,
     goodbye_by: Option<Instant>,
-    /// The last gap that was mended, so that batches behind it in flight don't ask for more than one snapshot.
-    mended: Option<u64>,
 }
 
 impl<'a> Stream<'a> {
@@ -172,7 +167,6 @@ impl<'a> Stream<'a> {
             shared,
             outgoing: Some(outgoing),
             outbox: VecDeque::new(),
-            opened_at: now,
             declared: 0,
             batch_events: FLUSH_EVENTS.min(welcome.max_batch_events as usize).max(1),
             beat_every,
@@ -182,7 +176,6 @@ impl<'a> Stream<'a> {
             ack_by: None,
             drain_at: None,
             goodbye_by: None,
-            mended: None,
         };
         let mut state = shared.state();
         state.attachments += 1;
@@ -321,7 +314,6 @@ impl<'a> Stream<'a> {
             Message::Ack(ack) => self.acknowledged(ack),
             Message::Declared(declared) => self.declared(declared),
             Message::SnapshotNeeded(needed) => self.resync(Some(needed.applied_seq)),
-            Message::LeaseExpired(_) if self.opened_at.elapsed() < LEASE_NEWS_IS_OLD => {}
             Message::LeaseExpired(_) => self.resync(None),
             Message::Drain(drain) => {
                 let within = drain.within.and_then(|within| Duration::try_from(within).ok()).unwrap_or_default();
@@ -337,9 +329,6 @@ impl<'a> Stream<'a> {
         let in_flight = state.journal.in_flight() > 0;
         drop(state);
         self.ack_by = in_flight.then(|| Instant::now() + ACK_TIMEOUT);
-        if self.mended.is_some_and(|mended| ack.applied_seq > mended) {
-            self.mended = None;
-        }
         self.shared.progress.notify_waiters();
     }
 
@@ -356,10 +345,9 @@ impl<'a> Stream<'a> {
 
     /// Sends a snapshot in mid-stream, and again what is not applied; `None` stands for what was acknowledged last.
     fn resync(&mut self, applied: Option<u64>) {
-        if self.outgoing.is_none() || (applied.is_some() && self.mended == applied) {
+        if self.outgoing.is_none() {
             return;
         }
-        self.mended = applied;
         let mut state = self.shared.state();
         state.resyncs += 1;
         let applied = applied.unwrap_or_else(|| state.journal.applied());

@@ -24,8 +24,8 @@ pub struct Frame {
     /// Seconds after `tick` in which nothing happened: every level stayed as it was at the end of `tick`.
     #[prost(uint64, tag = "2")]
     pub repeat: u64,
-    /// True when there is an entry for every key that is not idle at level 0 with full coverage. Keys without an entry
-    /// are then at level 0 and covered; otherwise they are as they were.
+    /// True when there is an entry for every key of which anything is known; of the others nothing is. In a frame that is
+    /// not full, keys without an entry are as they were.
     #[prost(bool, tag = "3")]
     pub full: bool,
     /// The service is settling after a restart: nothing of this second is covered in full.

@@ -8,6 +8,8 @@ use crate::model::kind::{Kind, Unit};
 pub const MAX_PROJECT_BYTES: usize = 64;
 /// Longest model name, in bytes.
 pub const MAX_MODEL_BYTES: usize = 128;
+/// Longest suffix of a model (a voice, a language) with its colon, in bytes; it is stripped, whatever it is.
+pub const MAX_SUFFIX_BYTES: usize = 128;
 /// Longest account name, in bytes.
 pub const MAX_ACCOUNT_BYTES: usize = 64;
 /// The gateway's account: whose quota a meter counts against when nothing is said.
@@ -70,7 +72,13 @@ impl KeyError {
 }
 
 /// Checks the length and bytes of a name.
-fn checked(field: &'static str, text: &str, most: usize, allowed: &str, ok: fn(u8) -> bool) -> Result<(), KeyError> {
+pub(super) fn checked(
+    field: &'static str,
+    text: &str,
+    most: usize,
+    allowed: &str,
+    ok: fn(u8) -> bool,
+) -> Result<(), KeyError> {
     if text.is_empty() || text.len() > most {
         return Err(KeyError::new(field, format!("has {} bytes; 1 to {most} are allowed", text.len())));
     }
@@ -138,9 +146,12 @@ impl Meter {
             }
             return Ok(Self { kind, model: "".into(), account, unit });
         }
-        let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:/@+-".contains(&byte);
-        checked("model", model, MAX_MODEL_BYTES, "[a-z0-9._:/@+-] (lower case)", ok)?;
         let base = model.rsplit_once(':').map_or(model, |(base, _suffix)| base);
+        if model.len() - base.len() > MAX_SUFFIX_BYTES {
+            return Err(KeyError::new("model", format!("has a suffix of more than {MAX_SUFFIX_BYTES} bytes")));
+        }
+        let ok = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._:/@+-".contains(&byte);
+        checked("model", base, MAX_MODEL_BYTES, "[a-z0-9._:/@+-] (lower case)", ok)?;
         match base.split_once('/') {
             Some((provider, name)) if !provider.is_empty() && !name.is_empty() => {}
             _ => {
@@ -229,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_suffix_is_stripped_and_defaults_are_filled_in() {
-        let meter = Meter::new(Kind::Tts, "cartesia/sonic-3:9626c31c", "", None).unwrap();
+        let meter = Meter::new(Kind::Tts, "cartesia/sonic-3:EXAVITQu4vr4", "", None).unwrap();
         assert_eq!((&*meter.model, &*meter.account, meter.unit), ("cartesia/sonic-3", "livekit", Unit::Stream));
         assert_eq!(meter.provider(), "cartesia");
     }

@@ -29,7 +29,8 @@ pub struct LimitHistory {
 }
 
 impl LimitEntry {
-    fn covers(&self, at: Time) -> bool {
+    /// Whether this decision speaks of an instant; a newer one may speak of it too.
+    pub fn covers(&self, at: Time) -> bool {
         self.start <= at && self.end.is_none_or(|end| at < end)
     }
 }

@@ -1,0 +1,56 @@
+# What CI runs is what you run. Each target installs what it needs (scripts/setup.sh) into .tools/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# cargo's own variable; the default is cargo's own too.
+CARGO_TARGET_DIR ?= target
+HIGHWATER := $(CARGO_TARGET_DIR)/quick/highwater
+
+# How often `make faults` kills the service (the tests: 10), and how long `make soak` lasts.
+FAULT_ROUNDS ?= 50
+SOAK_MINUTES ?= 30
+
+# Tools that the machine lacks and scripts/setup.sh brought.
+export PATH := $(PATH):$(CURDIR)/.tools/bin:$(CURDIR)/.tools/venv/bin
+
+.PHONY: help build run test lint proto-lint fuzz bench faults soak
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the binary, optimized, in target/quick
+	@scripts/setup.sh build
+	cargo build --locked --profile quick
+
+run: build ## the service with a simulated voice-agent fleet, live in the terminal
+	@exec $(HIGHWATER) demo
+
+test: ## every check and test
+	@scripts/setup.sh test
+	@exec scripts/check.sh test
+
+lint: ## the checks that run no test: protos, format, clippy, dependencies, scripts
+	@scripts/setup.sh lint
+	@exec scripts/check.sh lint
+
+proto-lint: ## the protos alone
+	@scripts/setup.sh proto
+	@exec scripts/check.sh proto
+
+fuzz: ## the fuzz targets, FUZZ_SECONDS each (20)
+	@scripts/setup.sh fuzz
+	@exec scripts/check.sh fuzz
+
+bench: ## the benchmarks
+	@scripts/setup.sh build
+	cargo bench --locked
+
+faults: ## the fault tests, with FAULT_ROUNDS kills (50)
+	@scripts/setup.sh test
+	HIGHWATER_FAULT_ROUNDS=$(FAULT_ROUNDS) cargo nextest run --locked --profile long -E 'test(/(^|::)faults::/)'
+
+soak: ## the service under load for SOAK_MINUTES (30)
+	@scripts/setup.sh test
+	HIGHWATER_SOAK_MINUTES=$(SOAK_MINUTES) cargo nextest run --locked --profile long --run-ignored all -E 'test(/(^|::)soak::/)'

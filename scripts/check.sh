@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Runs checks one after the other, each under its heading, all of them even when one fails; ends with what each came to
+# and the counts of all. Exits non-zero when any failed.
+# Usage: scripts/check.sh CHECK...   or one of the sets: lint, test
+# shellcheck disable=SC2317 # the checks are called by their names
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+LINT=(proto format clippy dependencies scripts)
+TEST=(rust doc loom fuzz python)
+FUZZ_SECONDS="${FUZZ_SECONDS:-20}"
+
+check_proto() { buf lint proto; }
+
+check_format() {
+    cargo fmt --all --check
+    if [ -f fuzz/Cargo.toml ]; then cargo fmt --manifest-path fuzz/Cargo.toml --check; fi
+}
+
+check_clippy() { cargo clippy --locked --all-targets -- -D warnings; }
+
+check_dependencies() { cargo-deny --locked check --hide-inclusion-graph bans licenses sources; }
+
+check_scripts() {
+    local scripts=(scripts/*.sh .ci/run)
+    for script in "${scripts[@]}"; do bash -n "$script"; done
+    if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR "${scripts[@]}"; fi
+}
+
+check_rust() { cargo nextest run --locked --profile ci; }
+
+check_doc() { cargo test --locked --doc; }
+
+check_loom() {
+    LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" \
+        cargo test --locked --profile quick --features loom --lib loom
+}
+
+check_fuzz() { scripts/fuzz.sh "$FUZZ_SECONDS"; }
+
+# The foreign client speaks to the binary that the Rust tests ran.
+check_python() {
+    if [ ! -f "$PYTHON_TESTS" ]; then
+        echo "no clients/python: nothing to run"
+        return
+    fi
+    # As the tests build it: with other features of its dependencies, half of them would be compiled again.
+    cargo test --locked --no-run --test it
+    HIGHWATER_BIN="$TARGET/debug/highwater" "$PYTHON" -m pytest clients/python -q
+}
+
+# tally FILE: adds what the test runners' closing lines in FILE count to passed, failed and skipped.
+passed=0 failed=0 skipped=0 failed_before=0
+tally() {
+    local found
+    # nextest: "5 tests run: 4 passed (1 slow), 1 failed, 2 skipped"; cargo test: "ok. 3 passed; 0 failed; 1 ignored";
+    # pytest: "1 failed, 2 passed, 1 skipped in 3.10s"; fuzz.sh: "fuzz: 3 passed, 0 failed".
+    found="$(sed 's/\x1b\[[0-9;]*m//g' "$1" |
+        grep -E '^ +Summary \[|^test result: |^(=+ )?[0-9]+ (passed|failed|skipped|error).* in [0-9.]+s|^fuzz: [0-9]+ passed' |
+        grep -oE '[0-9]+ (passed|failed|timed out|errors?|skipped|ignored)' || true)"
+    passed=$((passed + $(sum "$found" 'passed')))
+    failed=$((failed + $(sum "$found" 'failed|timed out|errors?')))
+    skipped=$((skipped + $(sum "$found" 'skipped|ignored')))
+}
+sum() { awk -v what="^($2)\$" '{ n = $1; $1 = ""; sub(/^ /, ""); if ($0 ~ what) s += n } END { print s + 0 }' <<<"$1"; }
+
+checks=()
+for name in "$@"; do
+    case "$name" in
+        lint) checks+=("${LINT[@]}") ;;
+        test) checks+=("${LINT[@]}" "${TEST[@]}") ;;
+        *)
+            if ! declare -F "check_$name" >/dev/null; then
+                echo "check.sh: unknown check: $name (lint, test, ${LINT[*]} ${TEST[*]})" >&2
+                exit 2
+            fi
+            checks+=("$name")
+            ;;
+    esac
+done
+
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+results=() broken=0
+[ -t 1 ] && export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-always}"
+for name in "${checks[@]}"; do
+    printf '\n==== %s ====\n' "$name"
+    began=$SECONDS
+    failed_before=$failed
+    # A subshell with its own `set -e`, since a function tested by `if` would run on past a failing command.
+    set +e
+    (
+        set -e
+        "check_$name"
+    ) 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    set -e
+    tally "$log"
+    if [ "$status" -eq 0 ]; then
+        # A lint that passes counts as one; a test runner has counted its tests.
+        if [[ " ${LINT[*]} " == *" $name "* ]]; then passed=$((passed + 1)); fi
+        results+=("$(printf '%-14s ok      %4d s' "$name" $((SECONDS - began)))")
+    else
+        broken=1
+        if [ "$failed" -eq "$failed_before" ]; then failed=$((failed + 1)); fi
+        results+=("$(printf '%-14s FAILED  %4d s' "$name" $((SECONDS - began)))")
+    fi
+done
+
+printf '\n==== summary ====\n'
+printf '%s\n' "${results[@]}"
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+exit "$broken"

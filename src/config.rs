@@ -1,0 +1,184 @@
+//! Configuration: from what was typed in a file, in `HIGHWATER_*` variables and in flags, in rising precedence, to one
+//! valid [`Config`]; every mistake is named at once. Nothing but this module may see what was typed.
+
+mod build;
+mod parse;
+mod raw;
+mod setting;
+
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use jiff::tz::TimeZone;
+
+pub use crate::config::raw::{Given, Origin, RawConfig};
+use crate::{
+    config::{build::Effective, setting::Form},
+    model::Bounds,
+};
+
+/// What the service runs with. Paths are relative to the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// A loopback address until there is access control.
+    pub listen: SocketAddr,
+    pub store: PathBuf,
+    /// Of days and hours as people see them; everything that is stored is in UTC.
+    pub time_zone: TimeZone,
+    /// Threads that serve workers; 0 for one a core.
+    pub threads: usize,
+    /// Whether everything shown is to be marked as a simulation.
+    pub simulation: bool,
+    /// A file that adds to the built-in catalogue.
+    pub catalogue: Option<PathBuf>,
+    /// A directory of plans beside those built in.
+    pub plans: Option<PathBuf>,
+    /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
+    pub log: String,
+    pub log_format: LogFormat,
+    pub retention: Retention,
+    pub connections: ConnectionBounds,
+    pub bounds: Bounds,
+    effective: Vec<Effective>,
+}
+
+/// How long history is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Days of minutes, 7 to 366. The default of 8 is seven full days and the one that runs.
+    pub points_days: u32,
+    /// Months of hourly summaries, 1 to 120.
+    pub summaries_months: u32,
+}
+
+/// How much is taken before anything is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionBounds {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address: LiveKit runs a process a call, so that one host may have thousands.
+    pub per_address: usize,
+    /// Calls and streams at once on one connection.
+    pub streams_each: u32,
+    /// Bytes of one message: a full batch is below.
+    pub message_bytes: usize,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// One thing that is wrong with what was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it was typed.
+    pub origin: Origin,
+    /// The setting or entry; empty for a file as a whole.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// All that is wrong; never empty when it is an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// Reads the file that the flags or variables name, if they name one, and builds the configuration.
+///
+/// # Errors
+/// Every mistake, that the file can't be read included.
+pub fn load(raw: &RawConfig) -> Result<Config, Mistakes> {
+    let Some((path, origin)) = &raw.file else { return Config::build(raw, None) };
+    match fs::read_to_string(path) {
+        Ok(text) => Config::build(raw, Some((path, &text))),
+        Err(error) => {
+            let problem = format!("{} can't be read: {error}", path.display());
+            let mut mistakes = vec![Mistake { origin: origin.clone(), key: String::new(), problem }];
+            mistakes.extend(Config::build(raw, None).err().map(|others| others.0).unwrap_or_default());
+            Err(Mistakes(mistakes))
+        }
+    }
+}
+
+impl Config {
+    /// The configuration of what was typed: in the file (its path and its text), in variables and in flags.
+    ///
+    /// # Errors
+    /// Every mistake, those in values that others override included.
+    pub fn build(raw: &RawConfig, file: Option<(&Path, &str)>) -> Result<Self, Mistakes> {
+        let (mut given, mut mistakes) = file.map(|(path, text)| raw::read_file(path, text)).unwrap_or_default();
+        given.extend(raw.given.iter().cloned());
+        let (config, wrong_values) = build::build(&given);
+        mistakes.extend(wrong_values);
+        mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
+        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+    }
+
+    /// What is in force as a file of settings, with where each value comes from: what `highwater check-config` prints.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        let mut section = None;
+        for Effective { setting, text: value, origin } in &self.effective {
+            let (in_section, name) = setting.split();
+            if in_section != section {
+                section = in_section;
+                let _ = writeln!(text, "\n[{}]", section.unwrap_or_default());
+            }
+            let value = match setting.form {
+                Form::Text(_) if value.is_empty() => {
+                    let _ = writeln!(text, "# {name} is not set");
+                    continue;
+                }
+                Form::Text(_) => toml::Value::from(value.as_str()).to_string(),
+                // A file can't say `007`, a flag can.
+                Form::Number => value.parse::<u64>().map_or_else(|_| value.clone(), |number| number.to_string()),
+                Form::Switch => value.clone(),
+            };
+            let _ = writeln!(text, "{name} = {value}  # {origin}");
+        }
+        text
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::build(&RawConfig::default(), None).expect("OK because a test builds the defaults")
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        // The name of a flag or variable says which setting it is.
+        if matches!(self.origin, Origin::File { .. } | Origin::Default) && !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("the configuration has a mistake:")?,
+            count => write!(f, "the configuration has {count} mistakes:")?,
+        }
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl Error for Mistakes {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,161 @@
+//! From what was typed to what is valid: every value that was given is checked, also one that another overrides, and
+//! every mistake is kept.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::{
+    config::{
+        Config, ConnectionBounds, Mistake, Retention, parse,
+        raw::{Given, Origin},
+        setting::{SETTINGS, Setting},
+    },
+    model::{Bounds, limit::MAX_SLOTS},
+};
+
+/// Seven days of minutes are promised.
+const LEAST_POINTS_DAYS: u64 = 7;
+/// A year of minutes of a thousand meters is close to a gigabyte at rest; the summaries are for longer looks.
+const MOST_POINTS_DAYS: u64 = 366;
+const MOST_SUMMARIES_MONTHS: u64 = 120;
+/// More threads than any machine has cores.
+const MOST_THREADS: u64 = 1_024;
+/// What any count is kept below, so that a slip of the keyboard does not take the memory.
+const MOST_OF_ANY: u64 = 1_000_000;
+/// Handles of meters, and events of a batch, are kept in small arrays.
+const MOST_OF_A_STREAM: u64 = 65_536;
+/// A batch of one event fits, and a gigabyte does not.
+const MESSAGE_BYTES: RangeInclusive<u64> = 4_096..=16_777_216;
+
+/// The settings that are in force, each with its text and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Effective {
+    pub setting: &'static Setting,
+    pub text: String,
+    pub origin: Origin,
+}
+
+struct Values<'g> {
+    given: &'g [Given],
+    effective: Vec<Effective>,
+    mistakes: Vec<Mistake>,
+}
+
+/// The configuration of what was given, and everything that is wrong with it. The first is to be used only when the
+/// second is empty.
+pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
+    let mut values = Values { given, effective: Vec::new(), mistakes: Vec::new() };
+    let config = Config {
+        listen: values.take("listen", parse::loopback),
+        store: values.take("store", parse::path),
+        time_zone: values.take("time_zone", parse::time_zone),
+        threads: values.take("threads", parse::number(0..=MOST_THREADS)),
+        simulation: values.take("simulation", parse::switch),
+        catalogue: values.take("catalogue", parse::optional_path),
+        plans: values.take("plans", parse::optional_path),
+        log: values.take("log", parse::log_filter),
+        log_format: values.take("log_format", parse::log_format),
+        retention: Retention {
+            points_days: values.take("retention.points_days", parse::number(LEAST_POINTS_DAYS..=MOST_POINTS_DAYS)),
+            summaries_months: values.take("retention.summaries_months", parse::number(1..=MOST_SUMMARIES_MONTHS)),
+        },
+        connections: ConnectionBounds {
+            connections: values.take("bounds.connections", parse::number(1..=MOST_OF_ANY)),
+            per_address: values.take("bounds.connections_per_address", parse::number(1..=MOST_OF_ANY)),
+            streams_each: values.take("bounds.streams_per_connection", parse::number(1..=MOST_OF_A_STREAM)),
+            message_bytes: values.take("bounds.message_bytes", parse::number(MESSAGE_BYTES)),
+        },
+        bounds: values.bounds(),
+        effective: Vec::new(),
+    };
+    values.check_together(&config.bounds);
+    let place = |effective: &Effective| SETTINGS.iter().position(|setting| setting.key == effective.setting.key);
+    values.effective.sort_by_key(place);
+    (Config { effective: values.effective, ..config }, values.mistakes)
+}
+
+impl Values<'_> {
+    /// The value of a setting: of what was given, the one of highest precedence, else the default.
+    fn take<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let setting = Setting::find(key).expect("OK because a test builds the defaults, and so asks for every key");
+        let mut best: Option<(&Given, T)> = None;
+        for given in self.given.iter().filter(|given| given.key == key) {
+            match parse(&given.text) {
+                Err(problem) => {
+                    let origin = given.origin.clone();
+                    self.mistakes.push(Mistake { origin, key: key.to_owned(), problem });
+                }
+                Ok(value) => {
+                    if best.as_ref().is_none_or(|(other, _)| other.origin < given.origin) {
+                        best = Some((given, value));
+                    }
+                }
+            }
+        }
+        let (text, origin) = match &best {
+            Some((given, _)) => (given.text.clone(), given.origin.clone()),
+            None => (setting.default.to_owned(), Origin::Default),
+        };
+        self.effective.push(Effective { setting, text, origin });
+        let default = || parse(setting.default).expect("OK because a test builds the defaults");
+        best.map_or_else(default, |(_, value)| value)
+    }
+
+    fn bounds(&mut self) -> Bounds {
+        let seconds = |least, most| parse::duration(Duration::from_secs(least)..=Duration::from_secs(most));
+        let hour = 3_600;
+        Bounds {
+            projects: self.take("bounds.projects", parse::number(1..=MOST_OF_ANY)),
+            meters_per_project: self.take("bounds.meters_per_project", parse::number(1..=MOST_OF_ANY)),
+            workers_per_project: self.take("bounds.workers_per_project", parse::number(1..=MOST_OF_ANY)),
+            // A level can't count more.
+            sessions_per_project: self.take("bounds.sessions_per_project", parse::number(1..=u64::from(MAX_SLOTS))),
+            batch_events: self.take("bounds.batch_events", parse::number(1..=MOST_OF_A_STREAM)),
+            meters_per_stream: self.take("bounds.meters_per_stream", parse::number(1..=MOST_OF_A_STREAM)),
+            tombstones_per_book: self.take("bounds.tombstones_per_book", parse::number(1..=MOST_OF_ANY)),
+            tombstone_age: self.take("bounds.tombstone_age", seconds(1, hour)),
+            lease: self.take("bounds.lease", seconds(1, 300)),
+            beat: self.take("bounds.beat", parse::duration(Duration::from_millis(100)..=Duration::from_secs(150))),
+            unary_lease: (
+                self.take("bounds.unary_lease_shortest", seconds(1, hour)),
+                self.take("bounds.unary_lease_longest", seconds(1, hour)),
+            ),
+            late_after: self.take("bounds.late_after", seconds(0, 60)),
+            late_until: self.take("bounds.late_until", seconds(60, hour)),
+            learning: self.take("bounds.learning", seconds(1, 600)),
+        }
+    }
+
+    /// What must hold between values.
+    fn check_together(&mut self, bounds: &Bounds) {
+        if bounds.beat * 2 > bounds.lease {
+            let why = "a worker that loses one beat must not lose its lease";
+            self.conflict("bounds.beat", "at most half of", "bounds.lease", why);
+        }
+        if bounds.learning < bounds.lease {
+            let why = "after a restart, a worker may be away for as long as its lease";
+            self.conflict("bounds.learning", "at least", "bounds.lease", why);
+        }
+        if bounds.unary_lease.0 > bounds.unary_lease.1 {
+            self.conflict(
+                "bounds.unary_lease_shortest",
+                "at most",
+                "bounds.unary_lease_longest",
+                "no lease would be allowed",
+            );
+        }
+    }
+
+    /// Adds the mistake of two values that do not go together, at the one of higher precedence. Silent when either is
+    /// wrong by itself: what is in force is then not what was meant.
+    fn conflict(&mut self, key: &'static str, relation: &str, other: &'static str, why: &str) {
+        if self.mistakes.iter().any(|mistake| mistake.key == key || mistake.key == other) {
+            return;
+        }
+        let of = |key| self.effective.iter().find(|effective| effective.setting.key == key);
+        let (Some(one), Some(two)) = (of(key), of(other)) else { return };
+        let problem = format!("`{key}` is {}; {relation} `{other}` ({}) is needed: {why}", one.text, two.text);
+        let at = if two.origin > one.origin { two } else { one };
+        let mistake = Mistake { origin: at.origin.clone(), key: at.setting.key.to_owned(), problem };
+        self.mistakes.push(mistake);
+    }
+}

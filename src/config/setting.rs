@@ -1,0 +1,153 @@
+//! The settings: one table that the file, the variables, the flags, their help and what `check-config` prints are made
+//! of, so that none of them can know a setting that another does not.
+
+use std::sync::LazyLock;
+
+use clap::{Arg, ArgAction};
+
+/// What every variable's name starts with.
+const VARIABLE_PREFIX: &str = "HIGHWATER_";
+
+/// One setting, as a user sees it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in the file: `listen`, `bounds.lease`.
+    pub key: &'static str,
+    /// As it would be typed; empty for a setting that is not set unless it is given.
+    pub default: &'static str,
+    pub form: Form,
+    help: &'static str,
+}
+
+/// How a value is written in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A string; the word stands for it in the help.
+    Text(&'static str),
+    Number,
+    Switch,
+}
+
+const fn setting(key: &'static str, default: &'static str, form: Form, help: &'static str) -> Setting {
+    Setting { key, default, form, help }
+}
+
+const ADDRESS: Form = Form::Text("ADDRESS");
+const DURATION: Form = Form::Text("DURATION");
+const PATH: Form = Form::Text("PATH");
+
+/// Every setting, in the order of the file: those of a section stand together, after those of none.
+pub const SETTINGS: &[Setting] = &[
+    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC, page and metrics; loopback only for now"),
+    setting("store", ".highwater/store.redb", PATH, "The embedded store, made when it is not there"),
+    setting("time_zone", "UTC", Form::Text("ZONE"), "IANA time zone of days and hours as people see them"),
+    setting("threads", "0", Form::Number, "Threads that serve workers; 0 for one a core"),
+    setting("simulation", "false", Form::Switch, "Mark everything shown as a simulation"),
+    setting("catalogue", "", PATH, "File that adds to the built-in catalogue of providers and models"),
+    setting("plans", "", PATH, "Directory of plans, a TOML file each, beside those built in"),
+    setting(
+        "log",
+        "info",
+        Form::Text("FILTER"),
+        "What is logged: a level, or levels by module (`warn,highwater=debug`)",
+    ),
+    setting("log_format", "text", Form::Text("FORMAT"), "How it is logged, to stderr: text or json"),
+    setting("retention.points_days", "8", Form::Number, "Days that every minute is kept, at least 7"),
+    setting("retention.summaries_months", "13", Form::Number, "Months that hourly summaries are kept"),
+    setting("bounds.connections", "20000", Form::Number, "Connections in all"),
+    setting("bounds.connections_per_address", "4096", Form::Number, "Connections from one address"),
+    setting("bounds.streams_per_connection", "64", Form::Number, "Calls and streams at once on one connection"),
+    setting("bounds.message_bytes", "262144", Form::Number, "Bytes of one message"),
+    setting("bounds.projects", "10000", Form::Number, "Projects"),
+    setting("bounds.meters_per_project", "1000", Form::Number, "Meters a project"),
+    setting("bounds.workers_per_project", "20000", Form::Number, "Workers a project"),
+    setting("bounds.sessions_per_project", "100000", Form::Number, "Live sessions a project"),
+    setting("bounds.batch_events", "4096", Form::Number, "Events a batch"),
+    setting("bounds.meters_per_stream", "1024", Form::Number, "Meters that one stream declares"),
+    setting("bounds.tombstones_per_book", "4096", Form::Number, "Ended sessions that are remembered for each worker"),
+    setting("bounds.tombstone_age", "60s", DURATION, "How long they are remembered"),
+    setting("bounds.lease", "10s", DURATION, "How long a silent or cut-off worker's sessions are still counted"),
+    setting("bounds.beat", "3s", DURATION, "How often a silent worker is to send a beat; at most half the lease"),
+    setting("bounds.unary_lease_shortest", "10s", DURATION, "Shortest lease of a worker that reports by unary calls"),
+    setting("bounds.unary_lease_longest", "300s", DURATION, "Longest lease of such a worker"),
+    setting("bounds.late_after", "2s", DURATION, "From this age on, an event's own time is used"),
+    setting("bounds.late_until", "15min", DURATION, "Up to this age, an event is taken into history"),
+    setting("bounds.learning", "12s", DURATION, "How long levels settle after a restart; at least the lease"),
+];
+
+/// The names that clap wants for as long as the process lives: made once, and leaked once.
+struct Names {
+    flag: &'static str,
+    variable: &'static str,
+}
+
+static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
+    let leak = |text: String| -> &'static str { text.leak() };
+    let names = SETTINGS.iter().map(|setting| Names {
+        flag: leak(setting.key.replace(['.', '_'], "-")),
+        variable: leak(format!("{VARIABLE_PREFIX}{}", setting.key.replace('.', "_").to_uppercase())),
+    });
+    names.collect()
+});
+
+impl Setting {
+    /// The setting of this name.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// Section of the file and name in it.
+    pub fn split(&self) -> (Option<&'static str>, &'static str) {
+        match self.key.split_once('.') {
+            Some((section, name)) => (Some(section), name),
+            None => (None, self.key),
+        }
+    }
+
+    /// Name of the flag, without its dashes.
+    pub fn flag(&self) -> &'static str {
+        self.names().flag
+    }
+
+    pub fn variable(&self) -> &'static str {
+        self.names().variable
+    }
+
+    fn names(&self) -> &'static Names {
+        let place = SETTINGS.iter().position(|setting| setting.key == self.key);
+        &NAMES[place.expect("OK because settings are made in the table only")]
+    }
+
+    /// The flag. What it takes is checked with everything else, not by clap, which would stop at the first mistake.
+    pub(super) fn arg(&self) -> Arg {
+        let arg = Arg::new(self.key).long(self.flag()).env(self.variable()).help(self.help).action(ArgAction::Set);
+        let arg = match self.split().0 {
+            // Rarely needed: `--help` lists them, `-h` does not.
+            Some("bounds") => arg.help_heading("Bounds").hide_short_help(true),
+            Some(_) => arg.help_heading("Retention"),
+            None => arg,
+        };
+        let arg = match self.form {
+            Form::Text(word) => arg.value_name(word),
+            Form::Number => arg.value_name("NUMBER"),
+            Form::Switch => arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true"),
+        };
+        if self.default.is_empty() { arg } else { arg.default_value(self.default) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_derived_and_none_is_taken_by_kubernetes() {
+        let points = Setting::find("retention.points_days").map(|s| (s.flag(), s.variable()));
+        assert_eq!(points, Some(("retention-points-days", "HIGHWATER_RETENTION_POINTS_DAYS")));
+        for setting in SETTINGS {
+            // A Service called `highwater` sets these in every pod beside it.
+            let taken = ["HIGHWATER_PORT", "HIGHWATER_SERVICE"].iter().any(|name| setting.variable().starts_with(name));
+            assert!(!taken, "{}", setting.variable());
+        }
+    }
+}

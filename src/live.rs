@@ -1,0 +1,189 @@
+//! The live state: meters, pools, and the books of the workers. Plain synchronous code, a function of what came and of
+//! `now`; many threads may call it at once. It never reads a clock and never touches a file or a socket.
+//!
+//! - [`word`]: level and tick peak in one atomic, and the ring of the last ticks.
+//! - [`meter`], [`registry`]: what is counted.
+//! - [`book`], [`apply`], [`snapshot`], [`tombs`]: who holds what; the level of a meter is the number of records that name it.
+//! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
+//! - [`learn`]: what is awaited after a restart.
+//! - [`roll`] makes one frame a second.
+//! - [`audit`] recounts them.
+
+pub mod apply;
+pub mod attach;
+pub mod audit;
+pub mod book;
+pub mod learn;
+pub mod lease;
+pub mod meter;
+pub mod registry;
+pub mod roll;
+pub mod snapshot;
+pub mod stream;
+pub mod sync;
+pub mod tombs;
+pub mod word;
+
+#[cfg(all(test, feature = "loom"))]
+mod loom_tests;
+
+use std::{collections::HashMap, sync::Arc};
+
+use dashmap::DashMap;
+
+pub use apply::{Applied, Event};
+pub use attach::{Attachment, Gone, Hello, Refusal};
+pub use book::{Book, Link};
+pub use meter::{Meter, Tally};
+pub use registry::Registry;
+pub use roll::Roller;
+pub use stream::Batch;
+
+use crate::{
+    live::{
+        apply::Moment,
+        learn::Learning,
+        sync::{AtomicU64, Mutex, Ordering, lock},
+    },
+    model::{Bounds, Coverage, Incarnation, Key, KeyId, Meter as MeterName, Now, Project, Tick},
+};
+
+/// A bound that was reached: nothing of the request was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: at most {most} are taken")]
+pub struct BoundReached {
+    /// The bound's name, as in the configuration's words.
+    pub what: &'static str,
+    pub most: u64,
+}
+
+/// Workers that came (true) or went (false) since the store was last told.
+pub type Roster = HashMap<(Project, Incarnation), bool>;
+
+pub(crate) type SharedBook = Arc<Mutex<Book>>;
+
+/// All live state of one service.
+#[derive(Debug)]
+pub struct Live {
+    pub bounds: Bounds,
+    pub registry: Registry,
+    books: DashMap<(Project, Incarnation), SharedBook>,
+    /// The first second that was not rolled yet.
+    tick: AtomicU64,
+    /// Last second whose frame is durable, plus 1; 0 before the first.
+    durable: AtomicU64,
+    learning: Mutex<Option<Learning>>,
+    roster: Mutex<Roster>,
+    drift: AtomicU64,
+}
+
+impl Live {
+    /// Starts counting in second `first`: that of the clock, or the one after the history's last if the clock went back.
+    pub fn new(bounds: Bounds, first: Tick) -> Self {
+        Self {
+            bounds,
+            registry: Registry::default(),
+            books: DashMap::new(),
+            tick: AtomicU64::new(first.0),
+            durable: AtomicU64::new(0),
+            learning: Mutex::new(None),
+            roster: Mutex::new(Roster::new()),
+            drift: AtomicU64::new(0),
+        }
+    }
+
+    /// The current second: that of the clock, or the last one if the clock went back.
+    pub fn tick(&self, now: Now) -> Tick {
+        Tick(self.tick.load(Ordering::Acquire).max(now.wall.tick().0))
+    }
+
+    /// The meter of this name, made when it is new.
+    ///
+    /// # Errors
+    /// When it is new and there are as many as there may be.
+    pub fn meter(&self, project: &Project, name: &MeterName, now: Now) -> Result<Arc<Meter>, BoundReached> {
+        self.registry.meter(project, name, &self.bounds, self.tick(now))
+    }
+
+    fn moment(&self, now: Now) -> Moment<'_> {
+        let down_from = lock(&self.learning).as_ref().map(|learning| learning.down_from);
+        Moment { now, tick: self.tick(now), bounds: &self.bounds, down_from }
+    }
+
+    /// Takes over the keys of a store. The meters of which the last frame did not know the level are not known now either.
+    pub fn load(&self, keys: impl IntoIterator<Item = (KeyId, Key)>, coverage: &dyn Fn(KeyId) -> Coverage) {
+        self.registry.load(keys, Tick(self.tick.load(Ordering::Acquire)));
+        let meters = self.registry.all_meters().into_iter();
+        meters.filter(|meter| coverage(meter.tally.id) == Coverage::None).for_each(|meter| meter.go_dark());
+    }
+
+    /// Starts learning after a restart: `levels` are those of the last durable frame, `down_from` the second after it.
+    pub fn start_learning(
+        &self,
+        known: impl IntoIterator<Item = (Project, Incarnation)>,
+        levels: &dyn Fn(KeyId) -> u32,
+        down_from: Tick,
+        now: Now,
+    ) {
+        for meter in self.registry.all_meters() {
+            meter.inherit(levels(meter.tally.id));
+        }
+        let learning = Learning::new(down_from, now.mono.after(self.bounds.learning), known.into_iter().collect());
+        *lock(&self.learning) = Some(learning);
+    }
+
+    /// Whether levels are still lower bounds after a restart.
+    pub fn is_settling(&self) -> bool {
+        lock(&self.learning).is_some()
+    }
+
+    /// Ends learning when its time has come; then what no worker accounted for is lost.
+    fn end_learning(&self, now: Now) {
+        let any_missing = match lock(&self.learning).as_mut().map(|l| (l.is_over(now.mono), l.any_missing)) {
+            Some((true, any_missing)) => any_missing,
+            _ => return,
+        };
+        for book in self.all_books() {
+            lock(&book).account_restored();
+        }
+        *lock(&self.learning) = None;
+        for meter in self.registry.all_meters() {
+            let unaccounted = meter.close_inheritance();
+            if any_missing && unaccounted && !meter.has_reporters() && !meter.has_silent() {
+                meter.go_dark();
+            }
+        }
+    }
+
+    /// All books, for those who walk them without holding up the map.
+    pub fn all_books(&self) -> Vec<SharedBook> {
+        self.books.iter().map(|book| book.value().clone()).collect()
+    }
+
+    /// The frames up to and with this second are durable.
+    pub fn set_durable(&self, tick: Tick) {
+        self.durable.fetch_max(tick.0 + 1, Ordering::AcqRel);
+    }
+
+    /// The last second whose frame is durable.
+    pub fn durable(&self) -> Option<Tick> {
+        self.durable.load(Ordering::Acquire).checked_sub(1).map(Tick)
+    }
+
+    /// Takes who came and went since the last call.
+    pub fn take_roster(&self) -> Roster {
+        std::mem::take(&mut *lock(&self.roster))
+    }
+
+    /// Puts them back when the store did not take them.
+    pub fn put_back_roster(&self, earlier: Roster) {
+        let mut roster = lock(&self.roster);
+        let later = std::mem::replace(&mut *roster, earlier);
+        roster.extend(later);
+    }
+
+    /// Levels that the last audits found to differ from the books. Must be 0.
+    pub fn drift(&self) -> u64 {
+        self.drift.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,213 @@
+//! Connects and disconnects, applied to a worker's book.
+
+use std::sync::Arc;
+
+use crate::{
+    live::{
+        book::{Book, Departed, Held, Link},
+        meter::Meter,
+        tombs::Tomb,
+    },
+    model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time},
+};
+use std::time::Duration;
+
+/// What a worker says of one session.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// It began to hold a slot, so long ago.
+    Open { id: SessionId, meter: Arc<Meter>, age: Duration, labels: Option<Box<Labels>> },
+    /// It ended, so long ago; the meter lets an end that overtakes its beginning be counted.
+    Close { id: SessionId, outcome: Outcome, age: Duration, meter: Option<Arc<Meter>> },
+}
+
+/// How many events of a batch changed something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    pub changed: u32,
+    pub duplicates: u32,
+    /// Sessions that were opened less those that were closed.
+    pub grown: i64,
+}
+
+/// When an event happened, as it is counted.
+#[derive(Clone, Copy, Debug)]
+struct When {
+    /// Wall clock.
+    at: Time,
+    /// Old enough that history before the current second must change.
+    late: bool,
+    /// Too old for that.
+    dropped: bool,
+}
+
+/// The moment of a batch, and what bounds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'a> {
+    pub now: Now,
+    /// The current second: that of the clock, or the last rolled one if the clock went back.
+    pub tick: Tick,
+    pub bounds: &'a Bounds,
+    /// In learning mode: the first second that history does not hold.
+    pub down_from: Option<Tick>,
+}
+
+impl Moment<'_> {
+    fn when(&self, age: Duration) -> When {
+        let late = age > self.bounds.late_after;
+        let dropped = age > self.bounds.late_until;
+        let at = if late { self.now.wall.before(age) } else { self.now.wall };
+        When { at, late: late && !dropped, dropped }
+    }
+
+    /// The last second in which a session that closes now still counts.
+    fn last_tick(&self) -> Tick {
+        self.now.wall.tick_before()
+    }
+}
+
+impl Book {
+    /// Applies one event. Whatever was known before, a repeated one changes nothing.
+    pub(super) fn apply(&mut self, event: Event, moment: &Moment<'_>, applied: &mut Applied) {
+        let changed = match event {
+            Event::Open { id, meter, age, labels } => self.open(id, meter, age, labels, moment, &mut applied.grown),
+            Event::Close { id, outcome, age, meter } => self.close(id, outcome, age, meter, moment, &mut applied.grown),
+        };
+        if changed {
+            applied.changed += 1;
+        } else {
+            applied.duplicates += 1;
+        }
+    }
+
+    fn open(
+        &mut self,
+        id: SessionId,
+        meter: Arc<Meter>,
+        age: Duration,
+        labels: Option<Box<Labels>>,
+        moment: &Moment<'_>,
+        grown: &mut i64,
+    ) -> bool {
+        if let Some(held) = self.sessions.get_mut(&id) {
+            if held.restored {
+                // The connect was not in the history before the restart: it is counted now, and nothing is inherited.
+                held.restored = false;
+                held.meter.count_opened();
+                return true;
+            }
+            return false;
+        }
+        if self.departed.contains_key(&id) {
+            return false;
+        }
+        match self.tombs.get(id) {
+            Some(Tomb::Counted) => return false,
+            Some(Tomb::Overtook(outcome, ended)) => {
+                let when = moment.when(age);
+                self.declare(&meter);
+                meter.pulse(moment.tick);
+                meter.count_opened();
+                meter.count_closed(outcome, ended.since(when.at).as_millis() as u64);
+                if when.late {
+                    meter.count_late(when.at.tick(), ended.tick_before().next(), 1);
+                }
+                self.tombs.put(
+                    id,
+                    Tomb::Counted,
+                    moment.now.mono,
+                    moment.bounds.tombstone_age,
+                    moment.bounds.tombstones_per_book,
+                );
+                return true;
+            }
+            None => {}
+        }
+        let when = moment.when(age);
+        if when.dropped {
+            meter.count_late_dropped();
+        }
+        let mut counted_from = if when.late { when.at.tick().min(moment.tick) } else { moment.tick };
+        let mut restored = false;
+        if let (Some(down_from), true) = (moment.down_from, self.link == Link::Unary && age > moment.bounds.late_after)
+        {
+            // After a restart, a worker without a stream reports again what is live: history holds it up to the restart.
+            restored = moment.now.wall.before(age).tick() <= down_from;
+            counted_from = counted_from.max(down_from).min(moment.tick);
+        }
+        meter.count_late(counted_from, moment.tick, 1);
+        if !restored {
+            meter.count_opened();
+        }
+        self.declare(&meter);
+        let held = Held { meter, since: moment.now.wall.before(age), counted_from, labels, restored };
+        self.insert(id, held, moment.tick);
+        *grown += 1;
+        true
+    }
+
+    fn close(
+        &mut self,
+        id: SessionId,
+        outcome: Outcome,
+        age: Duration,
+        meter: Option<Arc<Meter>>,
+        moment: &Moment<'_>,
+        grown: &mut i64,
+    ) -> bool {
+        let when = moment.when(age);
+        if let Some(held) = self.remove(id, moment.last_tick()) {
+            *grown -= 1;
+            finish(&held, outcome, when, moment.tick);
+            self.bury(id, Tomb::Counted, moment);
+            return true;
+        }
+        if let Some(Departed { held, left, .. }) = self.departed.remove(&id) {
+            finish(&held, outcome, when, left);
+            self.bury(id, Tomb::Counted, moment);
+            return true;
+        }
+        if self.tombs.get(id).is_some() {
+            return false;
+        }
+        if let (Some(down_from), Some(meter), true) = (moment.down_from, &meter, when.late) {
+            // It ended while the service was down: history held it up to then.
+            meter.count_late(down_from, when.at.tick_before().next().min(moment.tick), 1);
+            meter.account_inherited();
+            meter.count_closed(outcome, 0);
+            self.bury(id, Tomb::Counted, moment);
+            return true;
+        }
+        self.bury(id, Tomb::Overtook(outcome, when.at), moment);
+        false
+    }
+
+    fn bury(&mut self, id: SessionId, tomb: Tomb, moment: &Moment<'_>) {
+        let bounds = moment.bounds;
+        self.tombs.put(id, tomb, moment.now.mono, bounds.tombstone_age, bounds.tombstones_per_book);
+    }
+
+    /// Gives up waiting for the outcomes of sessions that a snapshot no longer named.
+    pub(super) fn settle_departed(&mut self, now: Now) {
+        if self.departed.is_empty() {
+            return;
+        }
+        let over: Vec<_> = self.departed.iter().filter(|(_, d)| d.until <= now.mono).map(|(id, _)| *id).collect();
+        for id in over {
+            if let Some(departed) = self.departed.remove(&id) {
+                departed.held.settle(Outcome::Lost, departed.left.next().start());
+            }
+        }
+    }
+}
+
+/// Counts the end of a session whose level went down in tick `left`; seconds in which it was over already are lowered.
+fn finish(held: &Held, outcome: Outcome, when: When, left: Tick) {
+    held.settle(outcome, when.at);
+    if when.late {
+        let first_without = when.at.tick_before().next().max(held.counted_from);
+        held.meter.count_late(first_without, left, -1);
+    } else if when.dropped {
+        held.meter.count_late_dropped();
+    }
+}

@@ -1,0 +1,268 @@
+//! A worker's book: the records of the sessions it holds. The level of a meter is the number of records that name it;
+//! [`Book::insert`] and [`Book::remove`] are the only places that move it.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use rustc_hash::FxHashSet;
+use std::collections::HashMap;
+
+use crate::{
+    live::{meter::Meter, snapshot::Gathered, tombs::Tombs},
+    model::{Incarnation, KeyId, Labels, Outcome, Project, SessionId, Tick, Time},
+};
+
+/// How a book's worker is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// By a stream.
+    Stream,
+    /// Its stream broke; the lease runs.
+    Cut,
+    /// By unary calls under a lease.
+    Unary,
+    /// Over: its lease ended, or it said goodbye.
+    Gone,
+}
+
+/// One held slot.
+#[derive(Debug)]
+pub struct Held {
+    pub meter: Arc<Meter>,
+    /// When it began, by the wall clock of the service.
+    pub since: Time,
+    /// First tick of the history that counts it.
+    pub counted_from: Tick,
+    pub labels: Option<Box<Labels>>,
+    /// Known from a snapshot after a restart only: whether history knows its connect is not known yet.
+    pub restored: bool,
+}
+
+/// A session that a snapshot no longer named: it has ended, and how is still to be told.
+#[derive(Debug)]
+pub struct Departed {
+    pub held: Held,
+    /// Tick in which it was taken out of the level.
+    pub left: Tick,
+    /// Until when (monotonic) its outcome is waited for.
+    pub until: Time,
+}
+
+/// A lease that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired {
+    pub lost: u64,
+    pub at: Tick,
+}
+
+/// The records of one incarnation of a worker.
+#[derive(Debug)]
+pub struct Book {
+    pub project: Project,
+    pub worker: Box<str>,
+    pub incarnation: Incarnation,
+    pub link: Link,
+    /// The newest stream: only it changes the book.
+    pub attach_seq: u64,
+    pub lease: Duration,
+    /// End of the lease (monotonic).
+    pub deadline: Time,
+    /// When the worker was last heard (wall).
+    pub heard: Time,
+    pub(super) sessions: HashMap<SessionId, Held>,
+    pub(super) departed: HashMap<SessionId, Departed>,
+    pub(super) tombs: Tombs,
+    /// Meters that it declared, each once.
+    pub(super) declared: Vec<Arc<Meter>>,
+    pub(super) declared_ids: FxHashSet<KeyId>,
+    /// XOR of the digests of the sessions.
+    pub(super) digest: u64,
+    /// The last batch that was applied; `None` before the first.
+    pub(super) applied: Option<u64>,
+    /// Applied batches that history does not hold durably yet, with their ticks.
+    pub(super) undurable: VecDeque<(u64, Tick)>,
+    pub(super) durable: u64,
+    /// Nothing is applied until a snapshot came.
+    pub(super) needs_snapshot: bool,
+    /// The stream was told so: what it sent before it heard is passed over.
+    pub(super) snapshot_asked: bool,
+    pub(super) gathered: Option<Gathered>,
+    pub(super) expired: Option<Expired>,
+    /// True until the first snapshot or report of an incarnation that the service did not know.
+    pub(super) fresh: bool,
+}
+
+impl Book {
+    pub fn new(project: Project, worker: &str, incarnation: Incarnation, link: Link, lease: Duration) -> Self {
+        Self {
+            project,
+            worker: worker.into(),
+            incarnation,
+            link,
+            attach_seq: 0,
+            lease,
+            deadline: Time::default(),
+            heard: Time::default(),
+            sessions: HashMap::new(),
+            departed: HashMap::new(),
+            tombs: Tombs::default(),
+            declared: Vec::new(),
+            declared_ids: FxHashSet::default(),
+            digest: 0,
+            applied: None,
+            undurable: VecDeque::new(),
+            durable: 0,
+            needs_snapshot: link == Link::Stream,
+            snapshot_asked: false,
+            gathered: None,
+            expired: None,
+            fresh: true,
+        }
+    }
+
+    /// Puts a record in and moves the level; the caller made sure that there is none of this id.
+    pub(super) fn insert(&mut self, id: SessionId, held: Held, now: Tick) {
+        held.meter.open(now);
+        if self.is_silent() {
+            held.meter.add_silent_level(1);
+        }
+        self.digest ^= id.digest();
+        let earlier = self.sessions.insert(id, held);
+        debug_assert!(earlier.is_none(), "a session was counted twice");
+    }
+
+    /// Takes a record out and moves the level; `None` when there is none of this id.
+    pub(super) fn remove(&mut self, id: SessionId, last: Tick) -> Option<Held> {
+        let held = self.sessions.remove(&id)?;
+        held.meter.close(last);
+        if self.is_silent() {
+            held.meter.add_silent_level(-1);
+        }
+        self.digest ^= id.digest();
+        Some(held)
+    }
+
+    /// Notes that the worker reports this meter.
+    pub(super) fn declare(&mut self, meter: &Arc<Meter>) {
+        if self.declared_ids.insert(meter.tally.id) {
+            self.declared.push(meter.clone());
+            if self.is_silent() {
+                meter.reporter_came();
+                meter.reporter_silent();
+            } else {
+                meter.reporter_came();
+            }
+        }
+    }
+
+    /// Whether its sessions are ghosts: still counted, until the lease ends.
+    pub fn is_silent(&self) -> bool {
+        self.link == Link::Cut
+    }
+
+    /// The worker was cut off: its sessions become ghosts.
+    pub(super) fn cut(&mut self) {
+        self.link = Link::Cut;
+        self.gathered = None;
+        self.declared.iter().for_each(|meter| meter.reporter_silent());
+        self.sessions.values().for_each(|held| held.meter.add_silent_level(1));
+    }
+
+    /// The worker is heard again.
+    pub(super) fn back(&mut self, link: Link) {
+        if self.is_silent() {
+            self.declared.iter().for_each(|meter| meter.reporter_back());
+            self.sessions.values().for_each(|held| held.meter.add_silent_level(-1));
+        }
+        self.link = link;
+    }
+
+    /// Ends every session with the outcome, and what a snapshot left open; returns how many were live.
+    pub(super) fn end_all(&mut self, outcome: Outcome, now: Time, last: Tick) -> u64 {
+        let ids: Vec<_> = self.sessions.keys().copied().collect();
+        for id in &ids {
+            if let Some(held) = self.remove(*id, last) {
+                held.settle(outcome, now);
+            }
+        }
+        for (_, departed) in self.departed.drain() {
+            departed.held.settle(Outcome::Lost, now);
+        }
+        ids.len() as u64
+    }
+
+    /// Asks the stream for a snapshot: what it has sent already is passed over.
+    pub(super) fn ask_snapshot(&mut self) {
+        self.needs_snapshot = true;
+        self.snapshot_asked = true;
+        self.gathered = None;
+    }
+
+    /// Learning is over: what was restored and had no connect is what history held before.
+    pub(super) fn account_restored(&mut self) {
+        for held in self.sessions.values_mut().chain(self.departed.values_mut().map(|departed| &mut departed.held)) {
+            if std::mem::take(&mut held.restored) {
+                held.meter.account_inherited();
+            }
+        }
+    }
+
+    /// The worker is over: its meters are without it.
+    pub(super) fn retire(&mut self, lost: bool) {
+        if self.link == Link::Gone {
+            return;
+        }
+        if lost && !self.is_silent() {
+            self.declared.iter().for_each(|meter| meter.reporter_silent());
+            self.link = Link::Cut;
+        }
+        for meter in self.declared.drain(..) {
+            match (lost, self.link == Link::Cut) {
+                (true, _) => meter.reporter_lost(),
+                (false, true) => {
+                    meter.reporter_back();
+                    meter.reporter_left();
+                }
+                (false, false) => meter.reporter_left(),
+            }
+        }
+        self.declared_ids.clear();
+        self.link = Link::Gone;
+    }
+
+    /// The records, for those who ask who holds what.
+    pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, &Held)> {
+        self.sessions.iter()
+    }
+
+    pub fn live_count(&self) -> u64 {
+        self.sessions.len() as u64
+    }
+
+    /// Number and digest of the live sessions, as a beat states them.
+    pub fn digest(&self) -> (u64, u64) {
+        (self.live_count(), self.digest)
+    }
+
+    /// The last applied and the last durable batch.
+    pub fn acknowledged(&mut self, durable: Option<Tick>) -> (u64, u64) {
+        while let Some((seq, tick)) = self.undurable.front().copied() {
+            if durable.is_none_or(|durable| tick > durable) {
+                break;
+            }
+            self.durable = seq;
+            self.undurable.pop_front();
+        }
+        (self.applied.unwrap_or(0), self.durable)
+    }
+}
+
+impl Held {
+    /// Counts the end of a session that is out of its book.
+    pub(super) fn settle(&self, outcome: Outcome, ended: Time) {
+        if self.restored {
+            // Its connect was before the restart: it is one of those that the history held then.
+            self.meter.account_inherited();
+        }
+        self.meter.count_closed(outcome, ended.since(self.since).as_millis() as u64);
+    }
+}

@@ -1,0 +1,253 @@
+//! Meters and pools: a word each, what was opened and closed on a meter, and who reports it.
+
+use std::sync::Arc;
+
+use crate::{
+    live::{
+        sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
+        word::MeterWord,
+    },
+    model::{Coverage, Key, KeyId, LateSpan, Outcome, Tick, counts::bucket},
+};
+
+/// The level of a meter or pool, and its name.
+#[derive(Debug)]
+pub struct Tally {
+    pub id: KeyId,
+    pub key: Key,
+    pub word: MeterWord,
+    /// The first tick that the roller has not rolled; only it writes.
+    next_tick: AtomicU64,
+}
+
+/// Sums since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub opened: u64,
+    /// By [`Outcome::index`].
+    pub closed: [u64; Outcome::COUNT],
+    pub refused: u64,
+    pub diverted: u64,
+    pub late_dropped: u64,
+}
+
+/// What ended since the last roll, and what late events said.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// Bucketed milliseconds.
+    pub durations: Vec<u64>,
+    pub late: Vec<LateSpan>,
+}
+
+/// One counted thing: its own level, and the pools above it that move with it.
+#[derive(Debug)]
+pub struct Meter {
+    pub tally: Arc<Tally>,
+    pub pools: [Arc<Tally>; 2],
+    opened: AtomicU64,
+    closed: [AtomicU64; Outcome::COUNT],
+    refused: AtomicU64,
+    diverted: AtomicU64,
+    late_dropped: AtomicU64,
+    ended: Mutex<Ended>,
+    /// Workers that are heard and have declared it.
+    reporters: AtomicU32,
+    /// Workers that have declared it and are cut off or silent, within their lease.
+    silent: AtomicU32,
+    /// Sessions that those hold.
+    silent_level: AtomicU32,
+    /// Its last reporters were lost without a goodbye: nobody knows its level.
+    dark: AtomicBool,
+    /// Sessions that the history before a restart held and that no worker has accounted for since.
+    inherited: AtomicI64,
+}
+
+impl Tally {
+    pub fn new(id: KeyId, key: Key, now: Tick) -> Self {
+        Self { id, key, word: MeterWord::new(now), next_tick: AtomicU64::new(now.0) }
+    }
+
+    /// The first tick that was not rolled.
+    pub fn next_tick(&self) -> Tick {
+        Tick(self.next_tick.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_next_tick(&self, tick: Tick) {
+        self.next_tick.store(tick.0, Ordering::Release);
+    }
+}
+
+impl Meter {
+    pub fn new(tally: Arc<Tally>, pools: [Arc<Tally>; 2]) -> Self {
+        Self {
+            tally,
+            pools,
+            opened: AtomicU64::new(0),
+            closed: std::array::from_fn(|_| AtomicU64::new(0)),
+            refused: AtomicU64::new(0),
+            diverted: AtomicU64::new(0),
+            late_dropped: AtomicU64::new(0),
+            ended: Mutex::new(Ended::default()),
+            reporters: AtomicU32::new(0),
+            silent: AtomicU32::new(0),
+            silent_level: AtomicU32::new(0),
+            dark: AtomicBool::new(false),
+            inherited: AtomicI64::new(0),
+        }
+    }
+
+    fn words(&self) -> impl Iterator<Item = &MeterWord> {
+        std::iter::once(&self.tally).chain(&self.pools).map(|tally| &tally.word)
+    }
+
+    /// A record was put into a book: its slot is held from now on, here and in the pools.
+    pub(super) fn open(&self, now: Tick) {
+        self.words().for_each(|word| {
+            word.open(now);
+        });
+    }
+
+    /// A record was taken out of a book.
+    pub(super) fn close(&self, last: Tick) {
+        self.words().for_each(|word| {
+            word.close(last);
+        });
+    }
+
+    /// A session was over before it was known.
+    pub(super) fn pulse(&self, now: Tick) {
+        self.words().for_each(|word| {
+            word.pulse(now);
+        });
+    }
+
+    pub(super) fn count_opened(&self) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_closed(&self, outcome: Outcome, lasted_ms: u64) {
+        self.closed[outcome.index()].fetch_add(1, Ordering::Relaxed);
+        lock(&self.ended).durations.push(bucket(lasted_ms));
+    }
+
+    /// Sessions that ended nobody knows when: they have an outcome and no duration.
+    pub(super) fn count_lost(&self, sessions: u64) {
+        self.closed[Outcome::Lost.index()].fetch_add(sessions, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_late_dropped(&self) {
+        self.late_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Raises or lowers the peaks of the ticks `from..to`.
+    pub(super) fn count_late(&self, from: Tick, to: Tick, by: i32) {
+        if from < to {
+            lock(&self.ended).late.push(LateSpan { from: from.0, to: to.0, by });
+        }
+    }
+
+    pub fn totals(&self) -> Totals {
+        Totals {
+            opened: self.opened.load(Ordering::Relaxed),
+            closed: std::array::from_fn(|at| self.closed[at].load(Ordering::Relaxed)),
+            refused: self.refused.load(Ordering::Relaxed),
+            diverted: self.diverted.load(Ordering::Relaxed),
+            late_dropped: self.late_dropped.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn take_ended(&self) -> Ended {
+        std::mem::take(&mut *lock(&self.ended))
+    }
+
+    /// A worker that declared this meter is heard (again).
+    pub(super) fn reporter_came(&self) {
+        self.reporters.fetch_add(1, Ordering::AcqRel);
+        self.dark.store(false, Ordering::Release);
+    }
+
+    /// A worker that declared it left with a goodbye.
+    pub(super) fn reporter_left(&self) {
+        self.reporters.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A worker that declared it is cut off, with so many sessions here.
+    pub(super) fn reporter_silent(&self) {
+        self.silent.fetch_add(1, Ordering::AcqRel);
+        self.reporters.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A worker that was cut off is heard again.
+    pub(super) fn reporter_back(&self) {
+        self.reporter_came();
+        self.silent.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A worker that was cut off is given up.
+    pub(super) fn reporter_lost(&self) {
+        let others = self.silent.fetch_sub(1, Ordering::AcqRel) - 1 + self.reporters.load(Ordering::Acquire);
+        if others == 0 {
+            self.go_dark();
+        }
+    }
+
+    pub(super) fn go_dark(&self) {
+        self.dark.store(true, Ordering::Release);
+    }
+
+    pub(super) fn add_silent_level(&self, by: i32) {
+        if by < 0 {
+            self.silent_level.fetch_sub(by.unsigned_abs(), Ordering::AcqRel);
+        } else {
+            self.silent_level.fetch_add(by.unsigned_abs(), Ordering::AcqRel);
+        }
+    }
+
+    /// Sessions held by workers that are cut off or silent, within their lease.
+    pub fn silent_level(&self) -> u32 {
+        self.silent_level.load(Ordering::Acquire)
+    }
+
+    /// Whether the level is known.
+    pub fn coverage(&self) -> Coverage {
+        match (self.is_dark(), self.has_silent()) {
+            (_, true) => Coverage::Partial,
+            (true, false) => Coverage::None,
+            (false, false) => Coverage::Full,
+        }
+    }
+
+    pub fn has_reporters(&self) -> bool {
+        self.reporters.load(Ordering::Acquire) > 0
+    }
+
+    pub fn has_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire) > 0
+    }
+
+    pub fn is_dark(&self) -> bool {
+        self.dark.load(Ordering::Acquire)
+    }
+
+    /// After a restart: history held so many sessions, and no worker has accounted for them yet.
+    pub(super) fn inherit(&self, sessions: u32) {
+        self.inherited.store(i64::from(sessions), Ordering::Release);
+    }
+
+    /// One of them is accounted for.
+    pub(super) fn account_inherited(&self) {
+        self.inherited.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// All that will be accounted for is: what is left was lost; what is too many was opened unseen. Returns whether
+    /// any was lost.
+    pub(super) fn close_inheritance(&self) -> bool {
+        let left = self.inherited.swap(0, Ordering::AcqRel);
+        if left > 0 {
+            self.count_lost(left.unsigned_abs());
+        } else {
+            self.opened.fetch_add(left.unsigned_abs(), Ordering::Relaxed);
+        }
+        left > 0
+    }
+}

@@ -1,0 +1,169 @@
+//! Which meters and pools there are, and their numbers. They are made when they are first declared and stay: a model
+//! that is no longer used drains to level 0 and keeps its history.
+
+use std::sync::Arc;
+
+use dashmap::{DashMap, Entry};
+
+use crate::{
+    live::{
+        meter::{Meter, Tally},
+        sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock},
+    },
+    model::{Bounds, Key, KeyId, Meter as MeterName, Project, Target, Tick},
+};
+
+use super::BoundReached;
+
+/// What is counted of a project against the bounds.
+#[derive(Debug, Default)]
+pub struct ProjectCounts {
+    pub meters: AtomicU32,
+    pub sessions: AtomicU64,
+    pub workers: AtomicU32,
+}
+
+/// All meters and pools.
+#[derive(Debug, Default)]
+pub struct Registry {
+    tallies: DashMap<Key, Arc<Tally>>,
+    meters: DashMap<Key, Arc<Meter>>,
+    projects: DashMap<Project, Arc<ProjectCounts>>,
+    next_id: AtomicU32,
+    /// Keys that the store has not been told of.
+    new_keys: Mutex<Vec<(KeyId, Key)>>,
+}
+
+impl Registry {
+    /// Takes over the keys of the store.
+    pub fn load(&self, keys: impl IntoIterator<Item = (KeyId, Key)>, now: Tick) {
+        for (id, key) in keys {
+            self.next_id.fetch_max(id.0 + 1, Ordering::AcqRel);
+            let tally = Arc::new(Tally::new(id, key.clone(), now));
+            self.tallies.insert(key, tally);
+        }
+        let meters: Vec<_> = self.tallies.iter().filter(|t| !t.key.target.is_pool()).map(|t| t.key.clone()).collect();
+        for key in meters {
+            if let Target::Meter(name) = &key.target {
+                self.project(&key.project).meters.fetch_add(1, Ordering::AcqRel);
+                self.meter_unbounded(&key.project, name, now);
+            }
+        }
+    }
+
+    /// The counts of a project, made when it is new.
+    pub fn project(&self, project: &Project) -> Arc<ProjectCounts> {
+        if let Some(counts) = self.projects.get(project) {
+            return counts.clone();
+        }
+        self.projects.entry(project.clone()).or_default().clone()
+    }
+
+    /// The names of all projects, in order.
+    pub fn projects(&self) -> Vec<Project> {
+        let mut names: Vec<_> = self.projects.iter().map(|project| project.key().clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub fn has_project(&self, project: &Project) -> bool {
+        self.projects.contains_key(project) || (project.is_across() && !self.projects.is_empty())
+    }
+
+    /// The meter of this name, made when it is new.
+    ///
+    /// # Errors
+    /// When it is new and the project, or the service, has as many as it may.
+    pub fn meter(
+        &self,
+        project: &Project,
+        name: &MeterName,
+        bounds: &Bounds,
+        now: Tick,
+    ) -> Result<Arc<Meter>, BoundReached> {
+        let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
+        if let Some(meter) = self.meters.get(&key) {
+            return Ok(meter.clone());
+        }
+        if !self.projects.contains_key(project) && self.projects.len() >= bounds.projects {
+            return Err(BoundReached { what: "projects", most: bounds.projects as u64 });
+        }
+        let counts = self.project(project);
+        if counts.meters.fetch_add(1, Ordering::AcqRel) as usize >= bounds.meters_per_project {
+            counts.meters.fetch_sub(1, Ordering::AcqRel);
+            return Err(BoundReached { what: "meters per project", most: bounds.meters_per_project as u64 });
+        }
+        Ok(self.meter_unbounded(project, name, now))
+    }
+
+    fn meter_unbounded(&self, project: &Project, name: &MeterName, now: Tick) -> Arc<Meter> {
+        let pools = name.pools(project).map(|key| self.tally(&key, now));
+        let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
+        let tally = self.tally(&key, now);
+        self.meters.entry(key).or_insert_with(|| Arc::new(Meter::new(tally, pools))).clone()
+    }
+
+    /// The level and number of a key, made when it is new: a limit may be set before anything is reported.
+    pub fn tally(&self, key: &Key, now: Tick) -> Arc<Tally> {
+        if let Some(tally) = self.tallies.get(key) {
+            return tally.clone();
+        }
+        match self.tallies.entry(key.clone()) {
+            Entry::Occupied(there) => there.get().clone(),
+            Entry::Vacant(free) => {
+                let id = KeyId(self.next_id.fetch_add(1, Ordering::AcqRel));
+                lock(&self.new_keys).push((id, key.clone()));
+                free.insert(Arc::new(Tally::new(id, key.clone(), now))).clone()
+            }
+        }
+    }
+
+    /// The level of a key, if it is known.
+    pub fn find(&self, key: &Key) -> Option<Arc<Tally>> {
+        self.tallies.get(key).map(|tally| tally.clone())
+    }
+
+    pub fn find_meter(&self, key: &Key) -> Option<Arc<Meter>> {
+        self.meters.get(key).map(|meter| meter.clone())
+    }
+
+    /// The levels of a project, in the order of lists.
+    pub fn of_project(&self, project: &Project) -> Vec<Arc<Tally>> {
+        let mut found: Vec<_> =
+            self.tallies.iter().filter(|tally| tally.key.project == *project).map(|tally| tally.clone()).collect();
+        found.sort_unstable_by(|a, b| list_order(&a.key.target).cmp(&list_order(&b.key.target)));
+        found
+    }
+
+    pub fn all_tallies(&self) -> Vec<Arc<Tally>> {
+        self.tallies.iter().map(|tally| tally.clone()).collect()
+    }
+
+    pub fn all_meters(&self) -> Vec<Arc<Meter>> {
+        self.meters.iter().map(|meter| meter.clone()).collect()
+    }
+
+    /// Number of meters and pools.
+    pub fn len(&self) -> usize {
+        self.tallies.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tallies.is_empty()
+    }
+
+    /// Takes the keys that the store has not been told of.
+    pub fn take_new_keys(&self) -> Vec<(KeyId, Key)> {
+        std::mem::take(&mut *lock(&self.new_keys))
+    }
+
+    /// Puts them back when the store did not take them.
+    pub fn put_back_new_keys(&self, keys: Vec<(KeyId, Key)>) {
+        lock(&self.new_keys).extend(keys);
+    }
+}
+
+/// By kind, a kind's pool before its meters, these by name.
+fn list_order(target: &Target) -> (u8, &Target) {
+    (target.kind() as u8, target)
+}

@@ -1,0 +1,236 @@
+//! The roller: once a second it moves every word to the new tick and puts what the past one saw into a frame. Only one
+//! roller may run; everything it keeps between ticks is its own.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    live::{
+        Live,
+        meter::{Ended, Meter, Tally, Totals},
+        sync::Ordering,
+        word::{RING_TICKS, Rolled, TickPeak},
+    },
+    model::{Coverage, Entry, Frame, KeyId, Now, Tick, time::SECONDS_PER_MINUTE},
+};
+
+type Entries = FxHashMap<KeyId, Entry>;
+
+/// Makes the frames of one service.
+#[derive(Debug, Default)]
+pub struct Roller {
+    /// What was taken of each meter's sums so far.
+    taken: FxHashMap<KeyId, Totals>,
+    /// Level and coverage that the frames have told of each key; a key that is not here is not covered.
+    told: FxHashMap<KeyId, (u32, Coverage)>,
+    started: bool,
+}
+
+/// The ticks of one roll: the first one, and of the others as many of the last as the ring holds.
+struct Span {
+    from: Tick,
+    to: Tick,
+    entries: Vec<Entries>,
+}
+
+impl Span {
+    fn new(from: Tick, to: Tick) -> Self {
+        let ticks = (to.0 - from.0).min(RING_TICKS as u64) as usize;
+        Self { from, to, entries: vec![Entries::default(); ticks] }
+    }
+
+    fn tick(&self, nth: usize) -> Tick {
+        if nth == 0 { self.from } else { Tick(self.to.0 - (self.entries.len() - nth) as u64) }
+    }
+
+    /// The ticks from `first` on, each with the place of its entries.
+    fn ticks(&self, first: Tick) -> Vec<(usize, Tick)> {
+        let before = (first.0..self.from.0).map(|tick| (0, Tick(tick)));
+        before.chain((0..self.entries.len()).map(|nth| (nth, self.tick(nth)))).collect()
+    }
+
+    /// Whether there are ticks that it does not hold.
+    fn is_cut(&self) -> bool {
+        self.to.0 - self.from.0 > self.entries.len() as u64
+    }
+}
+
+impl Roller {
+    /// Ends leases and learning that are over, and rolls every tick before that of `now`. Returns their frames, in order;
+    /// none when the tick has not ended. A second without a frame of its own was like the end of the one before it.
+    pub fn roll(&mut self, live: &Live, now: Now) -> Vec<Frame> {
+        live.expire(now);
+        let settling = live.is_settling();
+        let from = Tick(live.tick.load(Ordering::Acquire));
+        let to = now.wall.tick();
+        if to <= from {
+            return Vec::new();
+        }
+        live.tick.store(to.0, Ordering::Release);
+        let mut span = Span::new(from, to);
+        let tallies = live.registry.all_tallies();
+        let meters = live.registry.all_meters();
+        let mut jumped = false;
+        for tally in &tallies {
+            let told = self.level_told(tally.id);
+            let moved = roll_word(tally, told, &mut span);
+            jumped |= moved && span.is_cut();
+        }
+        for meter in &meters {
+            self.take_sums(meter, &mut span.entries[0]);
+        }
+        let coverage = coverage(&meters);
+        let frames = self.frames(span, &tallies, &coverage, settling, jumped);
+        live.end_learning(now);
+        frames
+    }
+
+    fn level_told(&self, key: KeyId) -> u32 {
+        self.told.get(&key).map_or(0, |(level, _)| *level)
+    }
+
+    /// Adds what a meter opened and closed to its entry and to those of its pools.
+    fn take_sums(&mut self, meter: &Meter, entries: &mut Entries) {
+        let totals = meter.totals();
+        let ended = meter.take_ended();
+        let before = self.taken.insert(meter.tally.id, totals).unwrap_or_default();
+        if totals == before && ended.late.is_empty() && ended.durations.is_empty() {
+            return;
+        }
+        for tally in std::iter::once(&meter.tally).chain(&meter.pools) {
+            let level = self.level_told(tally.id);
+            let entry = entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
+            add_sums(entry, &before, &totals, &ended);
+        }
+    }
+
+    fn frames(
+        &mut self,
+        mut span: Span,
+        tallies: &[Arc<Tally>],
+        coverage: &FxHashMap<KeyId, Coverage>,
+        settling: bool,
+        jumped: bool,
+    ) -> Vec<Frame> {
+        let mut frames: Vec<Frame> = Vec::with_capacity(span.entries.len());
+        for nth in 0..span.entries.len() {
+            let tick = span.tick(nth);
+            let mut entries = std::mem::take(&mut span.entries[nth]);
+            let full = !self.started || tick.0.is_multiple_of(SECONDS_PER_MINUTE);
+            self.started = true;
+            self.tell(&mut entries, tallies, coverage, full);
+            if nth > 0 && !full && entries.is_empty() {
+                continue;
+            }
+            let mut entries: Vec<_> = entries.into_values().collect();
+            entries.sort_unstable_by_key(|entry| entry.key);
+            frames.push(Frame { tick: tick.0, repeat: 0, full, settling, jumped, entries });
+        }
+        // What no frame speaks of was as it was left.
+        let mut next = span.to.0;
+        for frame in frames.iter_mut().rev() {
+            frame.repeat = next - frame.tick - 1;
+            next = frame.tick;
+        }
+        frames
+    }
+
+    /// Puts in what is to be told though nothing was opened or closed: a coverage that changed, and in a full frame all
+    /// of which anything is known. Notes what is told.
+    fn tell(
+        &mut self,
+        entries: &mut Entries,
+        tallies: &[Arc<Tally>],
+        coverage: &FxHashMap<KeyId, Coverage>,
+        full: bool,
+    ) {
+        for tally in tallies {
+            let covered = coverage.get(&tally.id).copied().unwrap_or(Coverage::None);
+            let (level, told) = self.told.get(&tally.id).copied().unwrap_or((0, Coverage::None));
+            let unknown = level == 0 && covered == Coverage::None;
+            if covered != told || (full && !unknown) {
+                entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
+            }
+            if let Some(entry) = entries.get_mut(&tally.id) {
+                entry.set_coverage(covered);
+                if entry.level == 0 && covered == Coverage::None {
+                    self.told.remove(&tally.id);
+                } else {
+                    self.told.insert(tally.id, (entry.level, covered));
+                }
+            }
+        }
+    }
+}
+
+/// Rolls one word and puts the ticks in which its level moved into the span; returns whether anything happened after the
+/// first one.
+fn roll_word(tally: &Tally, told: u32, span: &mut Span) -> bool {
+    // A key that was made as the last roll went by begins before this span: what it saw then is told in its first tick.
+    let first = tally.next_tick().min(span.from);
+    tally.set_next_tick(span.to);
+    let rolled = tally.word.roll(first, span.to);
+    let ticks = span.ticks(first);
+    let mut level = told;
+    let mut note = |nth: usize, seen: TickPeak| {
+        if let Some(entry) = span.entries[nth].get_mut(&tally.id) {
+            entry.peak = entry.peak.max(seen.peak);
+            entry.level = seen.level;
+        } else if seen.peak != level || seen.level != level {
+            let entry = Entry { peak: seen.peak, ..steady(tally.id, seen.level) };
+            span.entries[nth].insert(tally.id, entry);
+        }
+        level = seen.level;
+    };
+    match rolled {
+        Rolled::Still(seen) => {
+            note(0, seen);
+            false
+        }
+        Rolled::Moved => {
+            for (nth, tick) in ticks {
+                if let Some(seen) = tally.word.tick_peak(tick) {
+                    note(nth, seen);
+                }
+            }
+            true
+        }
+    }
+}
+
+/// Whether the levels are known: of meters by their workers, of pools by their meters.
+fn coverage(meters: &[Arc<Meter>]) -> FxHashMap<KeyId, Coverage> {
+    let mut coverage: FxHashMap<KeyId, Coverage> = FxHashMap::default();
+    for meter in meters {
+        let own = meter.coverage();
+        coverage.insert(meter.tally.id, own);
+        for pool in &meter.pools {
+            let pooled = coverage.entry(pool.id).or_insert(own);
+            if *pooled != own {
+                *pooled = Coverage::Partial;
+            }
+        }
+    }
+    coverage
+}
+
+fn steady(key: KeyId, level: u32) -> Entry {
+    Entry { key: key.0, peak: level, level, ..Entry::default() }
+}
+
+fn add_sums(entry: &mut Entry, before: &Totals, now: &Totals, ended: &Ended) {
+    let grown = |now: u64, before: u64| u32::try_from(now - before).unwrap_or(u32::MAX);
+    entry.opened += grown(now.opened, before.opened);
+    entry.refused += grown(now.refused, before.refused);
+    entry.diverted += grown(now.diverted, before.diverted);
+    entry.late_dropped += grown(now.late_dropped, before.late_dropped);
+    if now.closed != before.closed {
+        entry.closed.resize(now.closed.len(), 0);
+        for (sum, (now, before)) in entry.closed.iter_mut().zip(now.closed.into_iter().zip(before.closed)) {
+            *sum += grown(now, before);
+        }
+    }
+    entry.durations.extend(&ended.durations);
+    entry.late.extend(&ended.late);
+}

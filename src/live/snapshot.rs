@@ -1,0 +1,131 @@
+//! Snapshots: the full set of a worker's live sessions replaces its book in one step, closes before opens, so that a
+//! return never shows a spike that did not happen.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{
+    live::{
+        apply::{Applied, Moment},
+        book::{Book, Departed, Held},
+        meter::Meter,
+    },
+    model::{Labels, Outcome, SessionId},
+};
+
+/// One session of a snapshot.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub id: SessionId,
+    pub meter: Arc<Meter>,
+    pub age: Duration,
+    pub labels: Option<Box<Labels>>,
+}
+
+/// The chunks of a snapshot that have come.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    next_index: u32,
+    sessions: HashMap<SessionId, Live>,
+}
+
+/// Why chunks do not make a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkProblem {
+    /// Chunks must come in order, from 0.
+    OutOfOrder { expected: u32 },
+    /// The snapshot has more sessions than a project may have.
+    TooMany,
+    /// The sessions are not as many, or not those, that the last chunk says.
+    Mismatch,
+}
+
+impl Gathered {
+    /// Takes a chunk in.
+    pub fn add(&mut self, index: u32, sessions: Vec<Live>, most: usize) -> Result<(), ChunkProblem> {
+        if index != self.next_index {
+            return Err(ChunkProblem::OutOfOrder { expected: self.next_index });
+        }
+        if self.sessions.len() + sessions.len() > most {
+            return Err(ChunkProblem::TooMany);
+        }
+        self.next_index += 1;
+        self.sessions.extend(sessions.into_iter().map(|live| (live.id, live)));
+        Ok(())
+    }
+
+    /// How many sessions have come.
+    pub fn len(&self) -> u64 {
+        self.sessions.len() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Checks the set against what the last chunk says of it.
+    pub fn verify(&self, count: u64, digest: u64) -> Result<(), ChunkProblem> {
+        let digest_here = self.sessions.keys().fold(0, |digest, id| digest ^ id.digest());
+        if (self.len(), digest_here) == (count, digest) { Ok(()) } else { Err(ChunkProblem::Mismatch) }
+    }
+}
+
+impl Book {
+    /// Replaces the records by the snapshot: what is not in it ends first, then what is new begins.
+    pub(super) fn replace(&mut self, snapshot: Gathered, moment: &Moment<'_>) -> Applied {
+        let mut applied = Applied::default();
+        let (now, tick) = (moment.now, moment.tick);
+        let gone: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(id, held)| snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != held.meter.tally.id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            if let Some(held) = self.remove(id, now.wall.tick_before()) {
+                let until = now.mono.after(moment.bounds.lease);
+                self.departed.insert(id, Departed { held, left: tick, until });
+                applied.changed += 1;
+                applied.grown -= 1;
+            }
+        }
+        for (id, live) in snapshot.sessions {
+            if self.sessions.contains_key(&id) {
+                applied.duplicates += 1;
+                continue;
+            }
+            if let Some(departed) = self.departed.remove(&id) {
+                departed.held.settle(Outcome::Lost, departed.left.next().start());
+            }
+            self.restore(id, live, moment);
+            applied.changed += 1;
+            applied.grown += 1;
+        }
+        self.needs_snapshot = false;
+        self.snapshot_asked = false;
+        self.expired = None;
+        self.fresh = false;
+        applied
+    }
+
+    /// A session that the service did not know, or had given up, is live. History is put right for the seconds since it
+    /// began, or since it was given up, or since the service went down.
+    fn restore(&mut self, id: SessionId, live: Live, moment: &Moment<'_>) {
+        let since = moment.now.wall.before(live.age);
+        let oldest = moment.now.wall.before(moment.bounds.late_until).tick();
+        let known_until = self.expired.map(|expired| expired.at).max(moment.down_from);
+        let mut counted_from = since.tick().max(oldest).min(moment.tick);
+        if let Some(known_until) = known_until {
+            counted_from = counted_from.max(known_until).min(moment.tick);
+        } else if live.age <= moment.bounds.late_after {
+            counted_from = moment.tick;
+        }
+        live.meter.count_late(counted_from, moment.tick, 1);
+        let restored = moment.down_from.is_some_and(|down_from| self.fresh && since.tick() < down_from.next());
+        if !restored {
+            live.meter.count_opened();
+        }
+        self.declare(&live.meter);
+        let held = Held { meter: live.meter, since, counted_from, labels: live.labels, restored };
+        self.insert(id, held, moment.tick);
+    }
+}

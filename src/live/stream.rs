@@ -1,0 +1,194 @@
+//! What a worker says on its stream: declarations, batches, snapshots, beats.
+
+use std::sync::Arc;
+
+use crate::{
+    live::{
+        BoundReached, Live,
+        apply::{Applied, Event, Moment},
+        attach::{Attachment, Gone, Refusal, renew},
+        book::{Book, Link},
+        meter::Meter,
+        snapshot::{ChunkProblem, Live as LiveSession},
+        sync::Ordering,
+    },
+    model::{Now, Outcome},
+};
+
+/// What became of a message on a stream.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    Applied(Applied),
+    /// It was applied before, or comes before the snapshot that was asked for: nothing changed.
+    Ignored,
+    /// A batch is missing: a snapshot is needed, and then the batch after `applied_seq`.
+    Gap {
+        applied_seq: u64,
+    },
+    /// The lease had ended and the sessions were lost: a snapshot is needed.
+    Expired {
+        lost: u64,
+    },
+    /// The stream has not sent its first snapshot.
+    NoSnapshotYet,
+    /// The chunks did not make a snapshot.
+    BadSnapshot(ChunkProblem),
+    /// What the worker believes is live differs from its book: a snapshot is needed.
+    DigestMismatch {
+        applied_seq: u64,
+    },
+}
+
+impl Live {
+    /// Renews the lease; says so when it had ended.
+    fn heard(&self, book: &mut Book, now: Now) -> Option<Batch> {
+        renew(book, now);
+        if book.link == Link::Gone {
+            // Its lease ended while the stream was silent: it is back, with nothing.
+            self.revive(book);
+            book.back(Link::Stream);
+            book.ask_snapshot();
+            return Some(Batch::Expired { lost: book.expired.map_or(0, |expired| expired.lost) });
+        }
+        None
+    }
+
+    /// The worker names meters that it reports.
+    pub fn declare(&self, stream: &Attachment, meters: &[Arc<Meter>], now: Now) -> Result<(), Gone> {
+        let mut book = stream.mine()?;
+        renew(&mut book, now);
+        meters.iter().for_each(|meter| book.declare(meter));
+        Ok(())
+    }
+
+    /// Applies a batch of a stream, whole or not at all.
+    ///
+    /// # Errors
+    /// When the stream was superseded, or the project would have more sessions than it may.
+    pub fn batch(&self, stream: &Attachment, seq: u64, events: Vec<Event>, now: Now) -> Result<Batch, Refusal> {
+        let moment = self.moment(now);
+        let mut book = stream.mine()?;
+        if let Some(expired) = self.heard(&mut book, now) {
+            return Ok(expired);
+        }
+        if book.needs_snapshot {
+            return Ok(if book.snapshot_asked { Batch::Ignored } else { Batch::NoSnapshotYet });
+        }
+        match book.applied {
+            Some(applied) if seq <= applied => return Ok(Batch::Ignored),
+            Some(applied_seq) if seq > applied_seq + 1 => {
+                book.ask_snapshot();
+                return Ok(Batch::Gap { applied_seq });
+            }
+            _ => {}
+        }
+        let applied = self.apply_all(&mut book, events, &moment)?;
+        book.applied = Some(seq);
+        book.undurable.push_back((seq, moment.tick));
+        Ok(Batch::Applied(applied))
+    }
+
+    pub(super) fn apply_all(
+        &self,
+        book: &mut Book,
+        events: Vec<Event>,
+        moment: &Moment<'_>,
+    ) -> Result<Applied, BoundReached> {
+        let opens = events.iter().filter(|event| matches!(event, Event::Open { .. })).count() as u64;
+        let counts = self.registry.project(&book.project);
+        let most = self.bounds.sessions_per_project as u64;
+        if opens > 0 && counts.sessions.load(Ordering::Acquire) + opens > most {
+            return Err(BoundReached { what: "sessions per project", most });
+        }
+        let mut applied = Applied::default();
+        for event in events {
+            book.apply(event, moment, &mut applied);
+        }
+        self.grow(&book.project, applied.grown);
+        Ok(applied)
+    }
+
+    /// Takes a chunk of a snapshot; with the last one, the book is replaced.
+    ///
+    /// # Errors
+    /// When the stream was superseded, or the project would have more sessions than it may.
+    pub fn snapshot(
+        &self,
+        stream: &Attachment,
+        index: u32,
+        sessions: Vec<LiveSession>,
+        last: Option<(u64, u64)>,
+        now: Now,
+    ) -> Result<Batch, Refusal> {
+        let moment = self.moment(now);
+        let mut book = stream.mine()?;
+        let _back = self.heard(&mut book, now);
+        let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_default();
+        let most = self.bounds.sessions_per_project;
+        let taken = gathered.add(index, sessions, most).and_then(|()| match last {
+            Some((count, digest)) => gathered.verify(count, digest),
+            None => Ok(()),
+        });
+        if let Err(problem) = taken {
+            book.ask_snapshot();
+            return Ok(Batch::BadSnapshot(problem));
+        }
+        if last.is_none() {
+            book.gathered = Some(gathered);
+            return Ok(Batch::Applied(Applied::default()));
+        }
+        let counts = self.registry.project(&book.project);
+        let others = counts.sessions.load(Ordering::Acquire).saturating_sub(book.live_count());
+        if others + gathered.len() > most as u64 {
+            return Err(BoundReached { what: "sessions per project", most: most as u64 }.into());
+        }
+        let applied = book.replace(gathered, &moment);
+        self.grow(&book.project, applied.grown);
+        let (project, incarnation) = (book.project.clone(), book.incarnation);
+        drop(book);
+        self.returned(&project, incarnation);
+        Ok(Batch::Applied(applied))
+    }
+
+    /// The worker is alive; `believed` is the last batch it sent, and number and digest of what it holds live.
+    ///
+    /// # Errors
+    /// When the stream was superseded.
+    pub fn beat(&self, stream: &Attachment, believed: Option<(u64, u64, u64)>, now: Now) -> Result<Batch, Gone> {
+        let mut book = stream.mine()?;
+        if let Some(expired) = self.heard(&mut book, now) {
+            return Ok(expired);
+        }
+        let applied_seq = book.applied.unwrap_or(0);
+        if let Some((as_of, count, digest)) = believed
+            && !book.needs_snapshot
+            && book.applied.is_none_or(|applied| applied == as_of)
+            && book.digest() != (count, digest)
+        {
+            book.ask_snapshot();
+            return Ok(Batch::DigestMismatch { applied_seq });
+        }
+        Ok(Batch::Ignored)
+    }
+
+    /// The last applied and the last durable batch of a stream.
+    ///
+    /// # Errors
+    /// When the stream was superseded.
+    pub fn acknowledged(&self, stream: &Attachment) -> Result<(u64, u64), Gone> {
+        Ok(stream.mine()?.acknowledged(self.durable()))
+    }
+
+    /// The process ends: its sessions end at once.
+    ///
+    /// # Errors
+    /// When the stream was superseded.
+    pub fn stream_goodbye(&self, stream: &Attachment, outcome: Outcome, now: Now) -> Result<u64, Gone> {
+        let (project, incarnation) = {
+            let book = stream.mine()?;
+            (book.project.clone(), book.incarnation)
+        };
+        Ok(self.goodbye(&project, incarnation, outcome, now))
+    }
+}

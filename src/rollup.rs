@@ -1,0 +1,197 @@
+//! Rolls frames into points, hourly histograms and coverage. Minutes stay open for late events; an hour whose minutes
+//! are all closed is folded into the store and forgotten here. A pure function of the frames: rolling the stored ones
+//! again after a crash gives the same points.
+
+pub mod minute;
+pub mod track;
+
+use std::{ops::Range, time::Duration};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    model::{Coverage, Frame, Hour, KeyHour, KeyId, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
+    rollup::track::{Steady, Track},
+};
+
+/// The minutes of all keys that are not folded yet.
+#[derive(Debug)]
+pub struct Rollup {
+    late_until: Duration,
+    tracks: FxHashMap<KeyId, Track>,
+    /// The first second that no frame told of.
+    next: Option<Tick>,
+    /// The first hour that is not folded.
+    open_from: Option<Hour>,
+    steady: Steady,
+}
+
+impl Rollup {
+    /// Begins after the hours that are folded; minutes stay open for `late_until` after their end.
+    pub fn new(late_until: Duration, folded_until: Option<Hour>) -> Self {
+        Self {
+            late_until,
+            tracks: FxHashMap::default(),
+            next: None,
+            open_from: folded_until,
+            steady: Steady::default(),
+        }
+    }
+
+    /// Takes a frame. Frames come in order; one of a second that was told already changes nothing.
+    pub fn apply(&mut self, frame: &Frame) {
+        let tick = Tick(frame.tick);
+        let next = Tick(frame.tick.saturating_add(frame.repeat).saturating_add(1));
+        let folded_until = *self.open_from.get_or_insert(tick.hour());
+        let first = folded_until.first_tick();
+        if self.next.is_some_and(|told| tick < told) || next <= first {
+            return;
+        }
+        let told = *self.next.get_or_insert(tick);
+        let steady = Steady { settling: frame.settling, jumped: frame.jumped };
+        if told < tick || steady != self.steady || frame.full {
+            // What comes is not like what was: all tracks are brought up to here.
+            for track in self.tracks.values_mut() {
+                track.fill(told, self.steady);
+                if told < tick {
+                    track.skip(tick);
+                }
+            }
+        }
+        self.steady = steady;
+        let oldest = Tick(tick.0.saturating_sub(self.late_until.as_secs() + SECONDS_PER_MINUTE)).max(first);
+        for entry in &frame.entries {
+            let track = self.tracks.entry(KeyId(entry.key)).or_insert_with(|| Track::new(tick));
+            track.fill(tick, steady);
+            track.apply(entry, tick, self.steady, oldest, next);
+        }
+        if frame.full {
+            let named: rustc_hash::FxHashSet<u32> = frame.entries.iter().map(|entry| entry.key).collect();
+            for (_, track) in self.tracks.iter_mut().filter(|(key, _)| !named.contains(&key.0)) {
+                track.forget();
+            }
+        }
+        self.next = Some(next);
+    }
+
+    /// Fills the seconds of a key that the frames since its last entry told of by leaving it out.
+    fn filled(&mut self, key: KeyId) -> Option<&Track> {
+        let (next, steady) = (self.next?, self.steady);
+        let track = self.tracks.get_mut(&key)?;
+        track.fill(next, steady);
+        Some(track)
+    }
+
+    /// The first second that no frame told of.
+    pub const fn next_tick(&self) -> Option<Tick> {
+        self.next
+    }
+
+    /// The first minute that is not folded; before it, the store is asked. `None` when nothing was told.
+    pub fn open_from(&self) -> Option<Minute> {
+        self.open_from.map(Hour::first_minute)
+    }
+
+    /// The level that the last frame left a key at.
+    pub fn level(&self, key: KeyId) -> u32 {
+        self.tracks.get(&key).map_or(0, |track| track.level)
+    }
+
+    /// Whether the level of a key was known in the last frame.
+    pub fn coverage(&self, key: KeyId) -> Coverage {
+        self.tracks.get(&key).map_or(Coverage::None, |track| track.coverage)
+    }
+
+    /// The points of a key in a range of minutes that are not folded; minutes of which nothing is known are left out.
+    pub fn points(&mut self, key: KeyId, minutes: Range<Minute>) -> Vec<(Minute, Point)> {
+        let Some(next) = self.next else { return Vec::new() };
+        self.filled(key).map(|track| track.points(minutes, next).collect()).unwrap_or_default()
+    }
+
+    /// An hour of a key that is not folded, as it stands; `None` when nothing is known of it.
+    pub fn hour(&mut self, key: KeyId, hour: Hour) -> Option<KeyHour> {
+        let next = self.next?;
+        self.filled(key)?.hour(hour, next)
+    }
+
+    /// The oldest open hour, when all its minutes are closed.
+    pub fn foldable(&self) -> Option<Hour> {
+        let (hour, next) = (self.open_from?, self.next?);
+        let closed = hour.next().first_tick().0 + self.late_until.as_secs() + SECONDS_PER_MINUTE;
+        (next.0 >= closed).then_some(hour)
+    }
+
+    /// The oldest open hour, closed or not; `None` when nothing was told.
+    pub fn oldest_hour(&self) -> Option<Hour> {
+        self.open_from.filter(|hour| self.next.is_some_and(|next| next > hour.first_tick()))
+    }
+
+    /// What is to be folded of an hour.
+    pub fn rows(&mut self, hour: Hour) -> Vec<(KeyId, KeyHour)> {
+        let keys: Vec<_> = self.tracks.keys().copied().collect();
+        keys.into_iter().filter_map(|key| Some((key, self.hour(key, hour)?))).collect()
+    }
+
+    /// An hour is in the store: it is forgotten here.
+    pub fn folded(&mut self, hour: Hour) {
+        self.open_from = Some(hour.next());
+        self.tracks.values_mut().for_each(|track| track.forget_before(hour.next()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Entry, Flags, LateSpan};
+
+    fn entry(level: u32, peak: u32) -> Entry {
+        Entry { key: 1, level, peak, ..Entry::default() }
+    }
+
+    fn frame(tick: u64, entries: Vec<Entry>) -> Frame {
+        Frame { tick, full: tick.is_multiple_of(60), entries, ..Frame::default() }
+    }
+
+    const KEY: KeyId = KeyId(1);
+
+    fn rolled(frames: &[Frame]) -> Rollup {
+        let mut rollup = Rollup::new(Duration::from_secs(900), None);
+        frames.iter().for_each(|frame| rollup.apply(frame));
+        rollup
+    }
+
+    #[test]
+    fn seconds_without_an_entry_stay_as_they_were() {
+        let mut rollup = rolled(&[frame(60, vec![entry(2, 3)]), Frame { repeat: 58, ..frame(61, vec![]) }]);
+        let points = rollup.points(KEY, Minute(0)..Minute(9));
+        assert_eq!(points.len(), 1);
+        let point = points[0].1;
+        assert_eq!((point.peak, point.peak_second, point.last, point.covered), (3, 0, 2, 60));
+    }
+
+    #[test]
+    fn a_service_that_was_down_leaves_a_gap_and_late_events_fill_it() {
+        let late = vec![LateSpan { from: 70, to: 95, by: 1 }];
+        let mut rollup = rolled(&[
+            frame(60, vec![entry(2, 2)]),
+            Frame { full: true, ..frame(100, vec![Entry { late, ..entry(2, 2) }]) },
+        ]);
+        let point = rollup.points(KEY, Minute(1)..Minute(2))[0].1;
+        assert_eq!((point.peak, point.covered), (2, 1 + 25 + 1));
+        assert!(point.flags.has(Flags::PARTIAL) && point.flags.has(Flags::LATE));
+    }
+
+    #[test]
+    fn rolling_the_frames_again_gives_the_same_hours() {
+        let frames: Vec<_> = (0..9_000)
+            .map(|tick| frame(tick, vec![entry((tick / 7 % 5) as u32, (tick / 7 % 5 + tick % 2) as u32)]))
+            .collect();
+        let (mut once, mut again) = (rolled(&frames), rolled(&frames));
+        assert_eq!(once.foldable(), Some(Hour(0)));
+        assert_eq!(once.rows(Hour(0)), again.rows(Hour(0)));
+        once.folded(Hour(0));
+        assert_eq!(once.points(KEY, Minute(0)..Minute(60)), []);
+        assert_eq!(once.hour(KEY, Hour(1)), again.hour(KEY, Hour(1)));
+        assert_eq!(again.hour(KEY, Hour(0)).map(|hour| hour.levels.total()), Some(3_600));
+    }
+}

@@ -1,0 +1,151 @@
+//! What is known of one key since the last fold: its open minutes, filled up to a second, and how it goes on from there.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use crate::{
+    model::{Coverage, Entry, Hour, KeyHour, LateSpan, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
+    rollup::minute::{KeyMinute, Known},
+};
+
+/// How seconds without an entry go on: as the frame said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steady {
+    pub settling: bool,
+    pub jumped: bool,
+}
+
+/// One key's open minutes.
+#[derive(Debug)]
+pub struct Track {
+    pub level: u32,
+    pub coverage: Coverage,
+    /// Seconds before this one are in the minutes.
+    filled: Tick,
+    minutes: BTreeMap<Minute, KeyMinute>,
+}
+
+impl Track {
+    /// A key that was first told of in second `from`.
+    pub fn new(from: Tick) -> Self {
+        Self { level: 0, coverage: Coverage::None, filled: from, minutes: BTreeMap::new() }
+    }
+
+    /// Fills the seconds before `to` with the level as it was left.
+    pub fn fill(&mut self, to: Tick, steady: Steady) {
+        let (level, coverage) = (self.level, self.coverage);
+        self.set(to, level, level, coverage, steady);
+    }
+
+    /// The seconds from where it is filled up to `to` had this peak.
+    fn set(&mut self, to: Tick, peak: u32, last: u32, coverage: Coverage, steady: Steady) {
+        let from = self.filled;
+        self.filled = to.max(from);
+        if coverage == Coverage::None && peak == 0 {
+            return;
+        }
+        let known = Known { partial: steady.settling || coverage != Coverage::Full, jumped: steady.jumped };
+        for (minute, seconds) in minutes_of(from, to) {
+            self.minutes.entry(minute).or_default().set(seconds.start, seconds.end, peak, last, known);
+        }
+    }
+
+    /// The seconds up to `next` are not known: the service was down.
+    pub fn skip(&mut self, next: Tick) {
+        self.filled = next.max(self.filled);
+        self.forget();
+    }
+
+    /// Nothing is known of it from here on.
+    pub fn forget(&mut self) {
+        self.level = 0;
+        self.coverage = Coverage::None;
+    }
+
+    /// Takes what a frame tells of second `tick`; late spans change no second at or after `next`, and none before `oldest`.
+    pub fn apply(&mut self, entry: &Entry, tick: Tick, steady: Steady, oldest: Tick, next: Tick) {
+        let coverage = entry.coverage();
+        self.set(tick.next(), entry.peak.max(entry.level), entry.level, coverage, steady);
+        self.level = entry.level;
+        self.coverage = coverage;
+        self.add_sums(entry, tick);
+        if !entry.late.is_empty() {
+            self.fill(next, steady);
+            self.shift(&entry.late, oldest, next);
+        }
+    }
+
+    fn add_sums(&mut self, entry: &Entry, tick: Tick) {
+        let any = entry.opened | entry.refused | entry.diverted | entry.late_dropped;
+        if any == 0 && entry.closed.is_empty() && entry.durations.is_empty() {
+            return;
+        }
+        let sums = self.minutes.entry(tick.minute()).or_default().sums();
+        sums.opened += entry.opened;
+        sums.refused += entry.refused;
+        sums.diverted += entry.diverted;
+        sums.late_dropped += entry.late_dropped;
+        sums.closed.iter_mut().zip(&entry.closed).for_each(|(sum, n)| *sum += n);
+        entry.durations.iter().for_each(|duration| sums.durations.add(*duration, 1));
+    }
+
+    /// Applies late spans: where they overlap, their sum.
+    fn shift(&mut self, spans: &[LateSpan], oldest: Tick, next: Tick) {
+        let mut edges: BTreeMap<Tick, i64> = BTreeMap::new();
+        for span in spans {
+            let (from, to) = (Tick(span.from).max(oldest), Tick(span.to).min(next));
+            if from < to {
+                *edges.entry(from).or_default() += i64::from(span.by);
+                *edges.entry(to).or_default() -= i64::from(span.by);
+            }
+        }
+        let mut by = 0;
+        let mut from = oldest;
+        for (tick, change) in edges {
+            if by != 0 {
+                for (minute, seconds) in minutes_of(from, tick) {
+                    self.minutes.entry(minute).or_default().shift(seconds.start, seconds.end, by);
+                }
+            }
+            by += change;
+            from = tick;
+        }
+    }
+
+    /// The points of a range of minutes up to `next`, the first second that no frame told of.
+    pub fn points(&self, minutes: Range<Minute>, next: Tick) -> impl Iterator<Item = (Minute, Point)> + '_ {
+        self.minutes.range(minutes).map(move |(minute, known)| {
+            let elapsed = next.0.saturating_sub(minute.first_tick().0).min(SECONDS_PER_MINUTE);
+            (*minute, known.point(elapsed as u32))
+        })
+    }
+
+    /// An hour as it stands; `None` when nothing is known of it.
+    pub fn hour(&self, hour: Hour, next: Tick) -> Option<KeyHour> {
+        let range = hour.first_minute()..hour.next().first_minute();
+        let mut known = KeyHour::gap();
+        for (minute, point) in self.points(range.clone(), next) {
+            known.points[minute.of_hour()] = point;
+        }
+        for minute in self.minutes.range(range).map(|(_, minute)| minute) {
+            minute.count_into(&mut known.levels, &mut known.durations);
+        }
+        (!known.is_gap()).then_some(known)
+    }
+
+    /// Forgets the minutes before an hour.
+    pub fn forget_before(&mut self, hour: Hour) {
+        self.minutes = self.minutes.split_off(&hour.first_minute());
+    }
+}
+
+/// The minutes that the seconds `from..to` lie in, each with its seconds.
+fn minutes_of(from: Tick, to: Tick) -> impl Iterator<Item = (Minute, Range<u32>)> {
+    let last = to.0.saturating_sub(1);
+    let minutes = if from < to { from.minute().0..Tick(last).minute().0 + 1 } else { 0..0 };
+    minutes.map(move |minute| {
+        let first = Minute(minute).first_tick().0;
+        let start = from.0.saturating_sub(first);
+        let end = (to.0 - first).min(SECONDS_PER_MINUTE);
+        (Minute(minute), start as u32..end as u32)
+    })
+}

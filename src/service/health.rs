@@ -1,0 +1,30 @@
+//! What is wrong with the service, in words.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// What is wrong now, by the part that it is of.
+#[derive(Debug, Default)]
+pub struct Health {
+    troubles: Mutex<BTreeMap<&'static str, String>>,
+}
+
+impl Health {
+    /// Something is wrong with a part.
+    pub fn trouble(&self, part: &'static str, words: impl Into<String>) {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).insert(part, words.into());
+    }
+
+    /// Nothing is wrong with it any more; returns whether anything was.
+    pub fn well(&self, part: &'static str) -> bool {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(part).is_some()
+    }
+
+    /// What is wrong, a line a part: `store: no space left`.
+    pub fn degraded(&self) -> Vec<String> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.iter().map(|(part, words)| format!("{part}: {words}")).collect()
+    }
+}

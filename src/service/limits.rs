@@ -1,0 +1,42 @@
+//! The limits of all keys with their histories, in memory; every change is durable before it is seen.
+
+use std::{collections::HashMap, sync::Arc};
+
+use std::sync::{PoisonError, RwLock};
+
+use crate::model::{KeyId, LimitEntry, LimitHistory, Time};
+
+/// Limits by key. Read by every list, changed a few times a day.
+#[derive(Debug, Default)]
+pub struct Limits {
+    by_key: RwLock<HashMap<KeyId, Arc<LimitHistory>>>,
+}
+
+impl Limits {
+    /// The limits of a store, the oldest decision of each key first.
+    pub fn load(entries: impl IntoIterator<Item = (KeyId, LimitEntry)>) -> Self {
+        let mut by_key: HashMap<KeyId, LimitHistory> = HashMap::new();
+        for (key, entry) in entries {
+            by_key.entry(key).or_default().push(entry);
+        }
+        Self { by_key: RwLock::new(by_key.into_iter().map(|(key, history)| (key, Arc::new(history))).collect()) }
+    }
+
+    /// The history of a key's limit; empty when it never had one.
+    pub fn of(&self, key: KeyId) -> Arc<LimitHistory> {
+        self.by_key.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned().unwrap_or_default()
+    }
+
+    /// The slots allowed at an instant.
+    pub fn slots_at(&self, key: KeyId, at: Time) -> Option<u32> {
+        self.of(key).slots_at(at)
+    }
+
+    /// Adds decisions that the store holds already.
+    pub fn add(&self, entries: &[(KeyId, LimitEntry)]) {
+        let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, entry) in entries {
+            Arc::make_mut(by_key.entry(*key).or_default()).push(entry.clone());
+        }
+    }
+}
