@@ -7,6 +7,7 @@
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`sim`]: a simulated fleet of voice agents.
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
@@ -22,4 +23,5 @@ pub mod model;
 pub mod proto;
 pub mod rollup;
 pub mod service;
+pub mod sim;
 pub mod store;
