@@ -11,7 +11,9 @@
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
+//! - [`client`]: a worker's end of the stream.
 
+pub mod client;
 pub mod config;
 pub mod history;
 pub mod import;
