@@ -2,3 +2,6 @@
 //! they decide nothing.
 
 pub mod convert;
+pub mod ingest;
+pub mod notices;
+pub mod peer;
