@@ -16,9 +16,11 @@
 //! - [`api`]: the gRPC services.
 //! - [`http`]: the port, its connections and its paths.
 //! - [`app`]: all of it together, started and stopped in order.
+//! - [`client`]: a worker's end of the stream.
 
 pub mod api;
 pub mod app;
+pub mod client;
 pub mod config;
 pub mod error;
 pub mod history;
