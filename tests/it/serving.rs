@@ -26,7 +26,14 @@ use tonic::{Status, Streaming, transport::Channel};
 pub const SOON: Duration = Duration::from_secs(10);
 pub const MODEL: &str = "cartesia/sonic-3";
 
-/// A service that runs until it is dropped.
+/// The defaults, on one core.
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.threads = 1;
+    config
+}
+
+/// A service that runs until it is told to stop, or dropped.
 pub struct Serving {
     pub address: SocketAddr,
     pub service: Arc<Service>,
@@ -36,7 +43,7 @@ pub struct Serving {
 
 impl Serving {
     pub fn start() -> Self {
-        Self::with(Config { threads: 1, ..Config::default() })
+        Self::with(config())
     }
 
     pub fn with(config: Config) -> Self {
@@ -58,14 +65,14 @@ impl Serving {
     }
 
     /// Asks it to stop.
-    pub fn begin_to_stop(&mut self) {
+    pub fn stop(&mut self) {
         drop(self.stop.take());
     }
 
-    pub fn wait_for_end(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap().unwrap();
-        }
+    /// Waits until it has stopped. Clients go on meanwhile.
+    pub async fn stopped(&mut self) {
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(|| thread.join().unwrap().unwrap()).await.unwrap();
     }
 
     pub async fn channel(&self) -> Channel {
@@ -92,15 +99,6 @@ impl Serving {
             }
         });
         assert!(waited.await.is_ok(), "level {} instead of {level}", self.level());
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.begin_to_stop();
-        if !std::thread::panicking() {
-            self.wait_for_end();
-        }
     }
 }
 
