@@ -1,6 +1,8 @@
 //! The whole: builds the service from its configuration, starts every thread that there is, and stops them in order.
 //! Nothing else starts a thread.
 
+pub mod serve;
+
 use std::{
     future::{Future, poll_fn},
     io::{self, Write as _},
