@@ -6,11 +6,13 @@
 //! - [`model`]: the nouns.
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
+//! - [`history`]: an hour as bytes, and what is read out of hours.
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 
 pub mod config;
+pub mod history;
 pub mod live;
 pub mod model;
 pub mod proto;

@@ -2,8 +2,9 @@
 
 use prost::Message;
 
-/// Bits of precision of a bucketed value: 10, so that a bucket is at most 1/1,024 (0.1 %) wide.
-const PRECISION_BITS: u32 = 10;
+/// Bits of precision of a bucketed value: 6, so that a bucket is at most 1/64 (1.6 %) wide. How long sessions lasted is
+/// most of what an hour takes at rest, and each bit more nearly doubles it.
+pub const PRECISION_BITS: u32 = 6;
 
 /// How often each value occurred, as two columns sorted by value.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -14,7 +15,7 @@ pub struct SparseCounts {
     pub counts: Vec<u64>,
 }
 
-/// The value that stands for all values within 0.1 % of it: the lower end of its bucket. Values below 2,048 stand for
+/// The value that stands for all values within 1.6 % of it: the lower end of its bucket. Values below 128 stand for
 /// themselves.
 pub const fn bucket(value: u64) -> u64 {
     let bits = u64::BITS - value.leading_zeros();
@@ -71,11 +72,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_is_within_a_thousandth() {
-        for value in [0, 1, 2_047, 2_048, 2_049, 123_456_789, u64::MAX] {
-            assert!(value - bucket(value) <= value / 1_024, "{value}");
+    fn a_bucket_is_within_a_sixty_fourth() {
+        for value in [0, 1, 127, 128, 129, 123_456_789, u64::MAX] {
+            assert!(value - bucket(value) <= value / 64, "{value}");
         }
-        assert_eq!(bucket(2_047), 2_047);
+        assert_eq!((bucket(127), bucket(129)), (127, 128));
     }
 
     #[test]

@@ -1,0 +1,17 @@
+//! History: an hour of a key as bytes and back, and what is read out of hours: percentiles, wider steps, the week and the
+//! risk. Plain functions; nothing here reads a clock or a file.
+
+pub mod bits;
+pub mod columns;
+pub mod counts;
+pub mod histogram;
+pub mod pack;
+pub mod summary;
+pub mod week;
+pub mod window;
+
+pub use histogram::Distribution;
+pub use pack::{PackError, pack, unpack, unpack_peaks};
+pub use summary::{pack_summary, unpack_summary};
+pub use week::{Risk, Week, WeekMinute};
+pub use window::{StepPoint, Steps};

@@ -1,0 +1,186 @@
+//! How a key stands to its limit: the risk now, and the word for its last seven days. Decided here once, for page, mail
+//! and command line.
+
+use std::collections::BTreeSet;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::model::{LimitHistory, Minute, Time, time::SECONDS_PER_HOUR};
+
+/// A minute is near its limit from 90 % of it on.
+const NEAR_PERCENT: u64 = 90;
+/// A level approaches its limit from 80 % of it on.
+const APPROACHING_PERCENT: u64 = 80;
+/// What is near within so many minutes, the first and the last included, is one event.
+const ONE_OFF_MINUTES: u32 = 60;
+/// From this share of the covered minutes on, being near is constant.
+const CONSTANT_PERCENT: u64 = 10;
+/// Being near repeats when it does so on this many days.
+const REPEATING_DAYS: usize = 3;
+/// The same hour, give or take one: three hours in a row.
+const SAME_HOUR_HOURS: i64 = 3;
+const HOURS_PER_DAY: i64 = 24;
+
+/// How the last seven days came near the limit then in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Week {
+    /// Never.
+    Calm,
+    /// Within 60 minutes, once.
+    OneOff,
+    /// In the same hour of the day, give or take one, on three days or more.
+    Repeating,
+    /// In a tenth of the covered minutes or more.
+    Constant,
+    /// Otherwise.
+    Scattered,
+}
+
+/// How a level stands to its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Risk {
+    /// Below 80 % of its limit, or without one.
+    Ok,
+    /// From 80 % on.
+    Approaching,
+    AtLimit,
+    Over,
+    /// The level is not known.
+    Unknown,
+}
+
+/// One minute as the week is decided from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeekMinute {
+    pub minute: Minute,
+    /// Highest level.
+    pub peak: u32,
+    /// False in a gap, which says nothing.
+    pub covered: bool,
+}
+
+impl Risk {
+    /// The risk of the highest level of the last five minutes, `known` or not, under a limit.
+    pub fn of(level: u32, limit: Option<u32>, known: bool) -> Self {
+        match limit {
+            _ if !known => Self::Unknown,
+            None => Self::Ok,
+            Some(limit) if level > limit => Self::Over,
+            // Holding none of none is no risk.
+            Some(limit) if !reaches(level, limit, APPROACHING_PERCENT) => Self::Ok,
+            Some(limit) if level == limit => Self::AtLimit,
+            Some(_) => Self::Approaching,
+        }
+    }
+}
+
+impl Week {
+    /// Decides the word from minutes in order of time. `zone` says what the same hour of the day is. Minutes without a
+    /// limit count as covered, and are not near.
+    ///
+    /// Calm and one-off come first, then constant before repeating: what is near all day long is so in the same hour of
+    /// three days, too, and calling that a rhythm would mislead.
+    pub fn of(minutes: impl IntoIterator<Item = WeekMinute>, limits: &LimitHistory, zone: &TimeZone) -> Self {
+        let mut limit = LimitInForce::new(limits);
+        let mut covered = 0_u64;
+        let mut near = 0_u64;
+        let mut span: Option<(Minute, Minute)> = None;
+        // Hours of the clock in the zone, counted through the days.
+        let mut near_hours = BTreeSet::new();
+        for WeekMinute { minute, peak, .. } in minutes.into_iter().filter(|minute| minute.covered) {
+            covered += 1;
+            let start = minute.first_tick().start();
+            if limit.at(start).is_some_and(|limit| reaches(peak, limit, NEAR_PERCENT)) {
+                near += 1;
+                near_hours.insert(clock_hour(minute, zone));
+                span = Some((span.map_or(minute, |(first, _)| first), minute));
+            }
+        }
+        let Some((first, last)) = span else { return Self::Calm };
+        if last.0.saturating_sub(first.0) < ONE_OFF_MINUTES {
+            Self::OneOff
+        } else if near * 100 >= covered * CONSTANT_PERCENT {
+            Self::Constant
+        } else if repeats(&near_hours) {
+            Self::Repeating
+        } else {
+            Self::Scattered
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::OneOff => "one-off",
+            Self::Repeating => "repeating",
+            Self::Constant => "constant",
+            Self::Scattered => "scattered",
+        }
+    }
+}
+
+impl Risk {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Approaching => "approaching",
+            Self::AtLimit => "at limit",
+            Self::Over => "over",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether a level is at so many percent of a limit or more; of a limit of 0, whether there is any.
+fn reaches(level: u32, limit: u32, percent: u64) -> bool {
+    level > 0 && u64::from(level) * 100 >= u64::from(limit) * percent
+}
+
+/// Whether there are three hours in a row, the same each day, that are near on three days. A day begins with those
+/// hours, so that what lasts over midnight is of one day.
+fn repeats(near_hours: &BTreeSet<i64>) -> bool {
+    (0..HOURS_PER_DAY).any(|first| {
+        let since = near_hours.iter().map(|hour| hour - first);
+        let mut days: Vec<_> = since
+            .filter(|hours| hours.rem_euclid(HOURS_PER_DAY) < SAME_HOUR_HOURS)
+            .map(|hours| hours.div_euclid(HOURS_PER_DAY))
+            .collect();
+        days.dedup();
+        days.len() >= REPEATING_DAYS
+    })
+}
+
+/// The hour that the clock in a zone shows, counted from the epoch.
+fn clock_hour(minute: Minute, zone: &TimeZone) -> i64 {
+    let seconds = i64::try_from(minute.first_tick().0).unwrap_or(i64::MAX);
+    let timestamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    let offset = zone.to_offset(timestamp).seconds();
+    (seconds + i64::from(offset)).div_euclid(SECONDS_PER_HOUR as i64)
+}
+
+/// The limit in force at instants that only grow: looked up once between two changes.
+struct LimitInForce<'a> {
+    limits: &'a LimitHistory,
+    changes: Vec<Time>,
+    /// How many changes lie at or before the last instant.
+    passed: usize,
+    slots: Option<u32>,
+}
+
+impl<'a> LimitInForce<'a> {
+    fn new(limits: &'a LimitHistory) -> Self {
+        Self { limits, changes: limits.changes(), passed: 0, slots: None }
+    }
+
+    fn at(&mut self, at: Time) -> Option<u32> {
+        let more = self.changes[self.passed..].iter().take_while(|change| **change <= at).count();
+        if more > 0 {
+            self.passed += more;
+            self.slots = self.limits.slots_at(at);
+        }
+        self.slots
+    }
+}
+
+#[cfg(test)]
+mod tests;
