@@ -10,9 +10,11 @@
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
+//! - [`import`]: traces of sessions, run through the engine under their own clock.
 
 pub mod config;
 pub mod history;
+pub mod import;
 pub mod live;
 pub mod model;
 pub mod proto;

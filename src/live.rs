@@ -27,7 +27,7 @@ pub mod word;
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use dashmap::DashMap;
 
@@ -45,7 +45,7 @@ use crate::{
         learn::Learning,
         sync::{AtomicU64, Mutex, Ordering, lock},
     },
-    model::{Bounds, Incarnation, KeyId, Meter as MeterName, Now, Project, Tick},
+    model::{Bounds, Coverage, Incarnation, Key, KeyId, Meter as MeterName, Now, Project, Tick},
 };
 
 /// A bound that was reached: nothing of the request was applied.
@@ -57,12 +57,8 @@ pub struct BoundReached {
     pub most: u64,
 }
 
-/// Workers that came and went since the store was last told.
-#[derive(Debug, Default)]
-pub struct Roster {
-    pub attached: Vec<(Project, Incarnation)>,
-    pub gone: Vec<(Project, Incarnation)>,
-}
+/// Workers that came (true) or went (false) since the store was last told.
+pub type Roster = HashMap<(Project, Incarnation), bool>;
 
 pub(crate) type SharedBook = Arc<Mutex<Book>>;
 
@@ -82,16 +78,16 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts counting at `now`.
-    pub fn new(bounds: Bounds, now: Now) -> Self {
+    /// Starts counting in second `first`: that of the clock, or the one after the history's last if the clock went back.
+    pub fn new(bounds: Bounds, first: Tick) -> Self {
         Self {
             bounds,
             registry: Registry::default(),
             books: DashMap::new(),
-            tick: AtomicU64::new(now.wall.tick().0),
+            tick: AtomicU64::new(first.0),
             durable: AtomicU64::new(0),
             learning: Mutex::new(None),
-            roster: Mutex::new(Roster::default()),
+            roster: Mutex::new(Roster::new()),
             drift: AtomicU64::new(0),
         }
     }
@@ -112,6 +108,13 @@ impl Live {
     fn moment(&self, now: Now) -> Moment<'_> {
         let down_from = lock(&self.learning).as_ref().map(|learning| learning.down_from);
         Moment { now, tick: self.tick(now), bounds: &self.bounds, down_from }
+    }
+
+    /// Takes over the keys of a store. The meters of which the last frame did not know the level are not known now either.
+    pub fn load(&self, keys: impl IntoIterator<Item = (KeyId, Key)>, coverage: &dyn Fn(KeyId) -> Coverage) {
+        self.registry.load(keys, Tick(self.tick.load(Ordering::Acquire)));
+        let meters = self.registry.all_meters().into_iter();
+        meters.filter(|meter| coverage(meter.tally.id) == Coverage::None).for_each(|meter| meter.go_dark());
     }
 
     /// Starts learning after a restart: `levels` are those of the last durable frame, `down_from` the second after it.
@@ -176,8 +179,7 @@ impl Live {
     pub fn put_back_roster(&self, earlier: Roster) {
         let mut roster = lock(&self.roster);
         let later = std::mem::replace(&mut *roster, earlier);
-        roster.attached.extend(later.attached);
-        roster.gone.extend(later.gone);
+        roster.extend(later);
     }
 
     /// Levels that the last audits found to differ from the books. Must be 0.

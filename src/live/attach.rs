@@ -126,7 +126,7 @@ impl Live {
 
     /// The store is to know that a worker is there.
     pub(super) fn came(&self, book: &Book) {
-        lock(&self.roster).attached.push((book.project.clone(), book.incarnation));
+        lock(&self.roster).insert((book.project.clone(), book.incarnation), true);
     }
 
     /// A book whose lease ended is used again: its worker counts again.
@@ -192,7 +192,7 @@ impl Live {
         if !was_gone {
             self.registry.project(&book.project).workers.fetch_sub(1, Ordering::AcqRel);
         }
-        lock(&self.roster).gone.push((book.project.clone(), book.incarnation));
+        lock(&self.roster).insert((book.project.clone(), book.incarnation), false);
         ended
     }
 

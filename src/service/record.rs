@@ -1,1 +1,108 @@
+//! The recorder: each second it takes the frame of the live state, rolls it, makes it durable, and folds the hours that
+//! are closed. When the store does not answer, counting goes on and frames wait, bounded and counted.
 
+use crate::{
+    live::Roller,
+    model::{Hour, Now, Tick},
+    service::Service,
+    store::{KnownWorker, Second, StoreError},
+};
+
+/// Frames that wait for a store that does not answer: 15 minutes of seconds. Older ones are dropped, and counted.
+const MOST_WAITING_FRAMES: usize = 15 * 60;
+/// Hours that are folded in one step, so that a service that was down for long catches up without missing a second.
+const MOST_FOLDS_A_STEP: usize = 4;
+/// Hours that a month may have: what retention reckons with.
+const HOURS_PER_MONTH: u32 = 31 * 24;
+const HOURS_PER_DAY: u32 = 24;
+/// The part of the service that troubles of the store are told of.
+const STORE: &str = "store";
+
+/// Makes one service durable. There is one a service, in a thread of its own.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    roller: Roller,
+    /// What the store has not taken yet.
+    waiting: Second,
+    /// Frames that were dropped because the store did not take them in time.
+    pub dropped_frames: u64,
+    retained: Option<Hour>,
+}
+
+impl Recorder {
+    /// Rolls up to `now`, and writes what came of it. Call it once a second, just after the second has begun.
+    pub fn step(&mut self, service: &Service, now: Now) {
+        let frames = self.roller.roll(&service.live, now);
+        {
+            let mut rollup = service.rollup();
+            frames.iter().for_each(|frame| rollup.apply(frame));
+        }
+        self.waiting.frames.extend(frames);
+        self.waiting.new_keys.extend(service.live.registry.take_new_keys());
+        self.take_roster(service);
+        if let Err(error) = self.write(service) {
+            tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
+            service.health.trouble(STORE, error.to_string());
+            self.bound_waiting();
+        } else if service.health.well(STORE) {
+            tracing::info!("the store is well again");
+        }
+    }
+
+    fn take_roster(&mut self, service: &Service) {
+        for ((project, incarnation), here) in service.live.take_roster() {
+            let worker = KnownWorker { project, incarnation };
+            self.waiting.attached.retain(|known| *known != worker);
+            self.waiting.gone.retain(|known| *known != worker);
+            if here { &mut self.waiting.attached } else { &mut self.waiting.gone }.push(worker);
+        }
+    }
+
+    fn bound_waiting(&mut self) {
+        let over = self.waiting.frames.len().saturating_sub(MOST_WAITING_FRAMES);
+        self.waiting.frames.drain(..over);
+        self.dropped_frames += over as u64;
+    }
+
+    fn write(&mut self, service: &Service) -> Result<(), StoreError> {
+        let waiting = &self.waiting;
+        let nothing = waiting.frames.is_empty() && waiting.new_keys.is_empty();
+        if !(nothing && waiting.attached.is_empty() && waiting.gone.is_empty()) {
+            service.store.commit(waiting)?;
+            let durable = waiting.frames.last().map(|frame| Tick(frame.tick + frame.repeat));
+            self.waiting = Second::default();
+            if let Some(tick) = durable {
+                service.live.set_durable(tick);
+            }
+        }
+        for _ in 0..MOST_FOLDS_A_STEP {
+            let Some((hour, rows)) = next_fold(service) else { break };
+            service.store.fold(hour, &rows)?;
+            service.rollup().folded(hour);
+        }
+        self.retain(service)
+    }
+
+    /// Drops what is older than is to be kept, once an hour.
+    fn retain(&mut self, service: &Service) -> Result<(), StoreError> {
+        let Some(folded) = service.rollup().open_from().map(crate::model::Minute::hour) else { return Ok(()) };
+        if self.retained == Some(folded) {
+            return Ok(());
+        }
+        let keep = &service.config.retention;
+        let back = |hours: u32| Hour(folded.0.saturating_sub(hours));
+        let removed = service
+            .store
+            .retain(back(keep.points_days * HOURS_PER_DAY), back(keep.summaries_months * HOURS_PER_MONTH))?;
+        if removed.hours == 0 && removed.summaries == 0 {
+            self.retained = Some(folded);
+        }
+        Ok(())
+    }
+}
+
+fn next_fold(service: &Service) -> Option<(Hour, Vec<(crate::model::KeyId, crate::model::KeyHour)>)> {
+    let mut rollup = service.rollup();
+    let hour = rollup.foldable()?;
+    Some((hour, rollup.rows(hour)))
+}

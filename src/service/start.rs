@@ -1,1 +1,99 @@
+//! Opens a service on a store: rolls again what was not folded, takes over keys and limits, and starts to learn what the
+//! workers hold.
 
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use crate::{
+    config::Config,
+    live::Live,
+    model::{
+        catalogue::{Catalogue, CatalogueError},
+        plan::{PlanError, Plans},
+    },
+    rollup::Rollup,
+    service::{Clock, Health, Limits, Service},
+    store::{Store, StoreError},
+};
+
+/// The note of a store that holds a simulation.
+pub const SIMULATION_NOTE: &str = "simulation";
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("{}: {error}", path.display())]
+    Catalogue { path: PathBuf, error: CatalogueError },
+    #[error("{}: {error}", path.display())]
+    Plan { path: PathBuf, error: PlanError },
+}
+
+impl Service {
+    /// Opens a service on a store.
+    ///
+    /// # Errors
+    /// When the store can't be read, or the files of the catalogue or the plans have mistakes.
+    pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock) -> Result<Arc<Self>, StartError> {
+        let catalogue = load_catalogue(config.catalogue.as_deref())?;
+        let plans = load_plans(config.plans.as_deref())?;
+        let now = clock.now();
+        let mut rollup = Rollup::new(config.bounds.late_until, store.folded_until()?);
+        store.frames()?.iter().for_each(|frame| rollup.apply(frame));
+        let first = now.wall.tick().max(rollup.next_tick().unwrap_or_default());
+        let live = Live::new(config.bounds.clone(), first);
+        live.load(store.keys()?, &|key| rollup.coverage(key));
+        let known = store.known_workers()?;
+        if !known.is_empty() {
+            let down_from = rollup.next_tick().unwrap_or(first);
+            let known = known.into_iter().map(|worker| (worker.project, worker.incarnation));
+            live.start_learning(known, &|key| rollup.level(key), down_from, now);
+        }
+        let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
+        Ok(Arc::new(Self {
+            clock,
+            live,
+            rollup: Mutex::new(rollup),
+            limits: Limits::load(store.limits()?),
+            catalogue,
+            plans,
+            store,
+            health: Health::default(),
+            started: now.wall,
+            simulation,
+            config,
+        }))
+    }
+}
+
+fn read(path: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|error| StartError::File { path: path.to_owned(), error })
+}
+
+fn load_catalogue(extra: Option<&Path>) -> Result<Catalogue, StartError> {
+    let builtin = Catalogue::builtin();
+    let Some(path) = extra else { return Ok(builtin) };
+    builtin.with_extra(&read(path)?).map_err(|error| StartError::Catalogue { path: path.to_owned(), error })
+}
+
+fn load_plans(folder: Option<&Path>) -> Result<Plans, StartError> {
+    let mut plans = Plans::builtin();
+    let Some(folder) = folder else { return Ok(plans) };
+    let failed = |error| StartError::File { path: folder.to_owned(), error };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
+        if let Err(error) = plans.add(&read(&path)?) {
+            return Err(StartError::Plan { path, error });
+        }
+    }
+    Ok(plans)
+}

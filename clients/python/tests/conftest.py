@@ -1,0 +1,39 @@
+"""Starts the real service for each test, on a free port of loopback with a store of its own."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from make_stubs import make_stubs
+
+# Before the tests are collected: they import the stubs.
+sys.path.insert(0, str(make_stubs()))
+
+from support import Service
+
+
+def binary() -> Path:
+    """The service to test: `HIGHWATER_BIN`, or what was built last."""
+    if given := os.environ.get("HIGHWATER_BIN"):
+        return Path(given)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[2] / "target"))
+    for profile in ("quick", "debug"):
+        if (built := target / profile / "highwater").exists():
+            return built
+    raise FileNotFoundError(f"no highwater in {target}: build it, or name it in HIGHWATER_BIN")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A running service with an empty store."""
+    running = Service(binary(), tmp_path)
+    running.start()
+    yield running
+    running.kill()
+    print(running.log())

@@ -1,0 +1,3 @@
+//! Import: traces of sessions from elsewhere.
+
+pub mod trace;
