@@ -10,6 +10,7 @@
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
+//! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 
 pub mod config;
@@ -18,6 +19,7 @@ pub mod import;
 pub mod live;
 pub mod model;
 pub mod proto;
+pub mod query;
 pub mod rollup;
 pub mod service;
 pub mod store;
