@@ -12,7 +12,9 @@
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
+//! - [`client`]: the worker's side of the stream.
 
+pub mod client;
 pub mod config;
 pub mod history;
 pub mod import;
