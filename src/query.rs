@@ -22,26 +22,14 @@ pub use sessions::{Place, SessionFilter, SessionPage, SessionView};
 pub use status::Status;
 
 use crate::{
+    error::Error,
     live::Tally,
     model::{Key, Project},
     service::Service,
     store::StoreError,
 };
 
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum QueryError {
-    /// The project was never seen. The words are the same whether it is someone else's or nobody's.
-    #[error("project {0:?} was never seen")]
-    NoProject(String),
-    /// The meter or pool was never seen in the project.
-    #[error("{0} was never seen")]
-    NoTarget(Key),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-pub type Result<T> = std::result::Result<T, QueryError>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// Answers for one service; keeps what is dear to read again. Shared by all doors.
 #[derive(Debug)]
@@ -63,11 +51,11 @@ impl Queries {
     }
 
     /// # Errors
-    /// When the project was never seen.
+    /// When the project was never seen. The words are the same whether it is someone else's or nobody's.
     pub fn seen(&self, project: &Project) -> Result<()> {
         match self.service.live.registry.has_project(project) {
             true => Ok(()),
-            false => Err(QueryError::NoProject(project.to_string())),
+            false => Err(Error::NotFound { what: "project", name: project.to_string() }),
         }
     }
 
@@ -77,6 +65,15 @@ impl Queries {
     /// When the project or the target was never seen.
     pub fn tally(&self, key: &Key) -> Result<Arc<Tally>> {
         self.seen(&key.project)?;
-        self.service.live.registry.find(key).ok_or_else(|| QueryError::NoTarget(key.clone()))
+        self.service.live.registry.find(key).ok_or_else(|| {
+            let what = if key.target.is_pool() { "pool" } else { "meter" };
+            Error::NotFound { what, name: key.target.to_string() }
+        })
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store { detail: error.to_string() }
     }
 }
