@@ -142,7 +142,8 @@ mod tests {
         assert_eq!(past.first_covered, Some(Minute(30)));
         let at_ten = covered.iter().find(|(_, point)| point.peak == 10).map(|(minute, _)| minute.first_tick().0 + 4);
         assert_eq!(past.peak, at_ten.map(|tick| (10, Tick(tick))));
-        assert_eq!(past.opened, points.iter().map(|(_, point)| u64::from(point.opened)).sum());
+        let opened: u32 = points.iter().map(|(_, point)| point.opened).sum();
+        assert_eq!(past.opened, u64::from(opened));
         let slots = |minute: Minute| limits.slots_at(Time(minute.first_tick().start().0));
         let near = covered.iter().filter(|(minute, point)| is_near(point.peak, slots(*minute))).count();
         assert_eq!(past.near.near(), near as u64);

@@ -1,10 +1,8 @@
 //! Integration tests, in one binary.
 
-<<<<<<< HEAD
 #![allow(clippy::unwrap_used)]
 
 mod histories;
-=======
+mod oracle;
 mod store_contract;
 mod store_faults;
->>>>>>> store

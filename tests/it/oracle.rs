@@ -17,7 +17,9 @@ pub fn second_peaks(intervals: &[(u64, u64)], first: u64, last: u64) -> Vec<u32>
     (first..=last)
         .map(|second| {
             // What ends at the very start of the second is over before it.
-            while let Some((_, by)) = ends.next_if(|(at, by)| *at < second * 1_000_000 || (*at == second * 1_000_000 && *by < 0)) {
+            while let Some((_, by)) =
+                ends.next_if(|(at, by)| *at < second * 1_000_000 || (*at == second * 1_000_000 && *by < 0))
+            {
                 level += by;
             }
             let mut peak = level;
