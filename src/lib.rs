@@ -9,18 +9,23 @@
 //! - [`history`]: an hour as bytes, and what is read out of hours.
 //! - [`error`]: what can go wrong with a request, and how a client is told.
 //! - [`config`]: what was typed, turned into what is valid.
+//! - [`telemetry`]: the log.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
-//! - [`client`]: the worker's side of the stream.
+//! - [`http`]: the port, its connections and its paths.
+//! - [`app`]: all of it together, started and stopped in order.
+//! - [`client`]: a worker's end of the stream.
 
 pub mod api;
+pub mod app;
 pub mod client;
 pub mod config;
 pub mod error;
 pub mod history;
+pub mod http;
 pub mod import;
 pub mod live;
 pub mod model;
@@ -29,3 +34,4 @@ pub mod query;
 pub mod rollup;
 pub mod service;
 pub mod store;
+pub mod telemetry;

@@ -11,7 +11,9 @@ use std::{
 use crate::{
     history::{Risk, Week, is_near},
     live::{Tally, word::RING_TICKS},
-    model::{Key, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick, time::MINUTES_PER_WEEK},
+    model::{
+        Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick, time::MINUTES_PER_WEEK,
+    },
     query::{Queries, Result, listing::Listed},
     rollup::Recent,
 };
@@ -34,6 +36,7 @@ pub struct QuotaList {
 /// A meter or pool and how it stands. "Week" is the last seven days, the second in progress included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaView {
+    pub id: KeyId,
     pub key: Key,
     /// As people say it.
     pub name: Arc<str>,
@@ -139,6 +142,7 @@ impl Queries {
         let slots = limit.as_ref().and_then(|limit| limit.slots);
         let level = tally.word.level();
         Ok(QuotaView {
+            id: tally.id,
             key: tally.key.clone(),
             name: listed.name.clone(),
             in_catalogue: listed.in_catalogue,

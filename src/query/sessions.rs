@@ -45,8 +45,8 @@ pub struct SessionPage {
     pub sessions: Vec<SessionView>,
     /// Sessions that match, of all pages.
     pub total: usize,
-    /// Whether there are more after this page.
-    pub more: bool,
+    /// Where the page ends, when there are more after it.
+    pub last: Option<Place>,
 }
 
 impl Queries {
@@ -97,9 +97,10 @@ impl Queries {
                 }
             }
         }
-        let first = first.into_sorted_vec().into_iter();
-        let sessions = first.filter_map(|(place, nth)| view(&lock(&books[nth]), place)).collect();
-        Ok(SessionPage { sessions, total, more })
+        let first = first.into_sorted_vec();
+        let last = first.last().filter(|_| more).map(|(place, _)| *place);
+        let sessions = first.into_iter().filter_map(|(place, nth)| view(&lock(&books[nth]), place)).collect();
+        Ok(SessionPage { sessions, total, last })
     }
 }
 

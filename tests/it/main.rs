@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod histories;
+mod ingest;
 mod oracle;
+mod serving;
 mod store_contract;
 mod store_faults;
