@@ -12,6 +12,7 @@
 //! - [`telemetry`]: the log.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
+//! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
 //! - [`http`]: the port, its connections and its paths.
@@ -29,6 +30,7 @@ pub mod import;
 pub mod live;
 pub mod model;
 pub mod proto;
+pub mod query;
 pub mod rollup;
 pub mod service;
 pub mod store;
