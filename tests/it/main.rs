@@ -4,6 +4,7 @@
 
 mod histories;
 mod ingest;
+mod learning;
 mod ledger;
 mod oracle;
 mod serving;
