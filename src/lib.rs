@@ -12,7 +12,9 @@
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`client`]: the worker's side of the stream.
+//! - [`cli`]: what is typed, and what is printed.
 
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod history;
