@@ -26,4 +26,4 @@ pub use limit::{LimitEntry, LimitHistory};
 pub use plan::{Plan, Plans};
 pub use point::{Flags, Point};
 pub use session::{Incarnation, Labels, SessionId};
-pub use time::{Hour, Minute, Now, Tick, Time};
+pub use time::{Hour, Minute, Now, Slew, Tick, Time};

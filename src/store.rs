@@ -1,7 +1,12 @@
 //! What is kept, and the trait that every store fulfils: keys, the frames of seconds that are not yet folded, folded
 //! hours, limits, and the workers that were attached. Calls block; the service makes them from threads of its own.
 
+pub mod embedded;
+pub mod rows;
+
 use std::{fmt, ops::Range};
+
+pub use embedded::EmbeddedStore;
 
 use crate::model::{
     Flags, Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project, hour::MINUTES,

@@ -1,19 +1,32 @@
-//! `highwater check-config`: says what is configured and where each value comes from.
+//! `highwater check-config`: what is configured and where each value comes from, or every mistake.
+
+use std::io::{Write, stdout};
 
 use clap::Args;
 
-use crate::cli::CliError;
+use crate::{
+    cli::CliError,
+    config::{self, Mistakes, RawConfig},
+};
 
 #[derive(Args, Debug)]
 pub struct CheckConfigArgs {
     #[command(flatten)]
-    pub config: crate::config::RawConfig,
+    pub config: RawConfig,
 }
 
-/// Runs it.
+/// Prints what is in force.
 ///
 /// # Errors
-/// Always: it is not built into this version.
-pub fn run(_args: CheckConfigArgs) -> Result<(), CliError> {
-    Err(CliError::failed("`check-config` is not built into this version"))
+/// When the configuration has mistakes.
+pub fn run(args: CheckConfigArgs) -> Result<(), CliError> {
+    let config = config::load(&args.config).map_err(|mistakes| mistaken(&mistakes))?;
+    let mut out = stdout().lock();
+    write!(out, "{}", config.describe())?;
+    Ok(out.flush()?)
+}
+
+/// A configuration's mistakes as a command tells them.
+pub fn mistaken(mistakes: &Mistakes) -> CliError {
+    CliError::Mistakes { message: mistakes.to_string(), hint: None }
 }

@@ -188,7 +188,7 @@ impl Book {
     }
 
     /// Gives up waiting for the outcomes of sessions that a snapshot no longer named.
-    pub(super) fn settle_departed(&mut self, now: Now) {
+    pub(super) fn settle_departed(&mut self, now: Now, bounds: &Bounds) {
         if self.departed.is_empty() {
             return;
         }
@@ -196,6 +196,7 @@ impl Book {
         for id in over {
             if let Some(departed) = self.departed.remove(&id) {
                 departed.held.settle(Outcome::Lost, departed.left.next().start());
+                self.tombs.put(id, Tomb::Counted, now.mono, bounds.tombstone_age, bounds.tombstones_per_book);
             }
         }
     }

@@ -72,7 +72,7 @@ impl Live {
         let mut forgotten = Vec::new();
         for shared in self.all_books() {
             let mut book = lock(&shared);
-            book.settle_departed(now);
+            book.settle_departed(now, &self.bounds);
             book.tombs.expire(now.mono);
             if book.link == Link::Gone {
                 if book.deadline.after(self.bounds.late_until) <= now.mono {

@@ -27,6 +27,14 @@ pub struct Now {
     pub mono: Time,
 }
 
+/// The wall clock as history is labelled by it: it never goes back. Where the wall clock does, labels go on at half the
+/// pace of the monotonic clock until it has caught up, so that no second is written over and none stands still.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slew {
+    label: Time,
+    mono: Time,
+}
+
 pub const MICROS_PER_SECOND: u64 = 1_000_000;
 pub const SECONDS_PER_MINUTE: u64 = 60;
 pub const SECONDS_PER_HOUR: u64 = 3_600;
@@ -127,6 +135,18 @@ impl Hour {
     }
 }
 
+impl Slew {
+    /// The label of a moment that both clocks were read at; moments come in the order of the monotonic clock.
+    pub fn now(&mut self, wall: Time, mono: Time) -> Now {
+        let slowed = Time(self.label.0.saturating_add(mono.0.saturating_sub(self.mono.0) / 2));
+        // Half of an odd microsecond is not lost: the clock is only read anew when its label moves.
+        if wall >= slowed || slowed > self.label {
+            *self = Self { label: wall.max(slowed), mono };
+        }
+        Now { wall: self.label, mono }
+    }
+}
+
 impl Now {
     /// Both clocks at the same instant, as under a trace's own time.
     pub const fn at(time: Time) -> Self {
@@ -137,6 +157,18 @@ impl Now {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_never_go_back_and_never_stand_still() {
+        let mut slew = Slew::default();
+        let mut at = |wall: u64, mono: u64| slew.now(Time::from_secs(wall), Time::from_secs(mono)).wall;
+        assert_eq!(at(100, 0), Time::from_secs(100));
+        assert_eq!(at(80, 10), Time::from_secs(105));
+        assert_eq!(at(90, 20), Time::from_secs(110));
+        assert_eq!(at(110, 40), Time::from_secs(120));
+        assert_eq!(at(125, 55), Time(127_500_000));
+        assert_eq!(at(130, 60), Time::from_secs(130));
+    }
 
     #[test]
     fn a_close_on_the_boundary_belongs_to_the_second_before() {

@@ -1,29 +1,32 @@
 //! The clock: the one place that reads the time for the service.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
-use crate::model::{Now, Time};
+use crate::model::{Now, Slew, Time};
 
-/// Reads both clocks.
-#[derive(Clone, Copy, Debug)]
+/// Reads both clocks; its wall time never goes back.
+#[derive(Debug)]
 pub struct Clock {
     start: Instant,
+    slew: Mutex<Slew>,
 }
 
 impl Clock {
     /// A clock whose monotonic time starts now.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that the core's `now` comes from")]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), slew: Mutex::default() }
     }
 
     /// The time now, by both clocks.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that the core's `now` comes from")]
     pub fn now(&self) -> Now {
+        let mut slew = self.slew.lock().unwrap_or_else(PoisonError::into_inner);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            wall: Time(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)),
-            mono: Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)),
-        }
+        let wall = Time(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
+        slew.now(wall, Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)))
     }
 }

@@ -1,1 +1,10 @@
 //! Integration tests, in one binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod histories;
+mod ingest;
+mod oracle;
+mod serving;
+mod store_contract;
+mod store_faults;

@@ -1,0 +1,150 @@
+//! What is written, each in one transaction.
+
+use std::ops::Range;
+
+use prost::Message;
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::{
+    fault::{Fallible, Fault},
+    read,
+    tables::{FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, Place, SUMMARIES, WORKERS},
+};
+use crate::{
+    history::{pack, pack_summary},
+    model::{Frame, Hour, Key, KeyHour, KeyId, LimitEntry, Project},
+    store::{KnownWorker, Second, rows},
+};
+
+type Rows<'t> = Table<'t, Place, &'static [u8]>;
+
+pub fn commit(transaction: &WriteTransaction, second: &Second) -> Fallible<()> {
+    add_keys(transaction, &second.new_keys)?;
+    if !second.frames.is_empty() {
+        let mut frames = transaction.open_table(FRAMES)?;
+        for frame in &second.frames {
+            frames.insert(frame.tick, frame.encode_to_vec().as_slice())?;
+        }
+    }
+    if !second.attached.is_empty() || !second.gone.is_empty() {
+        let mut workers = transaction.open_table(WORKERS)?;
+        for KnownWorker { project, incarnation } in &second.attached {
+            workers.insert((project.as_str(), &incarnation.0), ())?;
+        }
+        for KnownWorker { project, incarnation } in &second.gone {
+            workers.remove((project.as_str(), &incarnation.0))?;
+        }
+    }
+    Ok(())
+}
+
+pub fn fold(transaction: &WriteTransaction, hour: Hour, rows: &[(KeyId, KeyHour)]) -> Fallible<()> {
+    let mut rows: Vec<_> = rows.iter().map(|(key, row)| (*key, hour, row)).collect();
+    put_rows(transaction, &mut rows)?;
+    drop_frames(transaction, hour.next())?;
+    let mut meta = transaction.open_table(META)?;
+    let until = meta.get(FOLDED_UNTIL_ROW)?.map_or(0, |row| row.value());
+    meta.insert(FOLDED_UNTIL_ROW, until.max(hour.next().0.into()))?;
+    Ok(())
+}
+
+pub fn put_hours(
+    transaction: &WriteTransaction,
+    keys: &[(KeyId, Key)],
+    rows: &[(KeyId, Hour, KeyHour)],
+) -> Fallible<()> {
+    add_keys(transaction, keys)?;
+    put_rows(transaction, &mut rows.iter().map(|(key, hour, row)| (*key, *hour, row)).collect::<Vec<_>>())
+}
+
+pub fn remove_hours(transaction: &WriteTransaction, project: &Project, hours: Range<Hour>) -> Fallible<u64> {
+    let keys = read::keys_of(&transaction.open_table(KEYS)?, project)?;
+    let mut removed = 0;
+    for (table, counts) in [(HOURS, true), (SUMMARIES, false)] {
+        let mut table = transaction.open_table(table)?;
+        for (key, _) in &keys {
+            table.retain_in((key.0, hours.start.0)..(key.0, hours.end.0), |_, _| {
+                removed += u64::from(counts);
+                false
+            })?;
+        }
+    }
+    Ok(removed)
+}
+
+pub fn add_limits(
+    transaction: &WriteTransaction,
+    new_keys: &[(KeyId, Key)],
+    entries: &[(KeyId, LimitEntry)],
+) -> Fallible<()> {
+    add_keys(transaction, new_keys)?;
+    let mut limits = transaction.open_table(LIMITS)?;
+    for (key, entry) in entries {
+        let newest = limits.range((key.0, 0)..=(key.0, u32::MAX))?.next_back().transpose()?;
+        let place = newest.map_or(0, |(row, _)| row.value().1.saturating_add(1));
+        limits.insert((key.0, place), rows::encode_limit(entry).as_slice())?;
+    }
+    Ok(())
+}
+
+/// Removes rows by their keys; returns how many there were.
+pub fn remove_rows(table: &mut Rows<'_>, rows: &[Place]) -> Fallible<u64> {
+    let mut removed = 0;
+    for row in rows {
+        removed += u64::from(table.remove(*row)?.is_some());
+    }
+    Ok(removed)
+}
+
+/// Adds keys. A number that has a key keeps it: history would change hands otherwise.
+fn add_keys(transaction: &WriteTransaction, new: &[(KeyId, Key)]) -> Fallible<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut keys = transaction.open_table(KEYS)?;
+    for (id, key) in new {
+        let row = rows::encode_key(key);
+        let before = keys.insert(id.0, row.as_slice())?;
+        if before.is_some_and(|before| before.value() != row) {
+            return Err(Fault::damaged(format!("key {} was to become {key}, and is another", id.0)));
+        }
+    }
+    Ok(())
+}
+
+/// Writes hours and their summaries; a gap is the absence of both. In order of keys, as the pages are.
+fn put_rows(transaction: &WriteTransaction, rows: &mut [(KeyId, Hour, &KeyHour)]) -> Fallible<()> {
+    rows.sort_by_key(|(key, hour, _)| (*key, *hour));
+    let mut hours = transaction.open_table(HOURS)?;
+    let mut summaries = transaction.open_table(SUMMARIES)?;
+    for (key, hour, row) in rows {
+        let place = (key.0, hour.0);
+        if row.is_gap() {
+            hours.remove(place)?;
+            summaries.remove(place)?;
+        } else {
+            hours.insert(place, pack(row).as_slice())?;
+            summaries.insert(place, pack_summary(&row.summary()).as_slice())?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops the frames before the start of an hour. The last of them stays when it speaks of seconds after that, too.
+fn drop_frames(transaction: &WriteTransaction, hour: Hour) -> Fallible<()> {
+    let mut frames = transaction.open_table(FRAMES)?;
+    let mut end = hour.first_tick().0;
+    let last = match frames.range(..end)?.next_back().transpose()? {
+        Some((tick, bytes)) => Some((tick.value(), decode_frame(tick.value(), bytes.value())?)),
+        None => None,
+    };
+    if let Some((tick, _)) = last.filter(|(tick, frame)| tick.saturating_add(frame.repeat) >= end) {
+        end = tick;
+    }
+    frames.retain_in(..end, |_, _| false)?;
+    Ok(())
+}
+
+pub fn decode_frame(tick: u64, bytes: &[u8]) -> Fallible<Frame> {
+    Frame::decode(bytes).map_err(|error| Fault::damaged(format!("the frame of second {tick}: {error}")))
+}
