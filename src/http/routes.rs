@@ -21,17 +21,25 @@ use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use crate::{
     api::{
+        aside::Aside,
         ingest::Ingest,
+        limit::Limits,
         notices::{Draining, Notices},
         peer::Peer,
+        quota::Quotas,
     },
     error::Error,
-    proto::{self, ingest_service_server::IngestServiceServer},
+    proto::{
+        self, ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
+        quota_service_server::QuotaServiceServer,
+    },
+    query::Queries,
     service::Service,
 };
 
 /// The services whose health is told, beside that of the whole.
-const SERVICES: &[&str] = &[IngestServiceServer::<Ingest>::NAME];
+const SERVICES: &[&str] =
+    &[IngestServiceServer::<Ingest>::NAME, QuotaServiceServer::<Quotas>::NAME, LimitServiceServer::<Limits>::NAME];
 
 /// What the plain pages are made of.
 #[derive(Clone)]
@@ -47,12 +55,16 @@ struct Pages {
 pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter) -> Result<Routes, ReflectionError> {
     let message_bytes = service.config.connections.message_bytes;
     let ingest = Ingest::new(service.clone(), notices.clone());
+    let aside = Aside::new(Arc::new(Queries::new(service.clone())));
+    let quotas = Quotas::new(aside.clone(), notices.draining.clone());
     let reflection = || {
         Reflection::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
     };
     let grpc = Routes::new(IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes))
+        .add_service(QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes))
+        .add_service(LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);

@@ -7,6 +7,7 @@ mod histories;
 mod ingest;
 mod ingest_refused;
 mod ingest_unary;
+mod ledger;
 mod oracle;
 mod serving;
 mod store_contract;
