@@ -18,7 +18,7 @@
 //! - [`http`]: the one port: connections, health, reflection.
 //! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
-//! - [`cli`]: what is typed, and what is printed.
+//! - [`cli`]: the command line.
 
 pub mod api;
 pub mod app;

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod doors;
 mod histories;
 mod ingest;
+mod ingest_refused;
+mod ingest_unary;
 mod learning;
 mod ledger;
 mod oracle;
