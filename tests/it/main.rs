@@ -4,6 +4,7 @@
 
 mod histories;
 mod ingest;
+mod ledger;
 mod oracle;
 mod serving;
 mod store_contract;
