@@ -6,6 +6,7 @@ mod histories;
 mod ingest;
 mod ledger;
 mod oracle;
+mod queries;
 mod serving;
 mod store_contract;
 mod store_faults;
