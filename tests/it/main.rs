@@ -10,6 +10,7 @@ mod ingest_unary;
 mod learning;
 mod ledger;
 mod oracle;
+mod queries;
 mod serving;
 mod store_contract;
 mod store_faults;
