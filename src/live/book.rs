@@ -51,7 +51,8 @@ pub struct Departed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
     pub lost: u64,
-    pub at: Tick,
+    /// First second that does not count its sessions.
+    pub first_without: Tick,
 }
 
 /// The records of one incarnation of a worker.
@@ -232,6 +233,11 @@ impl Book {
     /// The records, for those who ask who holds what.
     pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, &Held)> {
         self.sessions.iter()
+    }
+
+    /// The record of a session, if it is held.
+    pub fn session(&self, id: &SessionId) -> Option<&Held> {
+        self.sessions.get(id)
     }
 
     pub fn live_count(&self) -> u64 {

@@ -1,0 +1,162 @@
+//! The whole: builds the service from its configuration, starts every thread that there is, and stops them in order.
+//! Nothing else starts a thread.
+
+pub mod serve;
+mod threads;
+
+use std::{
+    future::{Future, poll_fn},
+    io::{self, Write as _},
+    net::TcpListener,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::mpsc;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    api::notices::Notifier,
+    app::threads::Routine,
+    config::Config,
+    http::{
+        self,
+        accept::{Accepted, Places, WAITING_CONNECTIONS},
+        routes,
+    },
+    service::{Clock, Service, start::StartError},
+    store::{Store, embedded::EmbeddedStore},
+};
+
+/// Why the service does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{what}: {error}")]
+    Io { what: &'static str, error: io::Error },
+    #[error("the contract's descriptors can't be read: {0}")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+}
+
+fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
+    move |error| AppError::Io { what, error }
+}
+
+/// A service that can be run.
+#[derive(Debug)]
+pub struct App {
+    service: Arc<Service>,
+}
+
+impl App {
+    /// Opens the store of the configuration, and a service on it.
+    ///
+    /// # Errors
+    /// When the store, the catalogue or the plans can't be read.
+    pub fn build(config: Config) -> Result<Self, AppError> {
+        let store = EmbeddedStore::open(&config.store).map_err(StartError::from)?;
+        Self::with_store(config, Arc::new(store))
+    }
+
+    /// Opens a service on a store.
+    ///
+    /// # Errors
+    /// When the store, the catalogue or the plans can't be read.
+    pub fn with_store(config: Config, store: Arc<dyn Store>) -> Result<Self, AppError> {
+        Ok(Self { service: Service::open(config, store, Clock::start())? })
+    }
+
+    /// What every door shares.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Serves the listener until `shutdown` is there; then lets workers leave, makes the last seconds durable, and
+    /// returns within 5 s. Prints `listening on ADDRESS` to stdout when connections are taken.
+    ///
+    /// # Errors
+    /// When a thread, a runtime or the listener can't be used.
+    pub fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
+        let address = listener.local_addr().map_err(io_error("the listener has no address"))?;
+        let (notifier, health) = (Arc::new(Notifier::default()), HealthReporter::new());
+        let servers = Servers::start(&self.service, &notifier, &health)?;
+        let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
+        let auditor = Routine::auditor(self.service.clone())?;
+        let outcome = runtime.block_on(async {
+            routes::set_health(&health, ServingStatus::Serving).await;
+            let places = Places::new(&self.service.config.connections);
+            let mut accepting = pin!(http::accept::accept(listener, &places, &servers.dealers));
+            let mut shutdown = pin!(shutdown);
+            // Polled before it is said that we listen: from then on a signal ends the service as it should.
+            let is_over = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
+            announce(address);
+            let outcome = tokio::select! {
+                () = &mut shutdown, if !is_over => Ok(()),
+                ended = &mut accepting, if !is_over => ended.map_err(io_error("no connections can be taken")),
+                else => Ok(()),
+            };
+            tracing::info!("shutting down");
+            routes::set_health(&health, ServingStatus::NotServing).await;
+            notifier.drain();
+            outcome
+        });
+        servers.join();
+        auditor.stop();
+        recorder.stop();
+        outcome
+    }
+}
+
+/// A server on each core.
+struct Servers {
+    /// What deals connections to each of them.
+    dealers: Vec<mpsc::Sender<Accepted>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Servers {
+    fn start(service: &Arc<Service>, notifier: &Notifier, health: &HealthReporter) -> Result<Self, AppError> {
+        let notices = notifier.notices();
+        let routes = routes::routes(service, &notices, health.clone())?;
+        let bounds = service.config.connections;
+        let mut servers = Self { dealers: Vec::new(), threads: Vec::new() };
+        for nth in 0..threads(service.config.threads) {
+            let (dealer, connections) = mpsc::channel(WAITING_CONNECTIONS);
+            let (routes, draining) = (routes.clone(), notices.draining.clone());
+            let thread = threads::start(&format!("serve-{nth}"), move || {
+                if let Err(error) = http::serve(connections, routes, &bounds, draining) {
+                    tracing::error!(%error, "a server could not be started");
+                }
+            })?;
+            servers.dealers.push(dealer);
+            servers.threads.push(thread);
+        }
+        Ok(servers)
+    }
+
+    /// Waits until all have ended; they do when the service goes away.
+    fn join(self) {
+        drop(self.dealers);
+        self.threads.into_iter().for_each(threads::join);
+    }
+}
+
+/// Threads that serve: as many as configured, or one a core.
+fn threads(configured: usize) -> usize {
+    match configured {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        configured => configured,
+    }
+}
+
+/// The contract with whoever started the process: this line, and that nothing else is printed to stdout.
+fn announce(address: std::net::SocketAddr) {
+    let mut stdout = io::stdout().lock();
+    // Whoever started us may have closed it: that is no reason not to serve.
+    let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
+}
