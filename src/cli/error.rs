@@ -5,7 +5,7 @@ use std::{fmt, io, process::ExitCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::cli::text;
+use crate::{cli::text, store::StoreError};
 
 /// Exit codes, as `--help` documents them.
 pub const EXIT_CODES: &str = "\
@@ -38,6 +38,17 @@ impl CliError {
     /// A failure without a hint.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: None }
+    }
+
+    /// What a store's refusal means to the person at the terminal.
+    pub fn from_store(error: StoreError) -> Self {
+        let hint = match &error {
+            StoreError::Unavailable(words) if words.contains("in use") => {
+                Some("stop the service that uses it, or name another store with --store".to_owned())
+            }
+            _ => None,
+        };
+        Self::Failed { message: error.to_string(), hint }
     }
 
     /// What a service's refusal means to the person at the terminal.
