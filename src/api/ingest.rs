@@ -1,6 +1,6 @@
 //! What workers report: the stream that each keeps open, and unary calls under a lease for those that can't.
 //!
-//! - [`attach`] waits: for messages, for durable seconds, for the end of the service.
+//! - `attach` waits: for messages, for durable seconds, for the end of the service.
 //! - [`conversation`] decides what a message does and is answered, without waiting.
 //! - [`handles`], [`decode`]: from messages to events.
 //! - [`unary`]: reports without a stream.
