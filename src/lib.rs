@@ -18,9 +18,11 @@
 //! - [`http`]: the one port: connections, health, reflection.
 //! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
+//! - [`cli`]: the command line.
 
 pub mod api;
 pub mod app;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod error;
