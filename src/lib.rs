@@ -7,7 +7,7 @@
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
-//! - [`error`]: what can go wrong with a request, and how a client is told.
+//! - [`error`]: what went wrong, as gRPC says it.
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`telemetry`]: the log.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
@@ -15,10 +15,10 @@
 //! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
-//! - [`http`]: the port, its connections and its paths.
-//! - [`app`]: all of it together, started and stopped in order.
+//! - [`http`]: the one port: connections, health, reflection.
+//! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
-//! - [`cli`]: what is typed, and what is printed.
+//! - [`cli`]: the command line.
 
 pub mod api;
 pub mod app;

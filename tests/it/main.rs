@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod doors;
 mod histories;
 mod ingest;
+mod ingest_refused;
+mod ingest_unary;
+mod learning;
+mod ledger;
 mod oracle;
+mod queries;
 mod serving;
 mod store_contract;
 mod store_faults;
