@@ -135,11 +135,13 @@ fn message(status: &Status) -> String {
         "" => format!("the service refused: {:?}", status.code()),
         message => message.to_owned(),
     };
-    for field in fields {
-        message.push_str(&format!("\n  {}: {}", field.field, field.description));
-    }
-    for bound in bounds {
-        message.push_str(&format!("\n  {}: {}", bound.subject, bound.description));
+    let fields = fields.iter().map(|field| format!("{}: {}", field.field, field.description));
+    let bounds = bounds.iter().map(|bound| format!("{}: {}", bound.subject, bound.description));
+    for detail in fields.chain(bounds) {
+        // A message about one field alone says all of it already.
+        if !message.contains(&detail) {
+            message.push_str(&format!("\n  {detail}"));
+        }
     }
     message
 }
@@ -190,6 +192,11 @@ mod tests {
         let report = "highwater: the request has mistakes\n  target.meter.model: \"sonic\" is not provider/model\n  \
                       slots: is missing\n";
         check(&status, 5, report);
+
+        let mut details = ErrorDetails::new();
+        details.set_bad_request(vec![FieldViolation::new("slots", "is missing")]);
+        let status = Status::with_error_details(Code::InvalidArgument, "slots: is missing", details);
+        check(&status, 5, "highwater: slots: is missing\n");
     }
 
     #[test]

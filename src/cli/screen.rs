@@ -7,7 +7,7 @@ use terminal_size::{Height, Width, terminal_size};
 use crate::cli::{CliError, text};
 
 /// Width of output that goes to no terminal: wide enough for every column.
-const PLAIN_WIDTH: usize = 200;
+const PLAIN_WIDTH: usize = 1_000;
 /// Width and height when a terminal does not tell its own.
 const USUAL_SIZE: (usize, usize) = (80, 24);
 /// Narrower than this nothing is laid out; the terminal may then wrap.
