@@ -114,7 +114,10 @@ impl Week {
                 points = imported.points;
             }
             for (minute, point) in open.iter().filter(|(minute, _)| minute.hour() == hour) {
-                points[minute.of_hour()] = *point;
+                let known = &mut points[minute.of_hour()];
+                if !point.is_gap() || known.is_gap() {
+                    *known = *point;
+                }
             }
             let minutes = minutes_of(hour, &points).filter(|(minute, _)| window.contains(minute));
             past.add(&HourFacts::of(hour, minutes, &mut limit), zone);
