@@ -16,8 +16,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Keys whose week is kept; a week is at most 14 kB.
-const MOST_WEEKS: usize = 4_096;
+/// Keys whose week is kept: at most 100 MB, each being 12 kB when something happens in every hour.
+const MOST_WEEKS: usize = 8_192;
 
 /// The weeks that are kept.
 #[derive(Debug, Default)]
