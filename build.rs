@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("highwater.v1.descriptors"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
+        .codec_path("crate::proto::Codec")
         .bytes(".highwater.v1.ColumnBatch")
         .bytes(".highwater.v1.SnapshotChunk")
         .compile_fds(descriptors)?;

@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
+mod codec;
+
+pub use codec::Codec;
+
 tonic::include_proto!("highwater.v1");
 
 /// The encoded descriptors of the contract, for reflection.

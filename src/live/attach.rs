@@ -156,7 +156,7 @@ impl Live {
                 let most = self.bounds.workers_per_project;
                 if workers.fetch_add(1, Ordering::AcqRel) as usize >= most {
                     workers.fetch_sub(1, Ordering::AcqRel);
-                    return Err(BoundReached { what: "workers per project", most: most as u64 });
+                    return Err(BoundReached { what: "workers_per_project", most: most as u64 });
                 }
                 let book = Book::new(project.clone(), worker, incarnation, link, lease);
                 Ok(free.insert(Arc::new(Mutex::new(book))).clone())

@@ -91,7 +91,7 @@ impl Registry {
         let counts = self.project(project);
         if counts.meters.fetch_add(1, Ordering::AcqRel) as usize >= bounds.meters_per_project {
             counts.meters.fetch_sub(1, Ordering::AcqRel);
-            return Err(BoundReached { what: "meters per project", most: bounds.meters_per_project as u64 });
+            return Err(BoundReached { what: "meters_per_project", most: bounds.meters_per_project as u64 });
         }
         Ok(self.meter_unbounded(project, name, now))
     }

@@ -99,7 +99,7 @@ impl Live {
         let counts = self.registry.project(&book.project);
         let most = self.bounds.sessions_per_project as u64;
         if opens > 0 && counts.sessions.load(Ordering::Acquire) + opens > most {
-            return Err(BoundReached { what: "sessions per project", most });
+            return Err(BoundReached { what: "sessions_per_project", most });
         }
         let mut applied = Applied::default();
         for event in events {
@@ -141,7 +141,7 @@ impl Live {
         let counts = self.registry.project(&book.project);
         let others = counts.sessions.load(Ordering::Acquire).saturating_sub(book.live_count());
         if others + gathered.len() > most as u64 {
-            return Err(BoundReached { what: "sessions per project", most: most as u64 }.into());
+            return Err(BoundReached { what: "sessions_per_project", most: most as u64 }.into());
         }
         let applied = book.replace(gathered, &moment);
         self.grow(&book.project, applied.grown);

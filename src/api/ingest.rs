@@ -1,0 +1,94 @@
+//! What workers report: the stream that each keeps open, and unary calls under a lease for those that can't.
+//!
+//! - [`attach`] waits: for messages, for durable seconds, for the end of the service.
+//! - [`conversation`] decides what a message does and is answered, without waiting.
+//! - [`handles`], [`decode`]: from messages to events.
+//! - [`unary`]: reports without a stream.
+
+mod attach;
+mod conversation;
+mod decode;
+mod handles;
+mod unary;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    api::{notices::Notices, peer::Peer},
+    error::Error,
+    live::{BoundReached, Gone, Refusal},
+    proto::{
+        AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse, HeartbeatRequest, HeartbeatResponse,
+        ReportRequest, ReportResponse, ingest_service_server::IngestService,
+    },
+    service::Service,
+};
+
+/// Answers that wait for a worker to read them. More than a few wait only when it does not read at all.
+const WAITING_ANSWERS: usize = 64;
+
+/// The ingest service.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    service: Arc<Service>,
+    notices: Notices,
+}
+
+impl Ingest {
+    pub fn new(service: Arc<Service>, notices: Notices) -> Self {
+        Self { service, notices }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    type AttachStream = ReceiverStream<Result<AttachResponse, Status>>;
+
+    async fn attach(&self, request: Request<Streaming<AttachRequest>>) -> Result<Response<Self::AttachStream>, Status> {
+        let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
+        let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
+        let stream = attach::Stream::new(self.service.clone(), self.notices.clone(), peer, answers);
+        tokio::spawn(stream.run(request.into_inner()));
+        Ok(Response::new(ReceiverStream::new(waiting)))
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
+        Ok(Response::new(unary::report(&self.service, &request.into_inner(), self.service.clock.now())?))
+    }
+
+    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
+        Ok(Response::new(unary::heartbeat(&self.service, &request.into_inner(), self.service.clock.now())?))
+    }
+
+    async fn goodbye(&self, request: Request<GoodbyeRequest>) -> Result<Response<GoodbyeResponse>, Status> {
+        Ok(Response::new(unary::goodbye(&self.service, &request.into_inner(), self.service.clock.now())?))
+    }
+}
+
+impl From<BoundReached> for Error {
+    fn from(bound: BoundReached) -> Self {
+        Self::Bound { name: bound.what, most: bound.most }
+    }
+}
+
+impl From<Gone> for Error {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Superseded => Self::Superseded,
+            Gone::Ended => Self::OutOfOrder("this incarnation has said goodbye: a new one is needed".into()),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Bound(bound) => bound.into(),
+            Refusal::Gone(gone) => gone.into(),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The life of a worker's stream: waits for what comes first, and hands it to the conversation. Whatever ends it, the
+//! worker's book is let go of.
+
+use std::{future::ready, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc::{Sender, error::SendTimeoutError},
+    time::timeout,
+};
+use tonic::{Code, Status, Streaming};
+
+use crate::{
+    api::{
+        convert,
+        ingest::conversation::{Conversation, Next},
+        notices::Notices,
+        peer::Peer,
+    },
+    error::Error,
+    proto::{
+        AttachRequest, AttachResponse, Drain, attach_request::Message as Said, attach_response::Message as Answer,
+    },
+    service::Service,
+};
+
+/// How long a stream may stay silent before its hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// How long a worker may leave answers unread before its connection is closed.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+/// Over how long workers are to spread their attaching again when the service goes away.
+const DRAIN_WITHIN: Duration = Duration::from_secs(2);
+/// Messages that are taken in a row before what they did is acknowledged and others have their turn.
+const MOST_IN_A_ROW: u32 = 32;
+
+/// A worker's stream.
+pub struct Stream {
+    service: Arc<Service>,
+    notices: Notices,
+    peer: Arc<Peer>,
+    answers: Sender<Result<AttachResponse, Status>>,
+}
+
+/// Why a stream ends.
+enum End {
+    /// As intended: the worker said goodbye, or has nothing more to say.
+    Done,
+    /// The worker is told why.
+    Told(Status),
+    /// There is nobody to be told.
+    Gone,
+    /// The service goes away.
+    Draining,
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Told(error.into())
+    }
+}
+
+impl Stream {
+    pub fn new(
+        service: Arc<Service>,
+        notices: Notices,
+        peer: Arc<Peer>,
+        answers: Sender<Result<AttachResponse, Status>>,
+    ) -> Self {
+        Self { service, notices, peer, answers }
+    }
+
+    /// Lives until the stream ends.
+    pub async fn run(mut self, mut messages: Streaming<AttachRequest>) {
+        let end = match self.converse(&mut messages).await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        };
+        if let End::Told(status) = end {
+            tracing::debug!(code = ?status.code(), message = status.message(), "a worker's stream ended");
+            self.send(Err(status)).await;
+        }
+    }
+
+    async fn converse(&mut self, messages: &mut Streaming<AttachRequest>) -> Result<std::convert::Infallible, End> {
+        let hello = match timeout(HELLO_WITHIN, messages.message()).await {
+            Err(_) => return Err(Error::OutOfOrder("no hello came within 5 s".into()).into()),
+            Ok(message) => self.received(message)?,
+        };
+        let Some(Said::Hello(hello)) = hello.message else {
+            return Err(Error::OutOfOrder("hello comes first".into()).into());
+        };
+        let (mut conversation, answers) = Conversation::open(&self.service, &hello, self.service.clock.now())?;
+        for answer in answers {
+            self.answer(answer).await?;
+        }
+        match self.listen(&mut conversation, messages, true).await {
+            Err(End::Draining) => {}
+            ended => return ended,
+        }
+        self.answer(Answer::Drain(Drain { within: Some(convert::to_duration(DRAIN_WITHIN)) })).await?;
+        // In a box, since few streams ever come here and all would have to keep room for it.
+        let rest = Box::pin(timeout(DRAIN_WITHIN, self.listen(&mut conversation, messages, false)));
+        rest.await.unwrap_or_else(|_| Err(Error::ShuttingDown.into()))
+    }
+
+    /// Takes messages and tells what became durable, until the stream ends.
+    async fn listen(
+        &mut self,
+        conversation: &mut Conversation,
+        messages: &mut Streaming<AttachRequest>,
+        until_drained: bool,
+    ) -> Result<std::convert::Infallible, End> {
+        let (mut in_a_row, mut ack_is_due) = (0, false);
+        loop {
+            tokio::select! {
+                biased;
+                message = messages.message(), if in_a_row < MOST_IN_A_ROW => {
+                    in_a_row += 1;
+                    let message = self.received(message)?;
+                    match conversation.take(message, self.service.clock.now())? {
+                        Next::Wait => {}
+                        Next::Acknowledge => ack_is_due = true,
+                        Next::Answer(answer) => self.answer(answer).await?,
+                        Next::End => return Err(End::Done),
+                    }
+                }
+                () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
+                () = self.notices.durable.more(), if conversation.is_lagging() => {
+                    self.acknowledge(conversation).await?;
+                }
+                // Nothing more is there to be taken, or it is others' turn.
+                () = ready(()), if in_a_row > 0 => {
+                    if std::mem::take(&mut ack_is_due) {
+                        self.acknowledge(conversation).await?;
+                    }
+                    if in_a_row == MOST_IN_A_ROW {
+                        tokio::task::yield_now().await;
+                    }
+                    in_a_row = 0;
+                }
+            }
+        }
+    }
+
+    fn received(&self, message: Result<Option<AttachRequest>, Status>) -> Result<AttachRequest, End> {
+        match message {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(End::Done),
+            Err(status) => Err(match status.code() {
+                Code::OutOfRange => {
+                    let most = self.service.config.connections.message_bytes as u64;
+                    Error::Bound { name: "message_bytes", most }.into()
+                }
+                Code::InvalidArgument => End::Told(status),
+                _ => End::Gone,
+            }),
+        }
+    }
+
+    async fn acknowledge(&self, conversation: &mut Conversation) -> Result<(), End> {
+        match conversation.acknowledge()? {
+            Some(ack) => self.answer(ack).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn answer(&self, answer: Answer) -> Result<(), End> {
+        let answer = AttachResponse { message: Some(answer) };
+        if self.send(Ok(answer)).await { Ok(()) } else { Err(End::Gone) }
+    }
+
+    /// Sends, or closes the connection of a worker that does not read; returns whether it was sent.
+    async fn send(&self, answer: Result<AttachResponse, Status>) -> bool {
+        match self.answers.try_reserve() {
+            Ok(room) => {
+                room.send(answer);
+                return true;
+            }
+            Err(error) if matches!(error, tokio::sync::mpsc::error::TrySendError::Closed(())) => return false,
+            Err(_full) => {}
+        }
+        match Box::pin(self.answers.send_timeout(answer, READ_WITHIN)).await {
+            Ok(()) => true,
+            Err(SendTimeoutError::Closed(_)) => false,
+            Err(SendTimeoutError::Timeout(_)) => {
+                tracing::warn!("a worker does not read what it is answered: its connection is closed");
+                self.peer.close();
+                false
+            }
+        }
+    }
+}
