@@ -7,8 +7,8 @@
 
 mod attach;
 mod conversation;
-mod decode;
-mod handles;
+pub mod decode;
+pub mod handles;
 mod unary;
 
 use std::sync::Arc;
