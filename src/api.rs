@@ -1,7 +1,11 @@
 //! The doors that speak gRPC: one file a service. They check what comes in, call the service, and say what came of it;
 //! they decide nothing.
 
+pub mod aside;
 pub mod convert;
 pub mod ingest;
+pub mod limit;
 pub mod notices;
+pub mod pages;
 pub mod peer;
+pub mod quota;

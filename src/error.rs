@@ -149,6 +149,12 @@ impl From<Error> for Status {
     }
 }
 
+impl From<FieldProblem> for Status {
+    fn from(problem: FieldProblem) -> Self {
+        Error::from(problem).into()
+    }
+}
+
 /// Texts may quote what the client sent: they are cut where they would not fit.
 fn cut(mut text: String) -> String {
     if text.len() > MAX_TEXT_BYTES {

@@ -13,5 +13,5 @@ pub mod window;
 pub use histogram::Distribution;
 pub use pack::{PackError, pack, unpack, unpack_peaks};
 pub use summary::{pack_summary, unpack_summary};
-pub use week::{Risk, Week, WeekMinute};
+pub use week::{LimitInForce, NearMinutes, Risk, Week, WeekMinute, is_near};
 pub use window::{StepPoint, Steps};

@@ -7,23 +7,31 @@
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
-//! - [`error`]: what can go wrong with a request, and how a client is told.
+//! - [`error`]: what went wrong, as gRPC says it.
 //! - [`config`]: what was typed, turned into what is valid.
+//! - [`telemetry`]: the log.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
+//! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
+//! - [`http`]: the one port: connections, health, reflection.
+//! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
 
 pub mod api;
+pub mod app;
 pub mod client;
 pub mod config;
 pub mod error;
 pub mod history;
+pub mod http;
 pub mod import;
 pub mod live;
 pub mod model;
 pub mod proto;
+pub mod query;
 pub mod rollup;
 pub mod service;
 pub mod store;
+pub mod telemetry;

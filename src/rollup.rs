@@ -9,6 +9,8 @@ use std::{ops::Range, time::Duration};
 
 use rustc_hash::FxHashMap;
 
+pub use track::Recent;
+
 use crate::{
     model::{Coverage, Frame, Hour, KeyHour, KeyId, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
     rollup::track::{Steady, Track},
@@ -108,6 +110,12 @@ impl Rollup {
         self.filled(key).map(|track| track.points(minutes, next).collect()).unwrap_or_default()
     }
 
+    /// What is known of a key since second `from`, as far as that is not folded.
+    pub fn recent(&mut self, key: KeyId, from: Tick) -> Recent {
+        let Some(next) = self.next else { return Recent::default() };
+        self.filled(key).map(|track| track.recent(from, next)).unwrap_or_default()
+    }
+
     /// An hour of a key that is not folded, as it stands; `None` when nothing is known of it.
     pub fn hour(&mut self, key: KeyId, hour: Hour) -> Option<KeyHour> {
         let next = self.next?;
@@ -179,6 +187,20 @@ mod tests {
         let point = rollup.points(KEY, Minute(1)..Minute(2))[0].1;
         assert_eq!((point.peak, point.covered), (2, 1 + 25 + 1));
         assert!(point.flags.has(Flags::PARTIAL) && point.flags.has(Flags::LATE));
+    }
+
+    #[test]
+    fn the_last_seconds_are_told_exactly() {
+        let mut rollup = rolled(&[
+            frame(60, vec![entry(2, 3)]),
+            Frame { repeat: 9, ..frame(61, vec![]) },
+            Frame { repeat: 4, full: true, ..frame(100, vec![entry(4, 4)]) },
+        ]);
+        let recent = rollup.recent(KEY, Tick(60));
+        assert_eq!((recent.peak, recent.first, recent.known), (Some((4, Tick(100))), Some(Tick(60)), 11 + 5));
+        let recent = rollup.recent(KEY, Tick(103));
+        assert_eq!((recent.peak, recent.first, recent.known), (Some((4, Tick(103))), Some(Tick(103)), 2));
+        assert_eq!(rollup.recent(KeyId(9), Tick(0)), Recent::default());
     }
 
     #[test]

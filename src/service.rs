@@ -1,6 +1,7 @@
 //! One service's state: what every door of it shares. It is made once, from a store, and lives as long as the process.
 
 pub mod clock;
+pub mod decide;
 pub mod health;
 pub mod limits;
 pub mod record;
@@ -9,6 +10,7 @@ pub mod start;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
+pub use decide::{Author, PlanApplied};
 pub use health::Health;
 pub use limits::Limits;
 

@@ -74,38 +74,63 @@ impl Risk {
     }
 }
 
+/// The minutes that came near their limit, gathered in order of time: what the word of a week is decided from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NearMinutes {
+    covered: u64,
+    near: u64,
+    span: Option<(Minute, Minute)>,
+    /// Hours of the clock in the zone, counted through the days.
+    hours: BTreeSet<i64>,
+}
+
+impl NearMinutes {
+    /// So many minutes more were covered, near or not.
+    pub fn cover(&mut self, minutes: u64) {
+        self.covered += minutes;
+    }
+
+    /// A covered minute came near. `zone` says what the same hour of the day is.
+    pub fn add(&mut self, minute: Minute, zone: &TimeZone) {
+        self.near += 1;
+        self.hours.insert(clock_hour(minute, zone));
+        self.span = Some((self.span.map_or(minute, |(first, _)| first), minute));
+    }
+
+    /// How many minutes came near.
+    pub const fn near(&self) -> u64 {
+        self.near
+    }
+
+    /// Calm and one-off come first, then constant before repeating: what is near all day long is so in the same hour of
+    /// three days, too, and calling that a rhythm would mislead.
+    pub fn word(&self) -> Week {
+        let Some((first, last)) = self.span else { return Week::Calm };
+        if last.0.saturating_sub(first.0) < ONE_OFF_MINUTES {
+            Week::OneOff
+        } else if self.near * 100 >= self.covered * CONSTANT_PERCENT {
+            Week::Constant
+        } else if repeats(&self.hours) {
+            Week::Repeating
+        } else {
+            Week::Scattered
+        }
+    }
+}
+
 impl Week {
     /// Decides the word from minutes in order of time. `zone` says what the same hour of the day is. Minutes without a
     /// limit count as covered, and are not near.
-    ///
-    /// Calm and one-off come first, then constant before repeating: what is near all day long is so in the same hour of
-    /// three days, too, and calling that a rhythm would mislead.
     pub fn of(minutes: impl IntoIterator<Item = WeekMinute>, limits: &LimitHistory, zone: &TimeZone) -> Self {
         let mut limit = LimitInForce::new(limits);
-        let mut covered = 0_u64;
-        let mut near = 0_u64;
-        let mut span: Option<(Minute, Minute)> = None;
-        // Hours of the clock in the zone, counted through the days.
-        let mut near_hours = BTreeSet::new();
+        let mut gathered = NearMinutes::default();
         for WeekMinute { minute, peak, .. } in minutes.into_iter().filter(|minute| minute.covered) {
-            covered += 1;
-            let start = minute.first_tick().start();
-            if limit.at(start).is_some_and(|limit| reaches(peak, limit, NEAR_PERCENT)) {
-                near += 1;
-                near_hours.insert(clock_hour(minute, zone));
-                span = Some((span.map_or(minute, |(first, _)| first), minute));
+            gathered.cover(1);
+            if is_near(peak, limit.at(minute.first_tick().start())) {
+                gathered.add(minute, zone);
             }
         }
-        let Some((first, last)) = span else { return Self::Calm };
-        if last.0.saturating_sub(first.0) < ONE_OFF_MINUTES {
-            Self::OneOff
-        } else if near * 100 >= covered * CONSTANT_PERCENT {
-            Self::Constant
-        } else if repeats(&near_hours) {
-            Self::Repeating
-        } else {
-            Self::Scattered
-        }
+        gathered.word()
     }
 
     pub const fn as_str(self) -> &'static str {
@@ -129,6 +154,11 @@ impl Risk {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Whether a level is at 90 % of the limit then in force or above; without a limit, it is not.
+pub fn is_near(level: u32, limit: Option<u32>) -> bool {
+    limit.is_some_and(|limit| reaches(level, limit, NEAR_PERCENT))
 }
 
 /// Whether a level is at so many percent of a limit or more; of a limit of 0, whether there is any.
@@ -159,7 +189,8 @@ fn clock_hour(minute: Minute, zone: &TimeZone) -> i64 {
 }
 
 /// The limit in force at instants that only grow: looked up once between two changes.
-struct LimitInForce<'a> {
+#[derive(Debug)]
+pub struct LimitInForce<'a> {
     limits: &'a LimitHistory,
     changes: Vec<Time>,
     /// How many changes lie at or before the last instant.
@@ -168,11 +199,12 @@ struct LimitInForce<'a> {
 }
 
 impl<'a> LimitInForce<'a> {
-    fn new(limits: &'a LimitHistory) -> Self {
+    pub fn new(limits: &'a LimitHistory) -> Self {
         Self { limits, changes: limits.changes(), passed: 0, slots: None }
     }
 
-    fn at(&mut self, at: Time) -> Option<u32> {
+    /// The slots allowed at an instant, not before the one asked last.
+    pub fn at(&mut self, at: Time) -> Option<u32> {
         let more = self.changes[self.passed..].iter().take_while(|change| **change <= at).count();
         if more > 0 {
             self.passed += more;

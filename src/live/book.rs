@@ -234,6 +234,11 @@ impl Book {
         self.sessions.iter()
     }
 
+    /// The record of a session, if it is held.
+    pub fn session(&self, id: &SessionId) -> Option<&Held> {
+        self.sessions.get(id)
+    }
+
     pub fn live_count(&self) -> u64 {
         self.sessions.len() as u64
     }

@@ -152,6 +152,11 @@ impl Registry {
         self.tallies.is_empty()
     }
 
+    /// Grows with every meter and pool; what was listed at one growth is all there is while it stays.
+    pub fn growth(&self) -> usize {
+        self.tallies.len() + self.meters.len()
+    }
+
     /// Takes the keys that the store has not been told of.
     pub fn take_new_keys(&self) -> Vec<(KeyId, Key)> {
         std::mem::take(&mut *lock(&self.new_keys))

@@ -67,6 +67,22 @@ impl KeyHour {
         self.points.iter().all(|point| *point == Point::GAP) && self.durations.is_empty()
     }
 
+    /// Takes over from an earlier row of the same hour the minutes of which this one knows nothing: those of an import,
+    /// or of a service that ran before. A minute that both know stays as it is here.
+    pub fn fill_gaps(&mut self, earlier: &Self) {
+        let mut filled = false;
+        for (point, before) in self.points.iter_mut().zip(&earlier.points) {
+            if point.is_gap() && !before.is_gap() {
+                *point = *before;
+                filled = true;
+            }
+        }
+        if filled {
+            self.levels.merge(&earlier.levels);
+            self.durations.merge(&earlier.durations);
+        }
+    }
+
     pub fn summary(&self) -> HourSummary {
         let mut summary = HourSummary::default();
         let mut closed = [0_u64; Outcome::COUNT];

@@ -64,6 +64,15 @@ impl LimitHistory {
         self.in_force(at).and_then(|entry| entry.slots)
     }
 
+    /// When the nth decision ends for good: by itself, by a later one without an end, or by one that outlasts it;
+    /// `None` while it may be in force again.
+    pub fn end_of(&self, nth: usize) -> Option<Time> {
+        let (entry, later) = self.entries.get(nth..)?.split_first()?;
+        let outlasts = |other: &&LimitEntry| other.end.is_none() || entry.end.is_some_and(|end| other.end >= Some(end));
+        let ended = later.iter().find(outlasts).map(|other| other.start);
+        ended.into_iter().chain(entry.end).min()
+    }
+
     /// The instants at which the limit in force may change, in order: what lies between two of them is constant.
     pub fn changes(&self) -> Vec<Time> {
         let mut times: Vec<_> = self.entries.iter().flat_map(|e| [Some(e.start), e.end]).flatten().collect();
@@ -94,5 +103,18 @@ mod tests {
             [None, Some(20), Some(30), Some(30), Some(20), None]
         );
         assert_eq!(history.changes(), [10, 20, 30, 40].map(Time));
+        assert_eq!([0, 1, 2].map(|nth| history.end_of(nth)), [Some(Time(40)), Some(Time(30)), None]);
+    }
+
+    #[test]
+    fn a_change_ends_what_it_outlasts() {
+        let history = LimitHistory::new(vec![
+            entry(Some(20), 10, None),
+            entry(Some(30), 20, Some(50)),
+            entry(Some(40), 25, Some(40)),
+            entry(Some(50), 30, Some(60)),
+        ]);
+        let ends = [0, 1, 2, 3, 4].map(|nth| history.end_of(nth));
+        assert_eq!(ends, [None, Some(Time(30)), Some(Time(30)), Some(Time(60)), None]);
     }
 }

@@ -173,6 +173,14 @@ impl KeyMinute {
         point
     }
 
+    /// Tells of the seconds `from..to` which are known, each with its peak, in order.
+    pub fn each_peak(&self, from: u32, to: u32, mut tell: impl FnMut(u32, u32)) {
+        let told = self.told() & mask(from, to);
+        (from..to)
+            .filter(|second| told >> second & 1 == 1)
+            .for_each(|second| tell(second, self.value(second as usize)));
+    }
+
     /// Adds the peak of each known second, and the durations, to the histograms of its hour.
     pub fn count_into(&self, levels: &mut SparseCounts, durations: &mut SparseCounts) {
         let told = self.told();

@@ -14,6 +14,17 @@ pub struct Steady {
     pub jumped: bool,
 }
 
+/// What is known of a range of seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// Highest level, and the second in which it was first reached; `None` when nothing is known.
+    pub peak: Option<(u32, Tick)>,
+    /// The first second of which anything is known.
+    pub first: Option<Tick>,
+    /// How many seconds anything is known of.
+    pub known: u64,
+}
+
 /// One key's open minutes.
 #[derive(Debug)]
 pub struct Track {
@@ -117,6 +128,23 @@ impl Track {
             let elapsed = next.0.saturating_sub(minute.first_tick().0).min(SECONDS_PER_MINUTE);
             (*minute, known.point(elapsed as u32))
         })
+    }
+
+    /// What is known of the seconds `from..to`.
+    pub fn recent(&self, from: Tick, to: Tick) -> Recent {
+        let mut recent = Recent::default();
+        for (minute, seconds) in minutes_of(from, to) {
+            let Some(known) = self.minutes.get(&minute) else { continue };
+            known.each_peak(seconds.start, seconds.end, |second, peak| {
+                let tick = Tick(minute.first_tick().0 + u64::from(second));
+                recent.known += 1;
+                recent.first.get_or_insert(tick);
+                if recent.peak.is_none_or(|(highest, _)| peak > highest) {
+                    recent.peak = Some((peak, tick));
+                }
+            });
+        }
+        recent
     }
 
     /// An hour as it stands; `None` when nothing is known of it.

@@ -1,8 +1,9 @@
 //! The limits of all keys with their histories, in memory; every change is durable before it is seen.
 
-use std::{collections::HashMap, sync::Arc};
-
-use std::sync::{PoisonError, RwLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 use crate::model::{KeyId, LimitEntry, LimitHistory, Time};
 
@@ -10,6 +11,8 @@ use crate::model::{KeyId, LimitEntry, LimitHistory, Time};
 #[derive(Debug, Default)]
 pub struct Limits {
     by_key: RwLock<HashMap<KeyId, Arc<LimitHistory>>>,
+    /// Held from looking at what is in force until a decision on it is durable and seen.
+    pub(super) deciding: Mutex<()>,
 }
 
 impl Limits {
@@ -19,7 +22,8 @@ impl Limits {
         for (key, entry) in entries {
             by_key.entry(key).or_default().push(entry);
         }
-        Self { by_key: RwLock::new(by_key.into_iter().map(|(key, history)| (key, Arc::new(history))).collect()) }
+        let by_key = by_key.into_iter().map(|(key, history)| (key, Arc::new(history))).collect();
+        Self { by_key: RwLock::new(by_key), deciding: Mutex::default() }
     }
 
     /// The history of a key's limit; empty when it never had one.
@@ -33,7 +37,7 @@ impl Limits {
     }
 
     /// Adds decisions that the store holds already.
-    pub fn add(&self, entries: &[(KeyId, LimitEntry)]) {
+    pub(super) fn add(&self, entries: &[(KeyId, LimitEntry)]) {
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
         for (key, entry) in entries {
             Arc::make_mut(by_key.entry(*key).or_default()).push(entry.clone());

@@ -3,7 +3,7 @@
 
 use crate::{
     live::Roller,
-    model::{Hour, Now, Tick},
+    model::{Hour, KeyHour, KeyId, Minute, Now, Tick},
     service::Service,
     store::{KnownWorker, Second, StoreError},
 };
@@ -76,7 +76,12 @@ impl Recorder {
             }
         }
         for _ in 0..MOST_FOLDS_A_STEP {
-            let Some((hour, rows)) = next_fold(service) else { break };
+            let Some((hour, mut rows)) = next_fold(service) else { break };
+            for (key, row) in &mut rows {
+                if let Some((_, earlier)) = service.store.hours(*key, hour..hour.next())?.first() {
+                    row.fill_gaps(earlier);
+                }
+            }
             service.store.fold(hour, &rows)?;
             service.rollup().folded(hour);
         }
@@ -85,7 +90,7 @@ impl Recorder {
 
     /// Drops what is older than is to be kept, once an hour.
     fn retain(&mut self, service: &Service) -> Result<(), StoreError> {
-        let Some(folded) = service.rollup().open_from().map(crate::model::Minute::hour) else { return Ok(()) };
+        let Some(folded) = service.rollup().open_from().map(Minute::hour) else { return Ok(()) };
         if self.retained == Some(folded) {
             return Ok(());
         }
@@ -101,7 +106,7 @@ impl Recorder {
     }
 }
 
-fn next_fold(service: &Service) -> Option<(Hour, Vec<(crate::model::KeyId, crate::model::KeyHour)>)> {
+fn next_fold(service: &Service) -> Option<(Hour, Vec<(KeyId, KeyHour)>)> {
     let mut rollup = service.rollup();
     let hour = rollup.foldable()?;
     Some((hour, rollup.rows(hour)))

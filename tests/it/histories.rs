@@ -1,11 +1,7 @@
 //! Random histories: workers that repeat themselves, come out of order, lose streams, come back with snapshots, restart,
 //! fall silent, under a clock that jumps. After each, levels, peaks and sums must be those of a naive ledger.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use highwater::{
     live::{Attachment, Batch, Event, Hello, Live, Meter, Roller, snapshot::Live as LiveSession},
@@ -15,6 +11,8 @@ use highwater::{
     rollup::Rollup,
 };
 use proptest::prelude::*;
+
+use crate::ledger::Ledger;
 
 const METERS: [(Kind, &str); 4] = [(Kind::Tts, "a/x"), (Kind::Tts, "a/y"), (Kind::Stt, "b/z"), (Kind::Agent, "")];
 const WORKERS: usize = 3;
@@ -85,50 +83,6 @@ fn op() -> impl Strategy<Value = Op> {
         1 => worker.clone().prop_map(|worker| Op::Goodbye { worker }),
         1 => (worker, any::<bool>()).prop_map(|(worker, replaces)| Op::Restart { worker, replaces }),
     ]
-}
-
-/// The naive ledger: what is held by whom, and every rise and fall of every level with the second it fell in.
-#[derive(Default)]
-struct Ledger {
-    held: BTreeMap<(Incarnation, u8), usize>,
-    /// Ids that ended, or whose end came first: nothing brings them back.
-    ended: BTreeSet<(Incarnation, u8)>,
-    overtook: BTreeSet<(Incarnation, u8)>,
-    deadlines: BTreeMap<Incarnation, u64>,
-    moves: Vec<(u64, usize, i64)>,
-    opened: u64,
-}
-
-impl Ledger {
-    fn open(&mut self, tick: u64, who: Incarnation, id: u8, meter: usize) {
-        if self.overtook.remove(&(who, id)) {
-            self.moves.extend([(tick, meter, 1), (tick, meter, -1)]);
-            self.opened += 1;
-            self.ended.insert((who, id));
-        } else if !self.ended.contains(&(who, id)) && !self.held.contains_key(&(who, id)) {
-            self.held.insert((who, id), meter);
-            self.moves.push((tick, meter, 1));
-            self.opened += 1;
-        }
-    }
-
-    fn close(&mut self, tick: u64, who: Incarnation, id: u8) {
-        if let Some(meter) = self.held.remove(&(who, id)) {
-            self.moves.push((tick, meter, -1));
-            self.ended.insert((who, id));
-        } else if !self.ended.contains(&(who, id)) {
-            self.overtook.insert((who, id));
-        }
-    }
-
-    fn end_all(&mut self, tick: u64, who: Incarnation) {
-        let ids: Vec<_> = self.held.keys().filter(|(held_by, _)| *held_by == who).copied().collect();
-        for key in ids {
-            let meter = self.held.remove(&key).unwrap();
-            self.moves.push((tick, meter, -1));
-        }
-        self.deadlines.remove(&who);
-    }
 }
 
 struct Worker {

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod histories;
+mod ingest;
+mod ledger;
 mod oracle;
+mod serving;
 mod store_contract;
 mod store_faults;

@@ -14,7 +14,10 @@ use highwater::{
 /// Opens one place; what was stored is there again each time, once the store before is dropped.
 pub type Place = Box<dyn Fn() -> Box<dyn Store>>;
 
-const CASES: &[(&str, fn(&Place))] = &[
+/// What every store does, in words, and its test.
+type Case = (&'static str, fn(&Place));
+
+const CASES: &[Case] = &[
     ("a new store is empty", a_new_store_is_empty),
     ("seconds are kept", seconds_are_kept),
     ("the same second twice is one", the_same_second_twice_is_one),

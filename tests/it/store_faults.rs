@@ -129,7 +129,7 @@ fn a_disk_that_fails_at_any_write_loses_nothing_and_heals() {
     let disk = Disk::default();
     disk.open().unwrap();
     let start = disk.writes();
-    for failing in 0..60 {
+    for failing in 0..40 {
         let disk = Disk::default();
         let store = disk.open().unwrap();
         disk.fail_from(Some(start + failing));

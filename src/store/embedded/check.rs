@@ -7,7 +7,7 @@ use prost::Message;
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::{
-    fault::{Fallible, Fault},
+    fault::{Fallible, Fault, guarded},
     open,
     tables::{self, FRAMES, HOURS, KEYS, LIMITS, SUMMARIES, WORKERS},
 };
@@ -27,7 +27,7 @@ const MAX_PROBLEMS: usize = 100;
 /// not an error but a problem of the report.
 pub fn check(path: &Path) -> Result<CheckReport> {
     let mut report = CheckReport::default();
-    match check_file(path, &mut report) {
+    match guarded(|| check_file(path, &mut report)) {
         Ok(()) => Ok(report),
         Err(Fault { error: StoreError::Damaged(what), .. }) => {
             report.problems.push(what);
@@ -38,7 +38,7 @@ pub fn check(path: &Path) -> Result<CheckReport> {
 }
 
 fn check_file(path: &Path, report: &mut CheckReport) -> Fallible<()> {
-    let mut database = open::open_existing(path)?;
+    let mut database = open::open_checked(path)?;
     if !database.check_integrity()? {
         report.problems.push("the file had to be repaired to its last whole state".to_owned());
     }

@@ -1,6 +1,9 @@
 //! Errors inside the embedded store: what the caller is told, and whether the file is to be opened anew.
 
-use std::io;
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::tables::FORMAT;
 use crate::{history::PackError, store::StoreError};
@@ -63,6 +66,16 @@ impl From<redb::Error> for Fault {
         };
         Self { error, reopen: true }
     }
+}
+
+/// Runs what calls redb, which panics on some pages that are not as it wrote them: that is an error here, and the
+/// database is dropped after it, so nothing half done is seen.
+pub fn guarded<T>(work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let why = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a page is not as it was written");
+        Err(Fault { error: StoreError::Damaged(why.to_owned()), reopen: true })
+    })
 }
 
 /// Converts an error of redb by way of the one that holds them all.

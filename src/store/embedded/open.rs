@@ -13,7 +13,7 @@ use std::{
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase};
 
 use super::{
-    fault::{Fallible, Fault},
+    fault::{Fallible, Fault, guarded},
     tables,
 };
 use crate::store::{Result, StoreError};
@@ -21,7 +21,7 @@ use crate::store::{Result, StoreError};
 /// Memory for pages of the file: some weeks of a hundred keys, and all frames of an hour.
 const CACHE_BYTES: usize = 64 << 20;
 /// How long the file is left alone after it could not be opened again.
-const REOPEN_AFTER: Duration = Duration::from_millis(250);
+const REOPEN_AFTER: Duration = Duration::from_millis(100);
 
 /// A database that is open, for writing or for reading alone.
 pub enum Handle {
@@ -51,7 +51,7 @@ struct State {
 impl Healing {
     /// Opens the database for the first time.
     pub fn open(name: String, opener: Opener) -> Result<Self> {
-        let handle = opener().map_err(|fault| named(&name, fault.error))?;
+        let handle = guarded(&opener).map_err(|fault| named(&name, fault.error))?;
         Ok(Self { name, opener, state: RwLock::new(State { handle: Some(handle), opened: 1, failed: None }) })
     }
 
@@ -75,7 +75,7 @@ impl Healing {
             return Err(self.unavailable("it failed in another thread just now"));
         };
         let opened = state.opened;
-        let result = work(handle);
+        let result = guarded(|| work(handle));
         drop(state);
         result.map_err(|fault| {
             if fault.reopen {
@@ -107,7 +107,7 @@ impl Healing {
         {
             return Err(self.unavailable(why));
         }
-        match (self.opener)() {
+        match guarded(&self.opener) {
             Ok(handle) => {
                 (state.handle, state.failed) = (Some(handle), None);
                 state.opened += 1;
@@ -161,9 +161,14 @@ pub fn open_file(path: &Path) -> Fallible<Handle> {
     Ok(Handle::Writer(database))
 }
 
-/// Opens a file that is there, for writing.
+/// Opens a file that is there, for writing, whatever is in it.
 pub fn open_existing(path: &Path) -> Fallible<Database> {
-    Ok(file_builder().open(path)?)
+    guarded(|| Ok(file_builder().open(path)?))
+}
+
+/// Opens a file that is there, for writing, and reads all of it before: what is damaged is an error.
+pub fn open_checked(path: &Path) -> Fallible<Database> {
+    Ok(file_builder().set_check_integrity_on_open(true).open(path)?)
 }
 
 /// Opens a file for reading alone, beside a service that writes it or without one.

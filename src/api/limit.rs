@@ -1,0 +1,267 @@
+//! Limits, plans and the catalogue, over gRPC.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::{
+    api::{
+        aside::Aside,
+        convert::{self, Checked, to_target, to_timestamp},
+        pages::Page,
+        quota::check::{kinds, required_target},
+    },
+    error::{Error, FieldProblem},
+    model::{
+        Catalogue, CatalogueModel, Key, KeyId, LimitEntry, LimitHistory, Plan, Target, Time,
+        catalogue::Measure,
+        limit::{MAX_REASON_BYTES, MAX_SET_BY_BYTES, MAX_SLOTS},
+        plan::SET_BY_PLAN,
+    },
+    proto::{
+        self, ApplyPlanRequest, ApplyPlanResponse, EndLimitRequest, EndLimitResponse, ListCatalogueRequest,
+        ListCatalogueResponse, ListLimitsRequest, ListLimitsResponse, ListPlansRequest, ListPlansResponse,
+        SetLimitRequest, SetLimitResponse, limit_service_server::LimitService,
+    },
+    query::listing::in_catalogue,
+    service::{Author, Service},
+};
+
+const DEFAULT_LIMITS: usize = 200;
+const DEFAULT_PLANS: usize = 100;
+const DEFAULT_MODELS: usize = 200;
+
+/// The limit service.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    aside: Aside,
+}
+
+impl Limits {
+    pub fn new(aside: Aside) -> Self {
+        Self { aside }
+    }
+
+    fn service(&self) -> &Arc<Service> {
+        self.aside.queries.service()
+    }
+}
+
+#[tonic::async_trait]
+impl LimitService for Limits {
+    async fn list_limits(&self, request: Request<ListLimitsRequest>) -> Result<Response<ListLimitsResponse>, Status> {
+        let mut request = request.into_inner();
+        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
+        request.page_size = 0;
+        let page = Page::read("limits", page_size, DEFAULT_LIMITS, &page_token, &request)?;
+        let after = page.place_of()?.map(Place::of);
+        let service = self.service();
+        let project = convert::project(&request.project)?;
+        self.aside.queries.seen(&project)?;
+        let tallies = match &request.target {
+            None => service.live.registry.of_project(&project),
+            target => {
+                let target = required_target(&service.catalogue, &project, target.as_ref())?;
+                vec![self.aside.queries.tally(&Key { project, target })?]
+            }
+        };
+        // Keys never go, so that the one a token names is there.
+        let begun = after.and_then(|after| tallies.iter().position(|tally| tally.id == after.key)).unwrap_or(0);
+        let now = service.clock.now().wall;
+        let mut limits = Vec::new();
+        let mut last = None;
+        for tally in &tallies[begun..] {
+            let history = service.limits.of(tally.id);
+            let after = after.filter(|after| after.key == tally.id);
+            for (nth, entry) in listed(&history, request.history, now, after.map(|after| after.nth)) {
+                if limits.len() == page.size {
+                    let next_page_token = last.map(|last: Place| page.token(&last.bytes())).unwrap_or_default();
+                    return Ok(Response::new(ListLimitsResponse { limits, next_page_token }));
+                }
+                let end = if request.history { history.end_of(nth) } else { entry.end };
+                limits.push(to_limit(&tally.key.target, entry, end));
+                last = Some(Place { key: tally.id, nth: u32::try_from(nth).unwrap_or(u32::MAX) });
+            }
+        }
+        Ok(Response::new(ListLimitsResponse { limits, next_page_token: String::new() }))
+    }
+
+    async fn set_limit(&self, request: Request<SetLimitRequest>) -> Result<Response<SetLimitResponse>, Status> {
+        let request = request.into_inner();
+        let service = self.service();
+        let now = service.clock.now();
+        let project = convert::project(&request.project)?;
+        let target = required_target(&service.catalogue, &project, request.target.as_ref())?;
+        let slots = slots(request.slots)?;
+        let end = end_time(request.end_time, now.wall)?;
+        let author = author(request.set_by, request.reason)?;
+        let key = Key { project, target };
+        let unknown_model = !in_catalogue(&key.target, &service.catalogue);
+        let limit = self.aside.run(move |queries| {
+            let entry = queries.service().set_limit(&key, slots, end, author, now)?;
+            Ok(to_limit(&key.target, &entry, entry.end))
+        });
+        Ok(Response::new(SetLimitResponse { limit: Some(limit.await?), unknown_model }))
+    }
+
+    async fn end_limit(&self, request: Request<EndLimitRequest>) -> Result<Response<EndLimitResponse>, Status> {
+        let request = request.into_inner();
+        let service = self.service();
+        let now = service.clock.now();
+        let project = convert::project(&request.project)?;
+        let target = required_target(&service.catalogue, &project, request.target.as_ref())?;
+        let author = author(request.set_by, request.reason)?;
+        let key = Key { project, target };
+        let limit = self.aside.run(move |queries| {
+            let ended = queries.service().end_limit(&key, author, now)?;
+            Ok(to_limit(&key.target, &ended, ended.end))
+        });
+        Ok(Response::new(EndLimitResponse { limit: Some(limit.await?) }))
+    }
+
+    async fn list_plans(&self, request: Request<ListPlansRequest>) -> Result<Response<ListPlansResponse>, Status> {
+        let ListPlansRequest { page_size, page_token } = request.into_inner();
+        let parameters = ListPlansRequest::default();
+        let page = Page::read("plans", page_size, DEFAULT_PLANS, &page_token, &parameters)?;
+        let after = |plan: &&Plan| page.after.as_ref().is_none_or(|after| plan.id.as_bytes() > &after[..]);
+        let (plans, last) = page.cut(self.service().plans.list().filter(after));
+        let next_page_token = last.map(|last| page.token(last.id.as_bytes())).unwrap_or_default();
+        Ok(Response::new(ListPlansResponse { plans: plans.into_iter().map(to_plan).collect(), next_page_token }))
+    }
+
+    async fn apply_plan(&self, request: Request<ApplyPlanRequest>) -> Result<Response<ApplyPlanResponse>, Status> {
+        let request = request.into_inner();
+        let service = self.service();
+        let now = service.clock.now();
+        let project = convert::project(&request.project)?;
+        if project.is_across() {
+            return Err(Error::invalid("project", "`-` stands for all projects; a plan is for one").into());
+        }
+        let Some(plan) = service.plans.get(&request.plan_id).cloned() else {
+            convert::text("plan_id", &request.plan_id, 1, MAX_SET_BY_BYTES)?;
+            return Err(Error::NotFound { what: "plan", name: request.plan_id }.into());
+        };
+        let author = author(request.set_by, request.reason)?;
+        let applied =
+            self.aside.run(move |queries| queries.service().apply_plan(&project, &plan, &author, now)).await?;
+        let limits = |of: Vec<(Target, LimitEntry)>| {
+            of.iter().map(|(target, entry)| to_limit(target, entry, entry.end)).collect()
+        };
+        Ok(Response::new(ApplyPlanResponse { limits: limits(applied.limits), ended: limits(applied.ended) }))
+    }
+
+    async fn list_catalogue(
+        &self,
+        request: Request<ListCatalogueRequest>,
+    ) -> Result<Response<ListCatalogueResponse>, Status> {
+        let mut request = request.into_inner();
+        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
+        request.page_size = 0;
+        let page = Page::read("catalogue", page_size, DEFAULT_MODELS, &page_token, &request)?;
+        let kinds = kinds(&request.kinds)?;
+        let catalogue = &self.service().catalogue;
+        let after = |model: &&CatalogueModel| page.after.as_ref().is_none_or(|after| model_place(model) > *after);
+        let of_kind = |model: &&CatalogueModel| kinds.is_empty() || kinds.contains(&model.kind);
+        let (models, last) = page.cut(catalogue.models().filter(of_kind).filter(after));
+        let next_page_token = last.map(|last| page.token(&model_place(last))).unwrap_or_default();
+        let models = models.into_iter().map(|model| to_model(catalogue, model)).collect();
+        Ok(Response::new(ListCatalogueResponse { models, next_page_token }))
+    }
+}
+
+/// Where a limit stands in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    key: KeyId,
+    /// Place in the key's history, from the oldest.
+    nth: u32,
+}
+
+impl Place {
+    fn of(bytes: [u8; 8]) -> Self {
+        let place = u64::from_be_bytes(bytes);
+        Self { key: KeyId((place >> 32) as u32), nth: place as u32 }
+    }
+
+    fn bytes(self) -> [u8; 8] {
+        (u64::from(self.key.0) << 32 | u64::from(self.nth)).to_be_bytes()
+    }
+}
+
+/// What is listed of a history, the newest first: all limits that there were, or the one in force. After `after`, only
+/// what is older: where a limit in force was listed, nothing is left of its key.
+fn listed(history: &LimitHistory, all: bool, now: Time, after: Option<u32>) -> Vec<(usize, &LimitEntry)> {
+    let limits = history.entries().iter().enumerate().rev().filter(|(_, entry)| entry.slots.is_some());
+    match (all, after) {
+        (true, after) => limits.filter(|(nth, _)| after.is_none_or(|after| *nth < after as usize)).collect(),
+        (false, Some(_)) => Vec::new(),
+        (false, None) => {
+            let in_force = history.in_force(now);
+            limits.filter(|(_, entry)| in_force.is_some_and(|in_force| std::ptr::eq(*entry, in_force))).collect()
+        }
+    }
+}
+
+fn slots(slots: Option<u32>) -> Checked<u32> {
+    let slots = slots.ok_or_else(|| FieldProblem::new("slots", "is needed; 0 is a limit of none"))?;
+    let problem = || FieldProblem::new("slots", format!("is {slots}; 0 to {MAX_SLOTS} are allowed"));
+    (slots <= MAX_SLOTS).then_some(slots).ok_or_else(problem)
+}
+
+fn end_time(end: Option<prost_types::Timestamp>, now: Time) -> Checked<Option<Time>> {
+    let Some(end) = end else { return Ok(None) };
+    let end = convert::time("end_time", end)?;
+    if end > now { Ok(Some(end)) } else { Err(FieldProblem::new("end_time", "is not in the future")) }
+}
+
+fn author(set_by: String, reason: String) -> Checked<Author> {
+    convert::text("set_by", &set_by, 1, MAX_SET_BY_BYTES)?;
+    if set_by.starts_with(SET_BY_PLAN) {
+        let problem = format!("begins with `{SET_BY_PLAN}`, which is for limits that a plan set: apply the plan");
+        return Err(FieldProblem::new("set_by", problem));
+    }
+    convert::text("reason", &reason, 0, MAX_REASON_BYTES)?;
+    Ok(Author { set_by, reason })
+}
+
+/// A limit with the end that is to be told of it.
+pub fn to_limit(target: &Target, entry: &LimitEntry, end: Option<Time>) -> proto::Limit {
+    proto::Limit {
+        target: Some(to_target(target)),
+        slots: entry.slots.unwrap_or(0),
+        start_time: Some(to_timestamp(entry.start)),
+        end_time: end.map(to_timestamp),
+        set_by: entry.set_by.clone(),
+        reason: entry.reason.clone(),
+    }
+}
+
+fn to_plan(plan: &Plan) -> proto::Plan {
+    let limit = |(target, slots): (&Target, &u32)| proto::PlanLimit { target: Some(to_target(target)), slots: *slots };
+    proto::Plan {
+        id: plan.id.clone(),
+        display_name: plan.name.clone(),
+        source_url: plan.source.clone(),
+        limits: plan.limits.iter().map(limit).collect(),
+    }
+}
+
+fn model_place(model: &CatalogueModel) -> Vec<u8> {
+    [&[model.kind as u8], model.model.as_bytes()].concat()
+}
+
+fn to_model(catalogue: &Catalogue, model: &CatalogueModel) -> proto::CatalogueModel {
+    let provider = catalogue.provider_of(&model.model);
+    // What a provider limits otherwise, such as starts a minute, is no number of slots.
+    let slots = catalogue.tiers(model.kind, &model.model).filter(|set| set.measure == Measure::Slots);
+    let tiers = slots.flat_map(|set| &set.limits);
+    proto::CatalogueModel {
+        kind: model.kind as i32,
+        model: model.model.to_string(),
+        display_name: model.name.clone(),
+        provider: provider.map(|provider| provider.name.clone()).unwrap_or_default(),
+        unit: catalogue.provider_unit(model.kind, &model.model) as i32,
+        limit_url: provider.map(|provider| provider.limit_url.clone()).unwrap_or_default(),
+        tiers: tiers.map(|(name, slots)| proto::Tier { name: name.clone(), slots: *slots }).collect(),
+    }
+}

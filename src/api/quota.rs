@@ -1,0 +1,158 @@
+//! What anyone may ask, over gRPC.
+//!
+//! - [`check`]: what requests say.
+//! - [`view`]: answers as messages.
+//! - [`watch`]: the live list.
+
+pub mod check;
+mod view;
+mod watch;
+
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    api::{aside::Aside, notices::Draining, pages::Page},
+    error::Error,
+    model::{Key, KeyId, Project},
+    proto::{
+        GetDistributionRequest, GetDistributionResponse, GetHistoryRequest, GetHistoryResponse, GetStatusRequest,
+        GetStatusResponse, ListProjectsRequest, ListProjectsResponse, ListQuotasRequest, ListQuotasResponse,
+        ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest, WatchQuotasResponse,
+        quota_service_server::QuotaService,
+    },
+    query::Queries,
+};
+
+const DEFAULT_PROJECTS: usize = 100;
+const DEFAULT_QUOTAS: usize = 200;
+const DEFAULT_SESSIONS: usize = 100;
+
+/// The quota service.
+#[derive(Clone, Debug)]
+pub struct Quotas {
+    aside: Aside,
+    draining: Draining,
+}
+
+impl Quotas {
+    pub fn new(aside: Aside, draining: Draining) -> Self {
+        Self { aside, draining }
+    }
+
+    fn queries(&self) -> &Queries {
+        &self.aside.queries
+    }
+}
+
+#[tonic::async_trait]
+impl QuotaService for Quotas {
+    type WatchQuotasStream = ReceiverStream<Result<WatchQuotasResponse, Status>>;
+
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let status = self.aside.run(|queries| Ok(queries.status())).await?;
+        Ok(Response::new(view::status(status)))
+    }
+
+    async fn list_projects(
+        &self,
+        request: Request<ListProjectsRequest>,
+    ) -> Result<Response<ListProjectsResponse>, Status> {
+        let ListProjectsRequest { page_size, page_token } = request.into_inner();
+        let parameters = ListProjectsRequest::default();
+        let page = Page::read("projects", page_size, DEFAULT_PROJECTS, &page_token, &parameters)?;
+        let projects = self.queries().projects();
+        let after = |name: &&str| page.after.as_ref().is_none_or(|after| name.as_bytes() > &after[..]);
+        let (names, last) = page.cut(projects.iter().map(Project::as_str).filter(after));
+        let next_page_token = last.map(|last| page.token(last.as_bytes())).unwrap_or_default();
+        Ok(Response::new(ListProjectsResponse {
+            projects: names.into_iter().map(str::to_owned).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn list_quotas(&self, request: Request<ListQuotasRequest>) -> Result<Response<ListQuotasResponse>, Status> {
+        let mut request = request.into_inner();
+        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
+        request.page_size = 0;
+        let page = Page::read("quotas", page_size, DEFAULT_QUOTAS, &page_token, &request)?;
+        let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
+        let now = self.queries().service().clock.now();
+        let list = if self.queries().is_at_hand(&project, now) {
+            self.queries().list(&project, &kinds, now)?
+        } else {
+            self.aside.run(move |queries| queries.list(&project, &kinds, now)).await?
+        };
+        let after = page.place_of()?.map(|place| KeyId(u32::from_be_bytes(place)));
+        // Keys never go, so that the one a token names is there.
+        let first = after.and_then(|after| list.quotas.iter().position(|quota| quota.id == after));
+        let (quotas, last) = page.cut(&list.quotas[first.map_or(0, |at| at + 1)..]);
+        Ok(Response::new(ListQuotasResponse {
+            next_page_token: last.map(|last| page.token(&last.id.0.to_be_bytes())).unwrap_or_default(),
+            quotas: quotas.into_iter().map(view::quota).collect(),
+            as_of: Some(view::second(list.as_of)),
+            settling: list.settling,
+        }))
+    }
+
+    async fn watch_quotas(
+        &self,
+        request: Request<WatchQuotasRequest>,
+    ) -> Result<Response<Self::WatchQuotasStream>, Status> {
+        let request = request.into_inner();
+        let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
+        self.queries().seen(&project)?;
+        Ok(Response::new(watch::start(self.clone(), project, kinds)))
+    }
+
+    async fn get_history(&self, request: Request<GetHistoryRequest>) -> Result<Response<GetHistoryResponse>, Status> {
+        let request = request.into_inner();
+        let service = self.queries().service();
+        let tick = service.live.tick(service.clock.now());
+        let (project, targets) = check::targets(&service.catalogue, &request)?;
+        let columns = check::columns(&request.columns)?;
+        let window = check::window(&request, tick)?;
+        let answer = self.aside.run(move |queries| {
+            let histories = targets.into_iter().map(|target| {
+                let tally = queries.tally(&Key { project: project.clone(), target })?;
+                let history = queries.history(tally.id, &window, columns.detail())?;
+                let limits = if columns.limit { queries.limits_of(tally.id, &window) } else { Vec::new() };
+                Ok(view::history(&tally.key.target, history, limits, &columns))
+            });
+            let histories = histories.collect::<Result<_, Error>>()?;
+            Ok(view::histories(&window, histories))
+        });
+        Ok(Response::new(answer.await?))
+    }
+
+    async fn get_distribution(
+        &self,
+        request: Request<GetDistributionRequest>,
+    ) -> Result<Response<GetDistributionResponse>, Status> {
+        let request = request.into_inner();
+        let service = self.queries().service();
+        let tick = service.live.tick(service.clock.now());
+        let (key, hours, wanted) = check::distribution(&service.catalogue, request, tick)?;
+        let distributions = self.aside.run(move |queries| {
+            let tally = queries.tally(&key)?;
+            queries.distribution(tally.id, hours, &wanted)
+        });
+        Ok(Response::new(view::distributions(distributions.await?)))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let mut request = request.into_inner();
+        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
+        request.page_size = 0;
+        let page = Page::read("sessions", page_size, DEFAULT_SESSIONS, &page_token, &request)?;
+        let service = self.queries().service();
+        let (project, filter) = check::sessions(&service.catalogue, request)?;
+        let after = page.place_of()?.map(check::place);
+        let size = page.size;
+        let found = self.aside.run(move |queries| queries.sessions(&project, &filter, after, size)).await?;
+        Ok(Response::new(view::sessions(found, &page, service.clock.now().wall)))
+    }
+}

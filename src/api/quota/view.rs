@@ -1,0 +1,179 @@
+//! Answers as messages of the contract.
+
+use std::time::Duration;
+
+use crate::{
+    api::{
+        convert::{to_duration, to_meter, to_target, to_timestamp},
+        limit::to_limit,
+        pages::Page,
+        quota::check::{Columns, place_bytes},
+    },
+    history::{Risk, StepPoint, Week},
+    model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
+    proto,
+    query::{Distributions, History, QuotaView, SessionPage, SessionView, Status, Window},
+};
+
+pub fn second(tick: Tick) -> prost_types::Timestamp {
+    to_timestamp(tick.start())
+}
+
+fn moment((level, at): (u32, Tick)) -> proto::Moment {
+    proto::Moment { level, at: Some(second(at)) }
+}
+
+const fn risk(risk: Option<Risk>) -> proto::Risk {
+    match risk {
+        None => proto::Risk::Unspecified,
+        Some(Risk::Ok) => proto::Risk::Ok,
+        Some(Risk::Approaching) => proto::Risk::Approaching,
+        Some(Risk::AtLimit) => proto::Risk::AtLimit,
+        Some(Risk::Over) => proto::Risk::Over,
+        Some(Risk::Unknown) => proto::Risk::Unknown,
+    }
+}
+
+const fn week(week: Option<Week>) -> proto::Week {
+    match week {
+        None => proto::Week::Unspecified,
+        Some(Week::Calm) => proto::Week::Calm,
+        Some(Week::OneOff) => proto::Week::OneOff,
+        Some(Week::Repeating) => proto::Week::Repeating,
+        Some(Week::Constant) => proto::Week::Constant,
+        Some(Week::Scattered) => proto::Week::Scattered,
+    }
+}
+
+fn closed(counts: &[u64; Outcome::COUNT]) -> proto::ClosedCounts {
+    let of = |outcome: Outcome| counts[outcome.index()];
+    proto::ClosedCounts {
+        ok: of(Outcome::Ok),
+        cancelled: of(Outcome::Cancelled),
+        concurrency: of(Outcome::Concurrency),
+        rate: of(Outcome::Rate),
+        credits: of(Outcome::Credits),
+        unavailable: of(Outcome::Unavailable),
+        timeout: of(Outcome::Timeout),
+        auth: of(Outcome::Auth),
+        other: of(Outcome::Other),
+        lost: of(Outcome::Lost),
+    }
+}
+
+pub fn quota(quota: &QuotaView) -> proto::Quota {
+    let target = &quota.key.target;
+    proto::Quota {
+        target: Some(to_target(target)),
+        display_name: quota.name.to_string(),
+        level: quota.level,
+        silent_level: quota.silent_level,
+        limit: quota.limit.as_ref().map(|limit| to_limit(target, limit, limit.end)),
+        risk: risk(quota.risk).into(),
+        week: week(quota.week).into(),
+        minutes_near_limit: quota.minutes_near,
+        minutes_covered: quota.minutes_covered,
+        peak: quota.peak.map(moment),
+        recent_peak: quota.recent_peak,
+        in_catalogue: quota.in_catalogue,
+        covered: quota.covered,
+        opened: quota.opened,
+        closed: Some(closed(&quota.closed)),
+    }
+}
+
+pub fn status(status: Status) -> proto::GetStatusResponse {
+    proto::GetStatusResponse {
+        version: status.version.to_owned(),
+        started_at: Some(to_timestamp(status.started)),
+        settling: status.settling,
+        attached_workers: status.attached_workers,
+        silent_workers: status.silent_workers,
+        live_sessions: status.live_sessions,
+        audit_drift: status.drift,
+        durable_until: status.durable.map(|durable| second(durable.next())),
+        degraded: status.degraded,
+        simulation: status.simulation,
+    }
+}
+
+pub fn histories(window: &Window, histories: Vec<proto::History>) -> proto::GetHistoryResponse {
+    let step = Duration::from_secs(u64::from(window.width()) * SECONDS_PER_MINUTE);
+    proto::GetHistoryResponse {
+        start_time: Some(second(window.minutes().start.first_tick())),
+        step: Some(to_duration(step)),
+        histories,
+    }
+}
+
+pub fn history(target: &Target, history: History, limits: Vec<Option<u32>>, wanted: &Columns) -> proto::History {
+    let History { peaks, flags, steps } = history;
+    let column = |is_wanted: bool, of: fn(&StepPoint) -> u64| -> Vec<u32> {
+        let steps = if is_wanted { &steps[..] } else { &[] };
+        steps.iter().map(|step| narrow(of(step))).collect()
+    };
+    let closed = |of: fn(&[u64; Outcome::COUNT]) -> u64| -> Vec<u32> {
+        let steps = if wanted.sessions { &steps[..] } else { &[] };
+        steps.iter().map(|step| narrow(of(&step.closed))).collect()
+    };
+    proto::History {
+        target: Some(to_target(target)),
+        peak: peaks,
+        flags,
+        peak_second: column(wanted.peak_second, |step| step.peak_at.0.saturating_sub(step.start.first_tick().0)),
+        last: column(wanted.last, |step| step.last.into()),
+        opened: column(wanted.sessions, |step| step.opened),
+        closed_ok: closed(|closed| closed[Outcome::Ok.index()]),
+        closed_cancelled: closed(|closed| closed[Outcome::Cancelled.index()]),
+        closed_error: closed(|closed| closed[Outcome::Concurrency.index()..=Outcome::Other.index()].iter().sum()),
+        lost: closed(|closed| closed[Outcome::Lost.index()]),
+        refused: column(wanted.unmet, |step| step.refused),
+        diverted: column(wanted.unmet, |step| step.diverted),
+        covered_seconds: column(wanted.covered, |step| step.covered),
+        limit_plus_one: limits.into_iter().map(|limit| limit.map_or(0, |limit| limit.saturating_add(1))).collect(),
+    }
+}
+
+fn narrow(sum: u64) -> u32 {
+    u32::try_from(sum).unwrap_or(u32::MAX)
+}
+
+pub fn distributions(found: Distributions) -> proto::GetDistributionResponse {
+    let level = |(percentile, level)| proto::LevelPercentile { percentile, level };
+    let time_at = |(level, seconds)| proto::TimeAtLevel { level, seconds };
+    let duration = |(percentile, millis)| proto::DurationPercentile {
+        percentile,
+        duration: Some(to_duration(Duration::from_millis(millis))),
+    };
+    proto::GetDistributionResponse {
+        covered_seconds: found.covered_seconds,
+        levels: found.levels.into_iter().map(level).collect(),
+        time_at: found.time_at.into_iter().map(time_at).collect(),
+        ended_sessions: found.ended_sessions,
+        durations: found.durations.into_iter().map(duration).collect(),
+        longest: found.longest.map(|millis| to_duration(Duration::from_millis(millis))),
+    }
+}
+
+pub fn sessions(found: SessionPage, page: &Page, now: Time) -> proto::ListSessionsResponse {
+    proto::ListSessionsResponse {
+        next_page_token: found.last.map(|place| page.token(&place_bytes(&place))).unwrap_or_default(),
+        sessions: found.sessions.into_iter().map(|held| session(held, now)).collect(),
+        total_size: i32::try_from(found.total).unwrap_or(i32::MAX),
+    }
+}
+
+fn session(held: SessionView, now: Time) -> proto::Session {
+    let text_id = &held.labels.text_id;
+    proto::Session {
+        id: if text_id.is_empty() { held.place.id.to_string() } else { text_id.to_string() },
+        worker_id: held.worker.into(),
+        incarnation: held.place.incarnation.to_string(),
+        meter: Some(to_meter(&held.meter)),
+        labels: Some(proto::Labels { room: held.labels.room.into(), job: held.labels.job.into() }),
+        since: Some(to_timestamp(held.place.since)),
+        age: Some(to_duration(now.since(held.place.since))),
+        last_beat: Some(to_timestamp(held.heard)),
+        silent: held.silent,
+    }
+}

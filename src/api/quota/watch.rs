@@ -1,0 +1,90 @@
+//! The live list: all at once, then what changed, at most once a second. A reader that does not keep up skips to the
+//! newest; nothing is queued for it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::{
+    api::quota::{Quotas, view},
+    error::Error,
+    model::{KeyId, Kind, Project},
+    proto::WatchQuotasResponse,
+    query::QuotaList,
+};
+
+/// How often a reader is told what changed.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Messages that wait for the reader: the next one is made when this one is taken.
+const WAITING: usize = 1;
+
+/// Watches a project for one reader, until the reader or the service goes away.
+pub fn start(
+    quotas: Quotas,
+    project: Project,
+    kinds: Vec<Kind>,
+) -> ReceiverStream<Result<WatchQuotasResponse, Status>> {
+    let (changes, waiting) = mpsc::channel(WAITING);
+    tokio::spawn(watch(quotas, project, kinds, changes));
+    ReceiverStream::new(waiting)
+}
+
+async fn watch(
+    quotas: Quotas,
+    project: Project,
+    kinds: Vec<Kind>,
+    changes: mpsc::Sender<Result<WatchQuotasResponse, Status>>,
+) {
+    let mut draining = quotas.draining.clone();
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told: Option<Arc<QuotaList>> = None;
+    loop {
+        // What is told is looked up only when there is room for it.
+        let room = tokio::select! {
+            room = changes.reserve() => room,
+            () = draining.begun() => return,
+        };
+        let Ok(room) = room else { return };
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = draining.begun() => return room.send(Err(Error::ShuttingDown.into())),
+            () = changes.closed() => return,
+        }
+        match newest(&quotas, &project).await {
+            Ok(list) => {
+                if let Some(changed) = changed(told.as_deref(), &list, &kinds) {
+                    room.send(Ok(changed));
+                }
+                told = Some(list);
+            }
+            Err(error) => return room.send(Err(error.into())),
+        }
+    }
+}
+
+async fn newest(quotas: &Quotas, project: &Project) -> Result<Arc<QuotaList>, Error> {
+    let queries = quotas.queries();
+    let now = queries.service().clock.now();
+    if queries.is_at_hand(project, now) {
+        return queries.shared_list(project, now);
+    }
+    let project = project.clone();
+    quotas.aside.run(move |queries| queries.shared_list(&project, now)).await
+}
+
+/// What of a list was not told; `None` when all was.
+fn changed(told: Option<&QuotaList>, list: &QuotaList, kinds: &[Kind]) -> Option<WatchQuotasResponse> {
+    let known: HashMap<KeyId, _> = told.into_iter().flat_map(|told| &told.quotas).map(|told| (told.id, told)).collect();
+    let of_kind = |kind: Kind| kinds.is_empty() || kinds.contains(&kind);
+    let quotas = list.quotas.iter().filter(|quota| of_kind(quota.key.target.kind()));
+    let quotas: Vec<_> = quotas.filter(|quota| known.get(&quota.id) != Some(quota)).map(view::quota).collect();
+    let same = told.is_some_and(|told| told.settling == list.settling);
+    let (as_of, settling) = (Some(view::second(list.as_of)), list.settling);
+    (!quotas.is_empty() || !same).then_some(WatchQuotasResponse { quotas, as_of, settling })
+}

@@ -1,0 +1,52 @@
+//! `highwater serve`: from what was typed to a service that runs until a signal ends it.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    app::{App, AppError},
+    config::{self, Mistakes, RawConfig},
+    http,
+    telemetry::{self, TelemetryError},
+};
+
+/// Why it does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Config(#[from] Mistakes),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("{address} can't be listened on: {error}")]
+    Listen { address: std::net::SocketAddr, error: io::Error },
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the configuration has mistakes, the address is taken, or the store can't be opened.
+pub fn serve(raw: &RawConfig) -> Result<(), ServeError> {
+    let config = config::load(raw)?;
+    telemetry::start(&config)?;
+    let address = config.listen;
+    // First of all: workers that come while the store is opened wait in the kernel.
+    let listener = http::bind(address).map_err(|error| ServeError::Listen { address, error })?;
+    App::build(config)?.run(listener, signalled())?;
+    Ok(())
+}
+
+/// Waits for a signal that ends the process.
+pub async fn signalled() {
+    let (Ok(mut terminated), Ok(mut interrupted)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals can't be heard: the service ends only when it is killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+}

@@ -1,0 +1,120 @@
+//! Who answers which path: the gRPC services with health and reflection, and the pages that a load balancer asks for.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tonic::{Code, Status, server::NamedService, service::Routes};
+use tonic_health::{
+    ServingStatus,
+    pb::{FILE_DESCRIPTOR_SET, health_server::HealthServer},
+    server::{HealthReporter, HealthService},
+};
+use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
+
+use crate::{
+    api::{
+        aside::Aside,
+        ingest::Ingest,
+        limit::Limits,
+        notices::{Draining, Notices},
+        peer::Peer,
+        quota::Quotas,
+    },
+    error::Error,
+    proto::{
+        self, ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
+        quota_service_server::QuotaServiceServer,
+    },
+    query::Queries,
+    service::Service,
+};
+
+/// The services whose health is told, beside that of the whole.
+const SERVICES: &[&str] =
+    &[IngestServiceServer::<Ingest>::NAME, QuotaServiceServer::<Quotas>::NAME, LimitServiceServer::<Limits>::NAME];
+
+/// What the plain pages are made of.
+#[derive(Clone)]
+struct Pages {
+    service: Arc<Service>,
+    draining: Draining,
+}
+
+/// All routes. Every core's server has a clone.
+///
+/// # Errors
+/// When the descriptors of the contract can't be read.
+pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter) -> Result<Routes, ReflectionError> {
+    let message_bytes = service.config.connections.message_bytes;
+    let ingest = Ingest::new(service.clone(), notices.clone());
+    let aside = Aside::new(Arc::new(Queries::new(service.clone())));
+    let quotas = Quotas::new(aside.clone(), notices.draining.clone());
+    let reflection = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+    };
+    let grpc = Routes::new(IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes))
+        .add_service(QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes))
+        .add_service(LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes))
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let pages = Router::new()
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
+    let all = grpc.into_axum_router().merge(pages);
+    Ok(all.layer(middleware::from_fn_with_state(message_bytes, each_call)).into())
+}
+
+/// Tells those who ask for the health of the services.
+pub async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for name in SERVICES.iter().chain(&[""]) {
+        health.set_service_status(name, status).await;
+    }
+}
+
+/// The process is there.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Whether workers should come here, and what is wrong if they should not. A service that still learns what its workers
+/// hold is ready: it needs them.
+async fn ready(State(pages): State<Pages>) -> Response {
+    let mut wrong = pages.service.health.degraded();
+    if pages.draining.has_begun() {
+        wrong.push("service: shutting down".to_owned());
+    }
+    let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    if wrong.is_empty() {
+        let words = if pages.service.live.is_settling() { "ready, settling\n" } else { "ready\n" };
+        return (plain, words).into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
+}
+
+/// Notes on the connection that a call came, and gives a message that is too large the status that names its bound.
+async fn each_call(State(message_bytes): State<usize>, request: Request, next: Next) -> Response {
+    if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
+        peer.call();
+    }
+    let response = next.run(request).await;
+    match response.extensions().get::<Status>() {
+        // tonic's word for it; no service here uses this code for anything else.
+        Some(status) if status.code() == Code::OutOfRange => {
+            let bound = Error::Bound { name: "message_bytes", most: message_bytes as u64 };
+            Status::from(bound).into_http::<Body>()
+        }
+        _ => response,
+    }
+}

@@ -1,0 +1,210 @@
+//! Histories: what the store holds of a window, and what is still open, as steps. What nothing is known of is a gap.
+
+use std::ops::Range;
+
+use crate::{
+    history::{LimitInForce, StepPoint, Steps},
+    model::{
+        Flags, Hour, KeyId, Minute, Point,
+        time::{HOURS_PER_DAY, MINUTES_PER_HOUR},
+    },
+    query::{Queries, Result},
+};
+
+/// Most steps of a window: a week of minutes.
+pub const MOST_STEPS: u32 = 7 * 24 * 60;
+/// Widest step, in minutes: a day.
+pub const WIDEST_STEP: u32 = HOURS_PER_DAY * MINUTES_PER_HOUR;
+
+/// A range of minutes in steps of one width; start and end are multiples of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    minutes: Range<Minute>,
+    width: u32,
+}
+
+/// How much of each step is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Peak and flags: read without unpacking the rest.
+    Peaks,
+    /// All there is.
+    All,
+}
+
+/// The steps of one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Highest level of each step; 0 in a gap.
+    pub peaks: Vec<u32>,
+    /// Bits of [`Flags`] of each step.
+    pub flags: Vec<u8>,
+    /// The steps with all there is; empty unless [`Detail::All`] was asked for.
+    pub steps: Vec<StepPoint>,
+}
+
+/// Why there is no such window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WindowError {
+    /// The width in minutes does not divide a day.
+    Width,
+    /// The end is not after the start.
+    Empty,
+    /// It has so many steps, which is more than [`MOST_STEPS`].
+    TooMany(u32),
+}
+
+impl Window {
+    /// A window that holds `minutes` in steps of `width` minutes: the start is rounded down to a step, the end up.
+    ///
+    /// # Errors
+    /// When the width does not divide a day, or there is no step or more than [`MOST_STEPS`].
+    pub fn new(minutes: Range<Minute>, width: u32) -> std::result::Result<Self, WindowError> {
+        if width == 0 || WIDEST_STEP % width != 0 {
+            return Err(WindowError::Width);
+        }
+        if minutes.end <= minutes.start {
+            return Err(WindowError::Empty);
+        }
+        let start = minutes.start.0 / width * width;
+        let steps = (minutes.end.0 - start).div_ceil(width);
+        if steps > MOST_STEPS {
+            return Err(WindowError::TooMany(steps));
+        }
+        let end = start.checked_add(steps.saturating_mul(width)).ok_or(WindowError::TooMany(steps))?;
+        Ok(Self { minutes: Minute(start)..Minute(end), width })
+    }
+
+    /// The minutes of it.
+    pub fn minutes(&self) -> Range<Minute> {
+        self.minutes.clone()
+    }
+
+    /// Minutes a step.
+    pub const fn width(&self) -> u32 {
+        self.width
+    }
+
+    pub const fn steps(&self) -> usize {
+        ((self.minutes.end.0 - self.minutes.start.0) / self.width) as usize
+    }
+
+    /// Whether its steps are whole hours, so that it is read from what is left of hours when their minutes are dropped.
+    pub const fn is_of_hours(&self) -> bool {
+        self.width.is_multiple_of(MINUTES_PER_HOUR)
+    }
+
+    fn hours(&self) -> Range<Hour> {
+        self.minutes.start.hour()..Minute(self.minutes.end.0.saturating_sub(1)).hour().next()
+    }
+}
+
+impl Queries {
+    /// The history of a key. Reads the store.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn history(&self, key: KeyId, window: &Window, detail: Detail) -> Result<History> {
+        if detail == Detail::Peaks && window.width == 1 {
+            return self.minute_peaks(key, window);
+        }
+        let steps = if window.is_of_hours() {
+            self.steps_of_hours(key, window)?
+        } else if detail == Detail::Peaks {
+            let minutes = self.minute_peaks(key, window)?;
+            let mut steps = Steps::new(window.minutes(), window.width);
+            for (minute, (peak, flags)) in (window.minutes.start.0..).zip(minutes.peaks.iter().zip(&minutes.flags)) {
+                let flags = Flags(*flags);
+                let covered = if flags.has(Flags::GAP) { 0 } else { 60 };
+                steps.add_point(Minute(minute), &Point { peak: *peak, covered, flags, ..Point::GAP });
+            }
+            steps.finish()
+        } else {
+            self.steps_of_minutes(key, window)?
+        };
+        let peaks = steps.iter().map(|step| step.peak).collect();
+        let flags = steps.iter().map(|step| step.flags.0).collect();
+        let steps = if detail == Detail::All { steps } else { Vec::new() };
+        Ok(History { peaks, flags, steps })
+    }
+
+    /// The limit in force at the end of each step.
+    pub fn limits_of(&self, key: KeyId, window: &Window) -> Vec<Option<u32>> {
+        let limits = self.service.limits.of(key);
+        let mut limit = LimitInForce::new(&limits);
+        let ends = (window.minutes.start.0..window.minutes.end.0).step_by(window.width as usize);
+        ends.map(|start| limit.at(Minute(start + window.width).first_tick().start())).collect()
+    }
+
+    /// The open minutes of a key. Ask before the store: an hour that is folded meanwhile is then there.
+    fn open_points(&self, key: KeyId, window: &Window) -> Vec<(Minute, Point)> {
+        self.service.rollup().points(key, window.minutes())
+    }
+
+    fn minute_peaks(&self, key: KeyId, window: &Window) -> Result<History> {
+        let minutes = window.minutes();
+        let len = (minutes.end.0 - minutes.start.0) as usize;
+        let mut peaks = vec![0; len];
+        let mut flags = vec![Flags::GAP.0; len];
+        let open = self.open_points(key, window);
+        for hour in self.service.store.peaks(key, window.hours())? {
+            let first = hour.hour.first_minute();
+            let from = first.max(minutes.start);
+            let to = hour.hour.next().first_minute().min(minutes.end);
+            if from >= to {
+                continue;
+            }
+            let there = (from.0 - minutes.start.0) as usize..(to.0 - minutes.start.0) as usize;
+            let here = (from.0 - first.0) as usize..(to.0 - first.0) as usize;
+            peaks[there.clone()].copy_from_slice(&hour.peaks[here.clone()]);
+            flags[there].iter_mut().zip(&hour.flags[here]).for_each(|(flags, of_hour)| *flags = of_hour.0);
+        }
+        for (minute, point) in open.iter().filter(|(_, point)| *point != Point::GAP) {
+            let at = (minute.0 - minutes.start.0) as usize;
+            (peaks[at], flags[at]) = (point.peak, point.flags.0);
+        }
+        Ok(History { peaks, flags, steps: Vec::new() })
+    }
+
+    fn steps_of_minutes(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {
+        let mut open = self.open_points(key, window);
+        open.retain(|(_, point)| *point != Point::GAP);
+        let mut steps = Steps::new(window.minutes(), window.width);
+        let first_open = open.first().map(|(minute, _)| minute.hour());
+        for (hour, key_hour) in self.service.store.hours(key, window.hours())? {
+            if first_open.is_none_or(|first_open| hour < first_open) {
+                steps.add_hour(hour, &key_hour);
+                continue;
+            }
+            // An import put it there, or it was folded just now: the open minutes say more.
+            let minutes = (hour.first_minute().0..).map(Minute).zip(&key_hour.points);
+            for (minute, point) in minutes {
+                if let Err(at) = open.binary_search_by_key(&minute, |(minute, _)| *minute) {
+                    open.insert(at, (minute, *point));
+                }
+            }
+        }
+        open.iter().for_each(|(minute, point)| steps.add_point(*minute, point));
+        Ok(steps.finish())
+    }
+
+    fn steps_of_hours(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {
+        let open = self.open_hours(key, window.hours());
+        let mut steps = Steps::new(window.minutes(), window.width);
+        let mut summaries = self.service.store.summaries(key, window.hours())?;
+        summaries.retain(|(hour, _)| open.iter().all(|(open, _)| open != hour));
+        summaries.extend(open.iter().map(|(hour, key_hour)| (*hour, key_hour.summary())));
+        summaries.sort_unstable_by_key(|(hour, _)| *hour);
+        summaries.iter().for_each(|(hour, summary)| steps.add_summary(*hour, summary));
+        Ok(steps.finish())
+    }
+
+    /// The open hours of a key as they stand. Ask before the store: an hour that is folded meanwhile is then there.
+    pub(super) fn open_hours(&self, key: KeyId, hours: Range<Hour>) -> Vec<(Hour, crate::model::KeyHour)> {
+        let mut rollup = self.service.rollup();
+        let (Some(open_from), Some(next)) = (rollup.open_from(), rollup.next_tick()) else { return Vec::new() };
+        let from = hours.start.max(open_from.hour());
+        let to = hours.end.min(next.hour().next());
+        (from.0..to.0).filter_map(|hour| Some((Hour(hour), rollup.hour(key, Hour(hour))?))).collect()
+    }
+}

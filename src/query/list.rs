@@ -1,0 +1,205 @@
+//! The list of a project's meters and pools and how each stands. What is live is read anew each time; the last seven days
+//! are brought up to date once a minute, from the store.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    history::{Risk, Week, is_near},
+    live::{Tally, word::RING_TICKS},
+    model::{
+        Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick, time::MINUTES_PER_WEEK,
+    },
+    query::{Queries, Result, listing::Listed},
+    rollup::Recent,
+};
+
+/// Seconds that the risk is of: five minutes.
+const RISK_SECONDS: u64 = 5 * 60;
+/// Projects whose shared list is kept when nobody is at it.
+const MOST_SHARED: usize = 256;
+
+/// The meters and pools of a project: by kind, the pool before its meters, these by name.
+#[derive(Clone, Debug)]
+pub struct QuotaList {
+    /// The second that the levels are of.
+    pub as_of: Tick,
+    /// Levels are lower bounds: the service learns after a restart.
+    pub settling: bool,
+    pub quotas: Vec<QuotaView>,
+}
+
+/// A meter or pool and how it stands. "Week" is the last seven days, the second in progress included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaView {
+    pub id: KeyId,
+    pub key: Key,
+    /// As people say it.
+    pub name: Arc<str>,
+    pub in_catalogue: bool,
+    pub level: u32,
+    /// The part of the level that silent workers hold.
+    pub silent_level: u32,
+    /// The level is known, in full or in part.
+    pub covered: bool,
+    /// The limit in force.
+    pub limit: Option<LimitEntry>,
+    /// `None` without a limit.
+    pub risk: Option<Risk>,
+    /// `None` when no limit was in force in the week.
+    pub week: Option<Week>,
+    /// Minutes of the week that came near the limit then in force.
+    pub minutes_near: u32,
+    /// Minutes of the week that are covered, 0 to 10,080.
+    pub minutes_covered: u32,
+    /// Highest level of the week and the second in which it was first reached; `None` when nothing is covered.
+    pub peak: Option<(u32, Tick)>,
+    /// Highest level of the last five minutes.
+    pub recent_peak: u32,
+    /// Sessions opened in the week.
+    pub opened: u64,
+    /// Sessions closed in the week, by [`Outcome::index`].
+    pub closed: [u64; Outcome::COUNT],
+}
+
+/// The lists that watchers share: one a project and second.
+#[derive(Debug, Default)]
+pub struct Lists(Mutex<HashMap<Project, Shared>>);
+
+type Shared = Arc<Mutex<Option<Arc<QuotaList>>>>;
+
+impl Queries {
+    /// The meters and pools of a project, of these kinds only unless there are none. Reads the store unless
+    /// [`is_at_hand`](Self::is_at_hand).
+    ///
+    /// # Errors
+    /// When the project was never seen, or the store can't be read.
+    pub fn list(&self, project: &Project, kinds: &[Kind], now: Now) -> Result<QuotaList> {
+        self.seen(project)?;
+        let service = &*self.service;
+        let settling = service.live.is_settling();
+        let as_of = service.live.tick(now);
+        let listing = self.listings.of(project, &service.live.registry, &service.catalogue);
+        let listed = listing.keys.iter().filter(|key| kinds.is_empty() || kinds.contains(&key.tally.key.target.kind()));
+        let quotas = listed.map(|key| self.view(key, as_of, settling, now)).collect::<Result<_>>()?;
+        Ok(QuotaList { as_of, settling, quotas })
+    }
+
+    /// Whether a list of the project takes no read of the store.
+    pub fn is_at_hand(&self, project: &Project, now: Now) -> bool {
+        let service = &*self.service;
+        let listing = self.listings.of(project, &service.live.registry, &service.catalogue);
+        let keys = listing.keys.iter().map(|key| key.tally.id);
+        self.weeks.are_fresh(keys, service.live.tick(now).minute(), service)
+    }
+
+    /// The list of a project with all kinds as it was when it was first asked for in this second: what a hundred
+    /// watchers see costs one list. Reads the store unless [`is_at_hand`](Self::is_at_hand).
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn shared_list(&self, project: &Project, now: Now) -> Result<Arc<QuotaList>> {
+        self.seen(project)?;
+        let shared = self.lists.of(project);
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let tick = self.service.live.tick(now);
+        if let Some(list) = shared.as_ref().filter(|list| list.as_of >= tick) {
+            return Ok(list.clone());
+        }
+        let list = Arc::new(self.list(project, &[], now)?);
+        *shared = Some(list.clone());
+        Ok(list)
+    }
+
+    fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {
+        let service = &*self.service;
+        let tally = &listed.tally;
+        let minute = as_of.minute();
+        let past = self.weeks.of(tally.id, minute, service)?;
+        let limits = service.limits.of(tally.id);
+        let limit = limits.in_force(now.wall).cloned();
+        let since = Tick((as_of.0 + 1).saturating_sub(RISK_SECONDS));
+        let (recent, this_minute, next) = {
+            let mut rollup = service.rollup();
+            let this_minute = rollup.points(tally.id, minute..minute.next()).pop().map(|(_, point)| point);
+            (rollup.recent(tally.id, since), this_minute.unwrap_or(Point::GAP), rollup.next_tick().unwrap_or(as_of))
+        };
+        let covered = listed.is_covered();
+        let newest = covered.then(|| newest_peak(tally, next, as_of));
+        let recent_peak = [recent.peak, newest].into_iter().flatten().reduce(higher);
+        let slots_of_minute = limits.slots_at(minute.first_tick().start());
+        let mut near = Cow::Borrowed(&past.near);
+        if !this_minute.is_gap() && is_near(this_minute.peak, slots_of_minute) {
+            near.to_mut().cover(1);
+            near.to_mut().add(minute, &service.config.time_zone);
+        }
+        let known = covered && !settling && is_whole(&recent, since..next, past.first_covered);
+        let highest = recent_peak.map_or(0, |(peak, _)| peak);
+        let slots = limit.as_ref().and_then(|limit| limit.slots);
+        let level = tally.word.level();
+        Ok(QuotaView {
+            id: tally.id,
+            key: tally.key.clone(),
+            name: listed.name.clone(),
+            in_catalogue: listed.in_catalogue,
+            level,
+            silent_level: listed.silent_level().min(level),
+            covered,
+            limit,
+            risk: slots.map(|slots| Risk::of(highest, Some(slots), known)),
+            week: was_limited(&limits, as_of).then(|| near.word()),
+            minutes_near: near.near() as u32,
+            minutes_covered: past.covered + u32::from(!this_minute.is_gap()),
+            peak: past.peak.into_iter().chain(recent_peak).reduce(higher),
+            recent_peak: highest,
+            opened: past.opened + u64::from(this_minute.opened),
+            closed: std::array::from_fn(|outcome| past.closed[outcome] + u64::from(this_minute.closed[outcome])),
+        })
+    }
+}
+
+impl Lists {
+    fn of(&self, project: &Project) -> Shared {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lists.len() >= MOST_SHARED && !lists.contains_key(project) {
+            // Those that a watcher is at have a second owner.
+            lists.retain(|_, shared| Arc::strong_count(shared) > 1);
+        }
+        lists.entry(project.clone()).or_default().clone()
+    }
+}
+
+/// The higher of two peaks; of equal ones the first, which is the earlier.
+fn higher(first: (u32, Tick), second: (u32, Tick)) -> (u32, Tick) {
+    if second.0 > first.0 { second } else { first }
+}
+
+/// The highest level since second `next`, which history has not been told of.
+fn newest_peak(tally: &Tally, next: Tick, as_of: Tick) -> (u32, Tick) {
+    let rolled = tally.next_tick();
+    let first = next.0.max(rolled.0.saturating_sub(RING_TICKS as u64));
+    let of_tick = |tick| tally.word.tick_peak(Tick(tick)).map(|seen| (seen.peak, Tick(tick)));
+    (first..rolled.0).filter_map(of_tick).chain([(tally.word.peak(), as_of)]).reduce(higher).unwrap_or((0, as_of))
+}
+
+/// Whether each of the seconds is known, or each from the first that ever was: what is new is not missing before.
+fn is_whole(recent: &Recent, seconds: Range<Tick>, first_covered: Option<Minute>) -> bool {
+    let from = match (recent.first, first_covered) {
+        (Some(first), Some(ever)) if ever < first.minute() => seconds.start,
+        (Some(first), _) => first,
+        (None, Some(_)) => seconds.start,
+        (None, None) => return true,
+    };
+    recent.known >= seconds.end.0.saturating_sub(from.0)
+}
+
+/// Whether any limit was in force in the week.
+fn was_limited(limits: &LimitHistory, as_of: Tick) -> bool {
+    let start = Minute((as_of.minute().0 + 1).saturating_sub(MINUTES_PER_WEEK)).first_tick().start();
+    let begun = |entry: &LimitEntry| entry.slots.is_some() && entry.start >= start;
+    limits.slots_at(start).is_some() || limits.entries().iter().any(begun)
+}

@@ -1,0 +1,154 @@
+//! What the minutes of a key come to: its peak, sums, and how near its limit it came. By hours, since those that are
+//! folded never change.
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    history::{LimitInForce, NearMinutes, is_near},
+    model::{Hour, Minute, Outcome, Point, Tick, time::SECONDS_PER_HOUR},
+};
+
+const _: () = assert!(SECONDS_PER_HOUR <= u16::MAX as u64, "a second of an hour fits");
+
+/// What the minutes of one hour come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourFacts {
+    pub hour: Hour,
+    /// Highest level; 0 when nothing is covered.
+    peak: u32,
+    /// Second of the hour in which it was first reached.
+    peak_second: u16,
+    /// Minutes that are covered, in full or in part.
+    covered: u8,
+    first_covered: u8,
+    /// Bit `n`: minute `n` came near the limit then in force.
+    near: u64,
+    opened: u32,
+    /// By [`Outcome::index`].
+    closed: [u32; Outcome::COUNT],
+}
+
+/// What the minutes of a window come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Highest level and the second in which it was first reached; `None` when nothing is covered.
+    pub peak: Option<(u32, Tick)>,
+    pub covered: u32,
+    pub first_covered: Option<Minute>,
+    pub near: NearMinutes,
+    pub opened: u64,
+    /// By [`Outcome::index`].
+    pub closed: [u64; Outcome::COUNT],
+}
+
+impl HourFacts {
+    /// Of an hour's minutes, in order.
+    pub fn of<'a>(
+        hour: Hour,
+        minutes: impl IntoIterator<Item = (Minute, &'a Point)>,
+        limit: &mut LimitInForce<'_>,
+    ) -> Self {
+        let (peak, closed) = (0, [0; Outcome::COUNT]);
+        let mut facts = Self { hour, peak, peak_second: 0, covered: 0, first_covered: 0, near: 0, opened: 0, closed };
+        for (minute, point) in minutes {
+            facts.opened = facts.opened.saturating_add(point.opened);
+            facts.closed.iter_mut().zip(point.closed).for_each(|(sum, n)| *sum = sum.saturating_add(n));
+            if point.is_gap() {
+                continue;
+            }
+            let of_hour = minute.of_hour();
+            if facts.covered == 0 {
+                facts.first_covered = of_hour as u8;
+            }
+            if facts.covered == 0 || point.peak > facts.peak {
+                facts.peak = point.peak;
+                facts.peak_second = of_hour as u16 * 60 + u16::from(point.peak_second);
+            }
+            facts.covered += 1;
+            if is_near(point.peak, limit.at(minute.first_tick().start())) {
+                facts.near |= 1 << of_hour;
+            }
+        }
+        facts
+    }
+
+    /// Whether there is anything in it.
+    pub fn is_empty(&self) -> bool {
+        self.covered == 0 && self.opened == 0 && self.closed == [0; Outcome::COUNT]
+    }
+}
+
+impl Past {
+    /// Adds an hour; hours come in order.
+    pub fn add(&mut self, facts: &HourFacts, zone: &TimeZone) {
+        self.opened += u64::from(facts.opened);
+        self.closed.iter_mut().zip(facts.closed).for_each(|(sum, n)| *sum += u64::from(n));
+        if facts.covered == 0 {
+            return;
+        }
+        if self.peak.is_none_or(|(peak, _)| facts.peak > peak) {
+            self.peak = Some((facts.peak, Tick(facts.hour.first_tick().0 + u64::from(facts.peak_second))));
+        }
+        let first = facts.hour.first_minute().0;
+        self.first_covered.get_or_insert(Minute(first + u32::from(facts.first_covered)));
+        self.covered += u32::from(facts.covered);
+        self.near.cover(facts.covered.into());
+        let mut near = facts.near;
+        while near != 0 {
+            self.near.add(Minute(first + near.trailing_zeros()), zone);
+            near &= near - 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        history::{Week, WeekMinute},
+        model::{Flags, LimitEntry, LimitHistory, Time},
+    };
+
+    const LEVELS: [u32; 5] = [3, 7, 10, 9, 2];
+
+    fn point(minute: u32) -> Point {
+        if minute % 11 == 0 {
+            return Point { opened: 1, ..Point::GAP };
+        }
+        let peak = LEVELS[(minute / 7 % 5) as usize];
+        Point { peak, peak_second: 4, covered: 60, opened: 2, flags: Flags::default(), ..Point::GAP }
+    }
+
+    #[test]
+    fn hours_come_to_what_their_minutes_come_to() {
+        let points: Vec<_> = (30..400).map(|minute| (Minute(minute), point(minute))).collect();
+        let entry = |slots, start: u32| LimitEntry {
+            slots,
+            start: Minute(start).first_tick().start(),
+            end: None,
+            set_by: "ops".to_owned(),
+            reason: String::new(),
+        };
+        let limits = LimitHistory::new(vec![entry(Some(10), 50), entry(None, 200), entry(Some(8), 300)]);
+        let mut limit = LimitInForce::new(&limits);
+        let mut past = Past::default();
+        for hour in (0..7).map(Hour) {
+            let minutes = points.iter().filter(|(minute, _)| minute.hour() == hour);
+            let facts = HourFacts::of(hour, minutes.map(|(minute, point)| (*minute, point)), &mut limit);
+            past.add(&facts, &TimeZone::UTC);
+        }
+        let covered: Vec<_> = points.iter().filter(|(_, point)| !point.is_gap()).collect();
+        assert_eq!(past.covered as usize, covered.len());
+        assert_eq!(past.first_covered, Some(Minute(30)));
+        let at_ten = covered.iter().find(|(_, point)| point.peak == 10).map(|(minute, _)| minute.first_tick().0 + 4);
+        assert_eq!(past.peak, at_ten.map(|tick| (10, Tick(tick))));
+        let opened: u32 = points.iter().map(|(_, point)| point.opened).sum();
+        assert_eq!(past.opened, u64::from(opened));
+        let slots = |minute: Minute| limits.slots_at(Time(minute.first_tick().start().0));
+        let near = covered.iter().filter(|(minute, point)| is_near(point.peak, slots(*minute))).count();
+        assert_eq!(past.near.near(), near as u64);
+        let minutes =
+            points.iter().map(|(minute, p)| WeekMinute { minute: *minute, peak: p.peak, covered: !p.is_gap() });
+        assert_eq!(past.near.word(), Week::of(minutes, &limits, &TimeZone::UTC));
+    }
+}

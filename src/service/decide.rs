@@ -1,0 +1,237 @@
+//! Decisions on limits: each is in the store before anyone sees it, and they come one after another.
+
+use std::sync::{Arc, PoisonError};
+
+use crate::{
+    error::Error,
+    live::Tally,
+    model::{Key, KeyId, LimitEntry, LimitHistory, Now, Plan, Project, Target, Time, limit::MAX_REASON_BYTES},
+    service::Service,
+};
+
+/// Decisions on one key that are kept: a change an hour for 13 months. Each is some hundred bytes of memory.
+const MOST_DECISIONS: usize = 10_000;
+/// Kinds and accounts, or models across projects, that limits alone may name in a project, for each meter it may have.
+const MOST_KEYS_A_METER: usize = 2;
+
+/// Who decides, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    pub set_by: String,
+    pub reason: String,
+}
+
+/// What putting a project on a plan came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanApplied {
+    /// The limits that the plan set, now or before.
+    pub limits: Vec<(Target, LimitEntry)>,
+    /// The limits of an earlier plan that ended.
+    pub ended: Vec<(Target, LimitEntry)>,
+}
+
+impl Service {
+    /// Sets the limit of a key from now on; the key is made when it is new.
+    ///
+    /// # Errors
+    /// `Bound` when the project has as many keys, or the key as many decisions, as it may; `Store` when the decision is
+    /// not durable, and then it does not hold.
+    pub fn set_limit(
+        &self,
+        key: &Key,
+        slots: u32,
+        end: Option<Time>,
+        author: Author,
+        now: Now,
+    ) -> Result<LimitEntry, Error> {
+        let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = self.limited(key, now)?;
+        let Author { set_by, reason } = author;
+        let entry = LimitEntry { slots: Some(slots), start: now.wall, end, set_by, reason };
+        let mut decided = self.decide(vec![(tally, entry)])?;
+        decided.pop().ok_or_else(|| Error::Internal { detail: "a decision was lost".to_owned() })
+    }
+
+    /// Ends the limit of a key now; returns the limit with its end.
+    ///
+    /// # Errors
+    /// `NotFound` when none is in force; else as [`set_limit`](Self::set_limit).
+    pub fn end_limit(&self, key: &Key, author: Author, now: Now) -> Result<LimitEntry, Error> {
+        let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.live.registry.find(key).and_then(|tally| {
+            let in_force = self.limits.of(tally.id).in_force(now.wall).cloned()?;
+            Some((tally, in_force))
+        });
+        let Some((tally, in_force)) = found else {
+            return Err(Error::NotFound { what: "limit in force of", name: key.target.to_string() });
+        };
+        let Author { set_by, reason } = author;
+        let entry = LimitEntry { slots: None, start: now.wall, end: None, set_by, reason };
+        let decided = self.decide(vec![(tally, entry)])?;
+        Ok(LimitEntry { end: decided.first().map(|entry| entry.start), ..in_force })
+    }
+
+    /// Puts a project on a plan, in one durable step.
+    ///
+    /// # Errors
+    /// As [`set_limit`](Self::set_limit).
+    pub fn apply_plan(&self, project: &Project, plan: &Plan, author: &Author, now: Now) -> Result<PlanApplied, Error> {
+        let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let tallies = self.live.registry.of_project(project);
+        let histories: Vec<_> = tallies.iter().map(|tally| (&tally.key.target, self.limits.of(tally.id))).collect();
+        let histories = histories.iter().map(|(target, history)| (*target, &**history));
+        let decisions = plan.apply(histories, now.wall, &plan_reason(author));
+        let key = |target: Target| Key { project: project.clone(), target };
+        let mut applied = PlanApplied::default();
+        let mut with_tallies = Vec::with_capacity(decisions.len());
+        for (target, entry) in decisions {
+            let tally = self.limited(&key(target.clone()), now)?;
+            if entry.slots.is_none()
+                && let Some(ended) = lasting(&self.limits.of(tally.id), now.wall)
+            {
+                applied.ended.push((target, LimitEntry { end: Some(entry.start), ..ended.clone() }));
+            }
+            with_tallies.push((tally, entry));
+        }
+        self.decide(with_tallies)?;
+        for target in plan.limits.keys() {
+            let Some(tally) = self.live.registry.find(&key(target.clone())) else { continue };
+            let history = self.limits.of(tally.id);
+            let of_plan = lasting(&history, now.wall).filter(|entry| entry.set_by == plan.set_by());
+            applied.limits.extend(of_plan.map(|entry| (target.clone(), entry.clone())));
+        }
+        Ok(applied)
+    }
+
+    /// The key that a limit is set on, made when it is new.
+    fn limited(&self, key: &Key, now: Now) -> Result<Arc<Tally>, Error> {
+        let registry = &self.live.registry;
+        if let Some(tally) = registry.find(key) {
+            return Ok(tally);
+        }
+        let bounds = &self.live.bounds;
+        if !registry.has_project(&key.project) && registry.projects().len() >= bounds.projects {
+            return Err(Error::Bound { name: "projects", most: bounds.projects as u64 });
+        }
+        let most = bounds.meters_per_project * MOST_KEYS_A_METER;
+        if registry.of_project(&key.project).len() >= most {
+            return Err(Error::Bound { name: "meters and pools per project", most: most as u64 });
+        }
+        let _made = registry.project(&key.project);
+        Ok(registry.tally(key, self.live.tick(now)))
+    }
+
+    /// Makes decisions durable, and then seen. Returns them as they hold: none begins before the one before it.
+    fn decide(&self, decisions: Vec<(Arc<Tally>, LimitEntry)>) -> Result<Vec<LimitEntry>, Error> {
+        let mut keys: Vec<(KeyId, Key)> = Vec::new();
+        let mut entries: Vec<(KeyId, LimitEntry)> = Vec::with_capacity(decisions.len());
+        for (tally, mut entry) in decisions {
+            let history = self.limits.of(tally.id);
+            if history.entries().len() >= MOST_DECISIONS {
+                return Err(Error::Bound { name: "decisions on one limit", most: MOST_DECISIONS as u64 });
+            }
+            entry.start = history.entries().last().map_or(entry.start, |newest| newest.start.max(entry.start));
+            keys.push((tally.id, tally.key.clone()));
+            entries.push((tally.id, entry));
+        }
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store.add_limits(&keys, &entries).map_err(|error| Error::Store { detail: error.to_string() })?;
+        self.limits.add(&entries);
+        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+}
+
+/// The limit that holds when all that end by themselves have ended.
+fn lasting(history: &LimitHistory, at: Time) -> Option<&LimitEntry> {
+    let lasting = history.entries().iter().rev().find(|entry| entry.end.is_none() && entry.covers(at));
+    lasting.filter(|entry| entry.slots.is_some())
+}
+
+/// Why a plan set a limit, with who applied it; what does not fit is cut from the reason.
+fn plan_reason(author: &Author) -> String {
+    let by = format!("by {}", author.set_by);
+    let room = MAX_REASON_BYTES.saturating_sub(by.len() + 2).min(author.reason.len());
+    let reason = &author.reason[..author.reason.floor_char_boundary(room)];
+    if reason.is_empty() { by } else { format!("{reason}, {by}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, RawConfig},
+        model::{Kind, Meter},
+        service::{Clock, Limits},
+        store::EmbeddedStore,
+    };
+
+    fn service() -> Arc<Service> {
+        let config = Config::build(&RawConfig::default(), None).unwrap();
+        Service::open(config, Arc::new(EmbeddedStore::in_memory().unwrap()), Clock::start()).unwrap()
+    }
+
+    fn kim(reason: &str) -> Author {
+        Author { set_by: "kim".to_owned(), reason: reason.to_owned() }
+    }
+
+    fn key(project: &str) -> Key {
+        let meter = Meter::new(Kind::Tts, "cartesia/sonic-3", "", None).unwrap();
+        Key { project: Project::new(project).unwrap(), target: Target::Meter(meter) }
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now::at(Time::from_secs(1_700_000_000 + seconds))
+    }
+
+    #[test]
+    fn a_decision_is_in_the_store_with_its_key_before_anything_was_reported() {
+        let service = service();
+        service.set_limit(&key("new"), 20, None, kim("bought"), at(0)).unwrap();
+        let raised = service.set_limit(&key("new"), 30, Some(at(60).wall), kim("launch"), at(10)).unwrap();
+        assert_eq!((raised.slots, raised.end), (Some(30), Some(at(60).wall)));
+        let (id, _) = service.store.keys().unwrap().into_iter().find(|(_, stored)| *stored == key("new")).unwrap();
+        let stored = Limits::load(service.store.limits().unwrap());
+        for (seconds, slots) in [(9, Some(20)), (10, Some(30)), (59, Some(30)), (60, Some(20))] {
+            let limits = [&stored, &service.limits].map(|limits| limits.slots_at(id, at(seconds).wall));
+            assert_eq!(limits, [slots; 2], "{seconds}");
+        }
+        let ended = service.end_limit(&key("new"), kim(""), at(70)).unwrap();
+        assert_eq!((ended.slots, ended.end), (Some(20), Some(at(70).wall)));
+        assert!(matches!(service.end_limit(&key("new"), kim(""), at(71)), Err(Error::NotFound { .. })));
+        assert!(matches!(service.end_limit(&key("other"), kim(""), at(71)), Err(Error::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_plan_twice_is_a_plan_once() {
+        let service = service();
+        let project = Project::new("demo").unwrap();
+        let build = service.plans.get("livekit-build").unwrap();
+        let first = service.apply_plan(&project, build, &kim("trial"), at(0)).unwrap();
+        let again = service.apply_plan(&project, build, &kim("again"), at(5)).unwrap();
+        assert_eq!((first.limits.len(), &first.limits, &first.ended), (6, &again.limits, &again.ended));
+        assert_eq!(first.limits[0].1.reason, "trial, by kim");
+        let smaller = Plan::read("id='one'\nname='One'\n[[limits]]\nkind='stt'\nslots=1\n").unwrap();
+        let moved = service.apply_plan(&project, &smaller, &kim(""), at(9)).unwrap();
+        assert_eq!((moved.limits.len(), moved.ended.len()), (1, 5));
+        assert!(moved.ended.iter().all(|(_, ended)| ended.end == Some(at(9).wall)));
+    }
+
+    #[test]
+    fn names_that_only_limits_know_are_bounded() {
+        let service = service();
+        let most = service.live.bounds.meters_per_project * MOST_KEYS_A_METER;
+        let pool = |n: usize| Key {
+            target: Target::KindPool { kind: Kind::Tts, account: format!("a{n}").into() },
+            ..key("x")
+        };
+        let now = service.live.tick(at(0));
+        service.live.registry.project(&key("x").project);
+        (0..most).for_each(|n| drop(service.live.registry.tally(&pool(n), now)));
+        let refused = service.set_limit(&pool(most), 1, None, kim(""), at(0));
+        assert!(matches!(refused, Err(Error::Bound { .. })), "{refused:?}");
+        assert!(service.set_limit(&pool(0), 1, None, kim(""), at(0)).is_ok());
+    }
+}
