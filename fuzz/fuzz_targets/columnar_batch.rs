@@ -60,7 +60,8 @@ struct World {
     handles: Handles,
     meters: Vec<Arc<Meter>>,
     stream: Attachment,
-    neighbour: Arc<Meter>,
+    neighbour: Attachment,
+    beside: Arc<Meter>,
 }
 
 fn project(name: &str) -> Project {
@@ -95,11 +96,11 @@ impl World {
             live.meter(&project(of), &name, now).expect("there are few")
         };
         let handles: Vec<_> = METERS.map(|(handle, kind, model)| (handle, meter("p", kind, model))).into();
-        let neighbour = meter("neighbour", METERS[0].1, METERS[0].2);
-        let beside = attach(&live, "neighbour", now);
-        let open =
-            Event::Open { id: SessionId([1; ID_BYTES]), meter: neighbour.clone(), age: Duration::ZERO, labels: None };
-        assert!(matches!(live.batch(&beside, 1, vec![open], now), Ok(Batch::Applied(_))));
+        let beside = meter("beside", METERS[0].1, METERS[0].2);
+        let neighbour = attach(&live, "beside", now);
+        let (id, age) = (SessionId([1; ID_BYTES]), Duration::ZERO);
+        let open = Event::Open { id, meter: beside.clone(), age, labels: None };
+        assert!(matches!(live.batch(&neighbour, 1, vec![open], now), Ok(Batch::Applied(_))));
         let stream = attach(&live, "p", now);
         Self {
             stream,
@@ -110,6 +111,7 @@ impl World {
             meters: handles.iter().map(|(_, meter)| meter.clone()).collect(),
             handles: handles.into_iter().collect(),
             neighbour,
+            beside,
         }
     }
 
@@ -184,8 +186,9 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         self.now = Now::at(self.now.wall.after(time));
-        let heard = self.live.beat(&self.stream, None, self.now);
-        assert_eq!(heard, Ok(Batch::Ignored));
+        for stream in [&self.stream, &self.neighbour] {
+            assert_eq!(self.live.beat(stream, None, self.now), Ok(Batch::Ignored));
+        }
         self.roll();
     }
 
@@ -198,7 +201,7 @@ impl World {
     fn check(&self) {
         assert_eq!(self.live.audit(), [], "levels are those of the records");
         assert!(self.levels().iter().sum::<u32>() as usize <= MAX_SESSIONS);
-        assert_eq!(self.neighbour.tally.word.level(), 1);
+        assert_eq!(self.beside.tally.word.level(), 1);
     }
 
     fn end(mut self) {
@@ -220,9 +223,10 @@ impl World {
 
 fn is_same(one: &Event, other: &Event) -> bool {
     match (one, other) {
-        (Event::Open { id, meter, age, labels }, Event::Open { id: id2, meter: meter2, age: age2, labels: labels2 }) => {
-            (id, age, labels) == (id2, age2, labels2) && Arc::ptr_eq(meter, meter2)
-        }
+        (
+            Event::Open { id, meter, age, labels },
+            Event::Open { id: id2, meter: meter2, age: age2, labels: labels2 },
+        ) => (id, age, labels) == (id2, age2, labels2) && Arc::ptr_eq(meter, meter2),
         (
             Event::Close { id, outcome, age, meter },
             Event::Close { id: id2, outcome: outcome2, age: age2, meter: meter2 },
