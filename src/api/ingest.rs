@@ -6,17 +6,10 @@
 //! - [`unary`]: reports without a stream.
 
 mod attach;
-<<<<<<< HEAD
 pub mod conversation;
 pub mod decode;
 pub mod handles;
 pub mod unary;
-=======
-mod conversation;
-pub mod decode;
-pub mod handles;
-mod unary;
->>>>>>> fuzz
 
 use std::sync::Arc;
 
