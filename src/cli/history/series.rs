@@ -190,7 +190,7 @@ pub mod tests {
             series.history.flags = vec![flags.0];
             series.highest().map(|peak| peak.level_text())
         };
-        let texts = [Flags(0), Flags::PARTIAL, Flags::LATE, Flags::LATE.with(Flags::PARTIAL)].map(|flags| read(flags));
+        let texts = [Flags(0), Flags::PARTIAL, Flags::LATE, Flags::LATE.with(Flags::PARTIAL)].map(&mut read);
         assert_eq!(texts.map(Option::unwrap_or_default), ["7", "≥7", "≤7", "≈7"]);
     }
 
