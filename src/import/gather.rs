@@ -15,6 +15,10 @@ use crate::{
 /// Microseconds of a week: what traces are shifted by.
 const WEEK_MICROS: u64 = 7 * 24 * 3_600 * 1_000_000;
 
+/// Longest session that is taken, in days: a year. A longer one is a mistake in a date, and would fill history by itself.
+const MAX_SESSION_DAYS: u64 = 366;
+const DAY_MICROS: u64 = 24 * 3_600 * 1_000_000;
+
 /// One session of a trace.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
@@ -66,10 +70,13 @@ impl Gathered {
     /// Takes a session.
     ///
     /// # Errors
-    /// Why it is skipped: it is a duplicate, or so short that it never held a slot.
+    /// Why it is skipped: it is a duplicate, or so short that it never held a slot, or longer than a year.
     pub fn add(&mut self, row: &TraceRow) -> Result<(), String> {
         if row.connected >= row.disconnected {
             return Err("has no length: it ends when it starts, and holds nothing".to_owned());
+        }
+        if row.disconnected.0 - row.connected.0 > MAX_SESSION_DAYS * DAY_MICROS {
+            return Err(format!("is longer than {MAX_SESSION_DAYS} days: connected_at or disconnected_at is wrong"));
         }
         let meter = Meter::new(row.kind, &row.model, "", None).map_err(|error: KeyError| error.to_string())?;
         let id = SessionId::of_text(row.session_id.as_bytes());
@@ -180,6 +187,16 @@ mod tests {
         let lines: Vec<_> = gathered.skipped.iter().map(|skipped| (skipped.line, &*skipped.reason)).collect();
         assert_eq!(lines[0], (3, "session \"a\" of worker \"w\" is there already"));
         assert!(lines[1].0 == 4 && lines[1].1.contains("no length"));
+    }
+
+    #[test]
+    fn a_session_of_centuries_is_skipped() {
+        let mut gathered = Gathered::default();
+        let (day, centuries) = (86_400, 300 * 366 * 86_400);
+        gathered.take(TraceItem::Row(row(2, "a", day, centuries)));
+        gathered.take(TraceItem::Row(row(3, "b", day, 367 * day)));
+        assert_eq!((gathered.skipped[0].line, gathered.sessions.len()), (2, 1));
+        assert!(gathered.skipped[0].reason.contains("longer than 366 days"));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// Longest trace that is taken, in days: twice the 13 months that hours are kept by default.
+const MAX_TRACE_DAYS: u64 = 800;
+const MAX_TRACE: Duration = Duration::from_secs(MAX_TRACE_DAYS * 24 * 3_600);
 /// Hours that are written to the store in one step.
 const HOURS_A_WRITE: usize = 24;
 /// How long a worker of a trace may be silent: for ever.
@@ -30,6 +33,11 @@ pub enum ImportError {
     Empty,
     #[error("{} has history in {} already; use --replace to replace what lies in the trace's time", key, hour_text(*hour))]
     Overlap { key: Key, hour: Hour },
+    #[error(
+        "the trace spans more than {MAX_TRACE_DAYS} days, from {} to {}: a date is wrong, or it is to be split",
+        super::report::time_text(*first), super::report::time_text(*last)
+    )]
+    TooLong { first: Time, last: Time },
     #[error("the engine refused the trace: {0}")]
     Refused(#[from] Refusal),
 }
@@ -71,6 +79,9 @@ pub fn run(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, ImportError> {
     let (first, last) = trace.window().ok_or(ImportError::Empty)?;
+    if last.since(first) > MAX_TRACE {
+        return Err(ImportError::TooLong { first, last });
+    }
     let hours = first.tick().hour()..last.tick_before().hour().next();
     make_room(store, options, hours)?;
 
@@ -179,22 +190,27 @@ impl Engine<'_> {
         }
     }
 
-    /// Rolls every second before `tick`. The first of them is the one in which something happened; it is rolled alone.
+    /// Rolls every second before `tick`. The first of them is the one in which something happened; it is rolled alone. A
+    /// pause is rolled an hour at a time, so that however long it is, only its last hours are in memory.
     fn roll_to(&mut self, tick: Tick) -> Result<(), StoreError> {
         let at = |tick: Tick| Now::at(tick.start());
         let current = self.live.tick(at(Tick(0)));
         if tick <= current {
             return Ok(());
         }
-        for to in [current.next(), tick] {
-            for frame in self.roller.roll(&self.live, at(to)) {
+        let mut next = current.next();
+        loop {
+            for frame in self.roller.roll(&self.live, at(next)) {
                 self.rollup.apply(&frame);
             }
+            while let Some(hour) = self.rollup.foldable() {
+                self.fold(hour)?;
+            }
+            if next >= tick {
+                return Ok(());
+            }
+            next = next.hour().next().first_tick().min(tick);
         }
-        while let Some(hour) = self.rollup.foldable() {
-            self.fold(hour)?;
-        }
-        Ok(())
     }
 
     fn fold(&mut self, hour: Hour) -> Result<(), StoreError> {

@@ -80,6 +80,10 @@ impl Process {
         assert!(matches!(taken, Batch::Applied(_)), "{taken:?}");
     }
 
+    fn beat(&self, stream: &Attachment, second: u64) {
+        assert_eq!(self.live.beat(stream, None, at(second)).unwrap(), Batch::Ignored);
+    }
+
     fn roll(&mut self, second: u64) {
         for frame in self.roller.roll(&self.live, at(second)) {
             self.rollup.apply(&frame);
@@ -112,8 +116,8 @@ fn crashed() -> (Vec<(KeyId, Key)>, Vec<Frame>) {
     before.batch(&one, 1, vec![before.open(1, 0), before.open(2, 0), before.open(3, 0)], 1);
     before.batch(&two, 1, vec![before.open(4, 0)], 2);
     (3..30).for_each(|second| {
-        before.live.beat(&one, None, at(second)).unwrap();
-        before.live.beat(&two, None, at(second)).unwrap();
+        before.beat(&one, second);
+        before.beat(&two, second);
         before.roll(second);
     });
     (before.live.registry.take_new_keys(), before.frames)
@@ -135,8 +139,8 @@ fn a_restart_under_load_shows_no_dip_and_sums_add_up() {
     assert!(!after.live.is_settling(), "every worker it knew has returned");
     assert_eq!(after.meter.tally.word.level(), 4);
     for second in 45..130 {
-        after.live.beat(&one, None, at(second)).unwrap();
-        after.live.beat(&two, None, at(second)).unwrap();
+        after.beat(&one, second);
+        after.beat(&two, second);
         after.roll(second);
     }
     let minute = after.minute(0);
@@ -155,12 +159,12 @@ fn what_no_worker_accounts_for_is_lost_when_learning_ends() {
     let mut after = Process::start(40, keys, frames, &[ONE, TWO]);
     let two = after.attach(TWO, 2, 41, &[(4, 2)]);
     for second in 42..60 {
-        after.live.beat(&two, None, at(second)).unwrap();
+        after.beat(&two, second);
         after.roll(second);
         assert_eq!(after.live.is_settling(), second < 52, "second {second}");
     }
     for second in 60..130 {
-        after.live.beat(&two, None, at(second)).unwrap();
+        after.beat(&two, second);
         after.roll(second);
     }
     let lost: u32 = (0..2).map(|nth| after.minute(nth).closed[Outcome::Lost.index()]).sum();
@@ -192,7 +196,7 @@ fn a_silent_worker_is_told_that_its_lease_ended_and_history_is_put_right() {
     // Its session was live all the time.
     let again = process.attach(ONE, 2, 21, &[(1, 1)]);
     for second in 22..70 {
-        process.live.beat(&again, None, at(second)).unwrap();
+        process.beat(&again, second);
         process.roll(second);
     }
     assert_eq!(process.meter.tally.word.level(), 1);
@@ -213,7 +217,7 @@ fn a_session_that_a_snapshot_left_out_takes_its_outcome_from_what_is_told_again(
         Event::Close { id: SessionId([1; 16]), outcome: Outcome::Cancelled, age: Duration::from_secs(3), meter: None };
     process.batch(&again, 2, vec![close], 8);
     for second in 9..70 {
-        process.live.beat(&again, None, at(second)).unwrap();
+        process.beat(&again, second);
         process.roll(second);
     }
     let totals = process.meter.totals();
