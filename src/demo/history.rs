@@ -59,6 +59,17 @@ pub struct Past<'s> {
 struct Worker {
     stream: Attachment,
     seq: u64,
+    process: Process,
+}
+
+/// A worker process that is there when the history ends, with the sessions that it holds then.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Number of its call in the schedule.
+    pub nth: u64,
+    pub call: Arc<Call>,
+    /// Places of the sessions in the call.
+    pub open: Vec<usize>,
 }
 
 impl<'s> Past<'s> {
@@ -116,10 +127,11 @@ impl<'s> Past<'s> {
     fn apply(&mut self, happening: &Happening) -> Result<(), HistoryError> {
         let Happening { at, step, nth, call } = happening;
         let now = Now::at(*at);
-        let event = match step {
+        let place = match step {
             Step::Begins => {
                 let stream = self.attach(call, now)?;
-                self.workers.insert(*nth, Worker { stream, seq: 0 });
+                let process = Process { nth: *nth, call: call.clone(), open: Vec::new() };
+                self.workers.insert(*nth, Worker { stream, seq: 0, process });
                 return Ok(());
             }
             Step::Ends => {
@@ -127,20 +139,20 @@ impl<'s> Past<'s> {
                 self.live.goodbye(&self.project, incarnation(call), Outcome::Ok, now);
                 return Ok(());
             }
-            Step::Opens(place) => {
-                let session = &call.sessions[*place];
-                let meter = self.live.meter(&self.project, &session.meter, now).map_err(Refusal::from)?;
-                Event::Open { id: session.id, meter, age: Duration::ZERO, labels: None }
-            }
-            Step::Closes(place) => {
-                let session = &call.sessions[*place];
-                Event::Close { id: session.id, outcome: session.outcome, age: Duration::ZERO, meter: None }
-            }
+            Step::Opens(place) | Step::Closes(place) => *place,
         };
-        if let Some(worker) = self.workers.get_mut(nth) {
-            worker.seq += 1;
-            let _applied = self.live.batch(&worker.stream, worker.seq, vec![event], now)?;
-        }
+        let Some(worker) = self.workers.get_mut(nth) else { return Ok(()) };
+        let session = &call.sessions[place];
+        let event = if let Step::Opens(_) = step {
+            worker.process.open.push(place);
+            let meter = self.live.meter(&self.project, &session.meter, now).map_err(Refusal::from)?;
+            Event::Open { id: session.id, meter, age: Duration::ZERO, labels: None }
+        } else {
+            worker.process.open.retain(|open| *open != place);
+            Event::Close { id: session.id, outcome: session.outcome, age: Duration::ZERO, meter: None }
+        };
+        worker.seq += 1;
+        let _applied = self.live.batch(&worker.stream, worker.seq, vec![event], now)?;
         Ok(())
     }
 
@@ -198,11 +210,12 @@ impl<'s> Past<'s> {
         Ok(())
     }
 
-    /// Writes what is not written: the store is then as a service leaves it that was alive up to the last second.
+    /// Writes what is not written: the store is then as a service leaves it that was alive up to the last second. Returns
+    /// the workers that are there.
     ///
     /// # Errors
     /// When the store can't be written.
-    pub fn end(mut self) -> Result<(), HistoryError> {
+    pub fn end(mut self) -> Result<Vec<Process>, HistoryError> {
         self.write()?;
         if let Some(hour) = self.folded {
             self.store.fold(hour, &[])?;
@@ -210,7 +223,7 @@ impl<'s> Past<'s> {
         let here = self.live.take_roster().into_iter().filter(|(_, here)| *here);
         let attached = here.map(|((project, incarnation), _)| KnownWorker { project, incarnation }).collect();
         self.store.commit(&Second { frames: self.frames, attached, ..Second::default() })?;
-        Ok(())
+        Ok(self.workers.into_values().map(|worker| worker.process).collect())
     }
 }
 
