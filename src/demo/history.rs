@@ -21,7 +21,8 @@ pub const SET_BY: &str = "simulation";
 const LIMITS_SET_BEFORE: Duration = Duration::from_secs(24 * 3_600);
 /// How long a simulated worker of the past may be silent: for ever.
 const NO_LEASE: Duration = Duration::from_secs(u64::MAX / 1_000_000 / 4);
-/// Seconds that are rolled in one step: within what the ring of a meter holds, so that each minute has its full frame.
+/// Seconds that are rolled in one step: no more than the ring of a meter holds, and never of two minutes, so that what was
+/// opened and closed counts in its own.
 const SECONDS_A_ROLL: u64 = 30;
 /// Hours that are written in one step.
 const HOURS_A_WRITE: usize = 24;
@@ -33,6 +34,16 @@ pub enum HistoryError {
     Store(#[from] StoreError),
     #[error("the engine refused the simulation: {0}")]
     Refused(#[from] Refusal),
+}
+
+/// The first second of the step that a second is rolled in.
+const fn roll_start(tick: Tick) -> Tick {
+    Tick(tick.0 / SECONDS_A_ROLL * SECONDS_A_ROLL)
+}
+
+/// The second after the last of that step.
+const fn roll_end(tick: Tick) -> Tick {
+    Tick(roll_start(tick).0 + SECONDS_A_ROLL)
 }
 
 /// The incarnation of the worker process that takes a call.
@@ -47,6 +58,8 @@ pub struct Past<'s> {
     live: Live,
     roller: Roller,
     rollup: Rollup,
+    /// The first second that is not rolled.
+    rolled: Tick,
     workers: HashMap<u64, Worker>,
     /// Frames that speak of seconds that are not folded.
     frames: Vec<Frame>,
@@ -103,6 +116,7 @@ impl<'s> Past<'s> {
             live,
             roller: Roller::default(),
             rollup,
+            rolled: from.tick(),
             workers: HashMap::new(),
             frames: Vec::new(),
             rows: Vec::new(),
@@ -118,7 +132,10 @@ impl<'s> Past<'s> {
     pub fn live_until(&mut self, schedule: &mut Schedule, to: Tick) -> Result<(), HistoryError> {
         while let Some(happening) = schedule.next_before(to.start()) {
             let closes = matches!(happening.step, Step::Closes(_) | Step::Ends);
-            self.roll_to(if closes { happening.at.tick_before() } else { happening.at.tick() })?;
+            let tick = if closes { happening.at.tick_before() } else { happening.at.tick() };
+            if tick >= roll_end(self.rolled) {
+                self.roll_to(roll_start(tick))?;
+            }
             self.apply(&happening)?;
         }
         self.roll_to(to)
@@ -173,20 +190,16 @@ impl<'s> Past<'s> {
         Ok(stream)
     }
 
-    /// Rolls every second before `tick`. The first of them is the one in which something happened; it is rolled alone.
+    /// Rolls every second before `tick`, so many at a time as the engine can.
     fn roll_to(&mut self, tick: Tick) -> Result<(), HistoryError> {
-        let mut current = self.live.tick(Now::at(Time(0)));
-        if tick <= current {
-            return Ok(());
-        }
-        let mut to = current.next();
-        while current < tick {
-            let frames = self.roller.roll(&self.live, Now::at(to.start()));
+        let mut rolled = self.rolled;
+        while rolled < tick {
+            rolled = tick.min(roll_end(rolled));
+            let frames = self.roller.roll(&self.live, Now::at(rolled.start()));
             frames.iter().for_each(|frame| self.rollup.apply(frame));
             self.frames.extend(frames);
-            current = to;
-            to = tick.min(Tick(to.0 + SECONDS_A_ROLL));
         }
+        self.rolled = rolled;
         while let Some(hour) = self.rollup.foldable() {
             self.fold(hour)?;
         }

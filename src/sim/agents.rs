@@ -36,7 +36,7 @@ pub enum Stack {
 }
 
 /// A help line: busy in office hours, a dip at lunch, and a rush after it.
-const OFFICE: &[u8; 24] = &[3, 2, 2, 2, 3, 5, 12, 26, 42, 54, 60, 58, 48, 70, 100, 82, 62, 50, 38, 28, 20, 14, 8, 4];
+const OFFICE: &[u8; 24] = &[3, 2, 2, 2, 3, 5, 12, 24, 36, 45, 49, 47, 40, 66, 100, 80, 54, 42, 34, 28, 20, 14, 8, 4];
 /// Bookings: before noon and in the evening.
 const EVENING: &[u8; 24] = &[6, 4, 3, 3, 3, 5, 10, 24, 46, 72, 88, 84, 62, 60, 64, 66, 74, 90, 100, 92, 66, 40, 22, 12];
 /// Always there: around the world.
@@ -124,7 +124,7 @@ const LIMITS: &[(Kind, &str, u32)] = &[
     (Kind::Tts, "", 60),
     (Kind::Tts, BUSY_TTS, BUSY_TTS_LIMIT),
     (Kind::Tts, FALLBACK_TTS, 40),
-    (Kind::Tts, "inworld/inworld-tts-1.5", 15),
+    (Kind::Tts, "inworld/inworld-tts-1.5", 18),
     (Kind::Agent, "", 80),
     (Kind::Participant, "", 200),
     (Kind::Sip, "", 60),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod demo;
 mod doors;
 mod histories;
 mod ingest;
