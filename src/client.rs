@@ -261,6 +261,14 @@ impl WorkerClient {
         self.until(|journal| journal.pending() == 0 && journal.in_flight() == 0).await
     }
 
+    /// The same, for so long at most.
+    ///
+    /// # Errors
+    /// When it took longer, or the service refused this worker for good.
+    pub async fn flushed_within(&self, within: Duration) -> Result<(), ClientError> {
+        timeout(within, self.flushed()).await.unwrap_or(Err(ClientError::Late(within)))
+    }
+
     async fn until(&self, done: impl Fn(&Journal) -> bool) -> Result<(), ClientError> {
         loop {
             let progress = self.shared.progress.notified();

@@ -1,15 +1,15 @@
 //! What workers report: the stream that each keeps open, and unary calls under a lease for those that can't.
 //!
-//! - [`attach`] waits: for messages, for durable seconds, for the end of the service.
+//! - `attach` waits: for messages, for durable seconds, for the end of the service.
 //! - [`conversation`] decides what a message does and is answered, without waiting.
 //! - [`handles`], [`decode`]: from messages to events.
 //! - [`unary`]: reports without a stream.
 
 mod attach;
-mod conversation;
-mod decode;
-mod handles;
-mod unary;
+pub mod conversation;
+pub mod decode;
+pub mod handles;
+pub mod unary;
 
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ impl IngestService for Ingest {
         let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
         let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
         let stream = attach::Stream::new(self.service.clone(), self.notices.clone(), peer, answers);
+        // Not a task beside the stream but the stream itself: it ends with it, and drops what it holds.
         tokio::spawn(stream.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(waiting)))
     }

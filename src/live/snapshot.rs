@@ -80,6 +80,10 @@ impl Book {
             .filter(|(id, held)| snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != held.meter.tally.id))
             .map(|(id, _)| *id)
             .collect();
+        if self.departed.len() + gone.len() > moment.bounds.sessions_per_project {
+            // A flood of snapshots: of those that left earlier, no more than a project may hold are waited for.
+            self.give_up_departed(moment);
+        }
         for id in gone {
             if let Some(held) = self.remove(id, now.wall.tick_before()) {
                 let until = now.mono.after(moment.bounds.lease);
@@ -112,7 +116,7 @@ impl Book {
     fn restore(&mut self, id: SessionId, live: Live, moment: &Moment<'_>) {
         let since = moment.now.wall.before(live.age);
         let oldest = moment.now.wall.before(moment.bounds.late_until).tick();
-        let known_until = self.expired.map(|expired| expired.at).max(moment.down_from);
+        let known_until = self.expired.map(|expired| expired.first_without).max(moment.down_from);
         let mut counted_from = since.tick().max(oldest).min(moment.tick);
         if let Some(known_until) = known_until {
             counted_from = counted_from.max(known_until).min(moment.tick);

@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
+mod doors;
 mod histories;
 mod ingest;
+mod ingest_refused;
+mod ingest_unary;
+mod learning;
 mod ledger;
 mod oracle;
 mod queries;

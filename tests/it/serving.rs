@@ -122,8 +122,9 @@ pub fn meter(model: &str) -> highwater::proto::Meter {
     highwater::proto::Meter { kind: 3, model: model.into(), ..Default::default() }
 }
 
+/// Both halves differ, or digests would all be 0.
 pub fn id(nth: u8) -> Vec<u8> {
-    vec![nth; 16]
+    [[nth; 8], [0; 8]].concat()
 }
 
 /// XOR of both halves of the ids.
@@ -190,7 +191,11 @@ impl Worker {
     }
 
     pub async fn say(&self, message: Say) {
-        self.say.send(AttachRequest { message: Some(message) }).await.unwrap();
+        self.say_raw(AttachRequest { message: Some(message) }).await;
+    }
+
+    pub async fn say_raw(&self, request: AttachRequest) {
+        self.say.send(request).await.unwrap();
     }
 
     /// What the service says next.

@@ -4,7 +4,10 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc::{Sender, error::SendTimeoutError},
+    sync::mpsc::{
+        Sender,
+        error::{SendTimeoutError, TrySendError},
+    },
     time::timeout,
 };
 use tonic::{Code, Status, Streaming};
@@ -175,8 +178,8 @@ impl Stream {
                 room.send(answer);
                 return true;
             }
-            Err(error) if matches!(error, tokio::sync::mpsc::error::TrySendError::Closed(())) => return false,
-            Err(_full) => {}
+            Err(TrySendError::Closed(())) => return false,
+            Err(TrySendError::Full(())) => {}
         }
         match Box::pin(self.answers.send_timeout(answer, READ_WITHIN)).await {
             Ok(()) => true,
