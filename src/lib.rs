@@ -19,6 +19,7 @@
 //! - [`http`]: the one port: connections, health, reflection.
 //! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
+//! - [`demo`]: a service with a simulated fleet.
 //! - [`cli`]: the command line.
 
 pub mod api;
@@ -26,6 +27,7 @@ pub mod app;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod demo;
 pub mod error;
 pub mod history;
 pub mod http;

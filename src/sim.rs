@@ -6,13 +6,16 @@
 //! - [`rhythm`]: how many calls arrive at a time of the week.
 //! - [`call`]: one call, and the sessions that it holds together.
 //! - [`fleet`]: the calls of a fleet, in order, without an end.
+//! - [`schedule`]: what the workers that take the calls do, step by step.
 
 pub mod agents;
 pub mod call;
 pub mod fleet;
 pub mod random;
 pub mod rhythm;
+pub mod schedule;
 
 pub use agents::limits;
 pub use call::{Call, SimSession};
 pub use fleet::{Calls, Fleet};
+pub use schedule::{Happening, Schedule, Step};

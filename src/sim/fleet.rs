@@ -13,6 +13,7 @@ use crate::{
         call::Call,
         random::Random,
         rhythm::Rhythm,
+        schedule::Schedule,
     },
 };
 
@@ -47,13 +48,16 @@ impl Fleet {
         Self { seed, zone }
     }
 
-    /// Every call that is there at `from` or starts later. Those there at `from` come first, whole: the caller cuts what
-    /// lies before.
-    pub fn calls(&self, from: Time) -> impl Iterator<Item = Call> + use<> {
-        // An hour earlier no call is so long that it is still there.
+    /// Every call that is there at `from` or starts later, and before them some that are over by then.
+    pub fn calls(&self, from: Time) -> Calls {
+        // No call is so long that one of an earlier hour is still there.
         let hour = Hour(from.tick().hour().0.saturating_sub(1));
-        let calls = Calls { fleet: self.clone(), hour, ready: VecDeque::new(), busy_until: Vec::new() };
-        calls.filter(move |call| call.ended() > from)
+        Calls { fleet: self.clone(), hour, ready: VecDeque::new(), busy_until: Vec::new() }
+    }
+
+    /// What its workers do from an instant on.
+    pub fn schedule(&self, from: Time) -> Schedule {
+        Schedule::new(self.calls(from), from)
     }
 }
 
@@ -129,7 +133,8 @@ mod tests {
 
     fn calls(seed: u64, from: Time, days: u32) -> Vec<Call> {
         let to = from.after(DAY * days);
-        Fleet::new(seed, TimeZone::UTC).calls(from).take_while(|call| call.started < to).collect()
+        let calls = Fleet::new(seed, TimeZone::UTC).calls(from).take_while(|call| call.started < to);
+        calls.filter(|call| call.ended() > from).collect()
     }
 
     /// Of each day: the highest level, and the microseconds at 18 or more, around 14:00 and at other times.
@@ -172,9 +177,8 @@ mod tests {
         assert_ne!(first, calls(2, MONDAY, 2));
         let later = MONDAY.after(DAY + Duration::from_secs(1_234));
         let there: Vec<_> = first.into_iter().filter(|call| call.ended() > later).collect();
-        let to = MONDAY.after(DAY * 2);
-        let again = Fleet::new(1, TimeZone::UTC).calls(later).take_while(|call| call.started < to);
-        assert_eq!(there, again.collect::<Vec<_>>());
+        let again = Fleet::new(1, TimeZone::UTC).calls(later).filter(|call| call.ended() > later);
+        assert_eq!(there, again.take(there.len()).collect::<Vec<_>>());
     }
 
     #[test]
