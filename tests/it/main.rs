@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod doors;
+mod faults;
 mod histories;
 mod ingest;
 mod ingest_refused;
