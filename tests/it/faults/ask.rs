@@ -72,6 +72,16 @@ impl Ask {
         }
     }
 
+    /// Waits until the service has learned what its workers hold; returns how long that took.
+    pub async fn until_settled(&mut self, within: Duration) -> Duration {
+        let started = Instant::now();
+        while self.status().await.settling {
+            assert!(started.elapsed() < within, "it still settles");
+            sleep(LOOK_EVERY).await;
+        }
+        started.elapsed()
+    }
+
     /// All meters and pools.
     pub async fn quotas(&mut self) -> Vec<Quota> {
         let request = ListQuotasRequest { page_size: PAGE_SIZE, ..Default::default() };
