@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod doors;
+mod faults;
 mod histories;
 mod ingest;
 mod ingest_refused;
