@@ -19,7 +19,7 @@
 //! - [`http`]: the one port: connections, health, reflection.
 //! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
-//! - [`demo`]: a service with a simulated fleet.
+//! - [`demo`]: a simulated project, marked as one.
 //! - [`cli`]: the command line.
 
 pub mod api;

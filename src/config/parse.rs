@@ -33,6 +33,10 @@ pub fn path(text: &str) -> Result<PathBuf, String> {
 }
 
 pub fn time_zone(text: &str) -> Result<TimeZone, String> {
+    if text == "UTC" {
+        // The usual one needs no walk through the machine's time zones at each start.
+        return Ok(TimeZone::UTC);
+    }
     TimeZone::get(text).map_err(|_| {
         format!("{text:?} is not a time zone that this machine knows; write UTC or an IANA name such as Europe/Berlin")
     })

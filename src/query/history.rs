@@ -58,7 +58,7 @@ impl Window {
     /// A window that holds `minutes` in steps of `width` minutes: the start is rounded down to a step, the end up.
     ///
     /// # Errors
-    /// When the width does not divide a day, or there is no step or more than [`MOST_STEPS`].
+    /// When the width does not divide a day, or there is no step or more than [`MOST_STEPS`] before rounding.
     pub fn new(minutes: Range<Minute>, width: u32) -> std::result::Result<Self, WindowError> {
         if width == 0 || !WIDEST_STEP.is_multiple_of(width) {
             return Err(WindowError::Width);
@@ -68,7 +68,8 @@ impl Window {
         }
         let start = minutes.start.0 / width * width;
         let steps = (minutes.end.0 - start).div_ceil(width);
-        if steps > MOST_STEPS {
+        // A window of as many steps that does not begin with one touches one more.
+        if steps > MOST_STEPS + 1 {
             return Err(WindowError::TooMany(steps));
         }
         let end = start.checked_add(steps.saturating_mul(width)).ok_or(WindowError::TooMany(steps))?;
@@ -200,5 +201,30 @@ impl Queries {
             }
         }
         Ok(open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(minutes: Range<u32>, width: u32, expected: std::result::Result<(u32, usize), WindowError>) {
+        let window = Window::new(Minute(minutes.start)..Minute(minutes.end), width);
+        assert_eq!(window.map(|window| (window.minutes().start.0, window.steps())), expected);
+    }
+
+    #[test]
+    fn windows_are_rounded_outwards_and_bounded() {
+        check(0..10_080, 1, Ok((0, 10_080)));
+        check(7..11, 5, Ok((5, 2)));
+        check(59..61, 60, Ok((0, 2)));
+        check(5..5, 1, Err(WindowError::Empty));
+        check(0..9, 0, Err(WindowError::Width));
+        check(0..9, 7, Err(WindowError::Width));
+        check(0..9, 2_880, Err(WindowError::Width));
+        check(7..50_407, 5, Ok((5, 10_081)));
+        check(0..10_082, 1, Err(WindowError::TooMany(10_082)));
+        check(0..u32::MAX, 1_440, Err(WindowError::TooMany(2_982_617)));
     }
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod demo;
 mod doors;
+mod faults;
 mod histories;
 mod ingest;
 mod ingest_refused;

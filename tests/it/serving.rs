@@ -76,8 +76,7 @@ impl Serving {
     }
 
     pub async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        endpoint.connect().await.unwrap()
+        channel(self.address).await.unwrap()
     }
 
     pub async fn ingest(&self) -> IngestServiceClient<Channel> {
@@ -100,6 +99,11 @@ impl Serving {
         });
         assert!(waited.await.is_ok(), "level {} instead of {level}", self.level());
     }
+}
+
+/// A connection of its own.
+pub async fn channel(address: SocketAddr) -> Result<Channel, tonic::transport::Error> {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect().await
 }
 
 /// A worker with an open stream.
@@ -139,7 +143,11 @@ pub fn connect(session: u8) -> Event {
 }
 
 pub fn disconnect(session: u8) -> Event {
-    let disconnect = Disconnect { session_id: id(session), outcome: 1, handle: 1 };
+    disconnect_of(id(session), 1)
+}
+
+pub fn disconnect_of(session_id: Vec<u8>, handle: u32) -> Event {
+    let disconnect = Disconnect { session_id, outcome: 1, handle };
     Event { event: Some(What::Disconnect(disconnect)), age_us: 0 }
 }
 
@@ -166,8 +174,14 @@ pub fn declare(handle: u32, model: &str) -> Say {
 impl Worker {
     /// Opens a stream and says nothing.
     pub async fn open(serving: &Serving) -> Self {
+        Self::open_at(serving.address).await
+    }
+
+    /// The same, at an address.
+    pub async fn open_at(address: SocketAddr) -> Self {
         let (say, said) = mpsc::channel(256);
-        let hear = serving.ingest().await.attach(ReceiverStream::new(said)).await.unwrap().into_inner();
+        let mut client = IngestServiceClient::new(channel(address).await.unwrap());
+        let hear = client.attach(ReceiverStream::new(said)).await.unwrap().into_inner();
         Self { say, hear }
     }
 

@@ -194,7 +194,7 @@ pub fn create(path: &Path) -> io::Result<()> {
         file.mode(0o600);
     }
     directories.recursive(true).create(parent)?;
-    file.write(true).create(true).truncate(false).open(path)?.sync_all()?;
+    file.write(true).create(true).truncate(false).open(path)?;
     sync_directory(parent)
 }
 
