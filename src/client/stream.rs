@@ -263,9 +263,7 @@ impl<'a> Stream<'a> {
         if self.outgoing.is_none() || !self.outbox.is_empty() {
             return None;
         }
-        if can_send && self.flush_at.is_none() {
-            self.flush_at = Some(now + FLUSH_AFTER);
-        }
+        self.flush_at = can_send.then(|| self.flush_at.unwrap_or(now + FLUSH_AFTER));
         if can_send && (passed(self.flush_at) || pending >= FLUSH_EVENTS || goodbye.is_some()) {
             self.flush(now);
         } else if let (Some(outcome), true) = (goodbye, idle) {
@@ -304,9 +302,12 @@ impl<'a> Stream<'a> {
 
     /// When something is due next, if nothing happens before.
     fn wake_at(&self) -> Instant {
-        let others = [self.flush_at, self.ack_by, self.drain_at, self.goodbye_by];
-        let first = self.beat_at.min(self.digest_at);
-        others.into_iter().flatten().fold(first, Instant::min)
+        let ends = [self.ack_by, self.drain_at, self.goodbye_by];
+        // While something waits for room, and after the goodbye, nothing more is sent: its time must not wake us then.
+        let may_send = self.outgoing.is_some() && self.outbox.is_empty();
+        let sends = may_send.then_some([self.flush_at, Some(self.beat_at), Some(self.digest_at)]);
+        let times = ends.into_iter().chain(sends.into_iter().flatten()).flatten();
+        times.min().unwrap_or_else(|| Instant::now() + self.beat_every)
     }
 
     fn take(&mut self, message: Message) {
@@ -368,3 +369,6 @@ fn closed() -> Status {
 async fn reserve(outgoing: Option<mpsc::Sender<AttachRequest>>) -> Option<mpsc::OwnedPermit<AttachRequest>> {
     outgoing?.reserve_owned().await.ok()
 }
+
+#[cfg(test)]
+mod tests;

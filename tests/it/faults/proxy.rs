@@ -117,12 +117,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    service: SocketAddr,
-    links: Arc<Mutex<Vec<Link>>>,
-    closed: Arc<AtomicBool>,
-) {
+async fn accept(listener: TcpListener, service: SocketAddr, links: Arc<Mutex<Vec<Link>>>, closed: Arc<AtomicBool>) {
     while let Ok((worker, _)) = listener.accept().await {
         if closed.load(Ordering::Relaxed) {
             worker.set_zero_linger().unwrap();

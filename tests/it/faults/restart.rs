@@ -172,7 +172,8 @@ impl Scene {
         self.load_up_to(DOWN_FOR).await;
         self.restart().await;
         let after = self.histories(since).await;
-        let safe_minutes = (self.kills.last().unwrap() - DURABLE_WITHIN_SECONDS) / SECONDS_A_MINUTE - since / SECONDS_A_MINUTE;
+        let safe_minutes =
+            (self.kills.last().unwrap() - DURABLE_WITHIN_SECONDS) / SECONDS_A_MINUTE - since / SECONDS_A_MINUTE;
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(minutes(before, safe_minutes), minutes(after, safe_minutes), "minutes before the kill changed");
         }
@@ -183,7 +184,8 @@ impl Scene {
 
 /// The first minutes of a history, all columns.
 fn minutes(history: &History, count: u64) -> Vec<[u32; 9]> {
-    let History { peak, flags, peak_second, last, opened, closed_ok, closed_cancelled, closed_error, lost, .. } = history;
+    let History { peak, flags, peak_second, last, opened, closed_ok, closed_cancelled, closed_error, lost, .. } =
+        history;
     let all = 0..count as usize;
     all.map(|n| {
         let closed = [closed_ok[n], closed_cancelled[n], closed_error[n], lost[n]];
