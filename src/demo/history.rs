@@ -246,19 +246,67 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::{sim::Fleet, store::EmbeddedStore};
+    use crate::{
+        model::{Flags, Kind, Target},
+        sim::Fleet,
+        store::EmbeddedStore,
+    };
+
+    const HOURS: u64 = 3;
+    /// Monday, 6 January 2025, 13:00 UTC.
+    const FROM: Time = Time::from_secs(1_736_168_400);
+
+    /// The levels of each minute as the schedule has them, by a naive count.
+    fn naive(kind: Kind) -> Vec<u32> {
+        let (mut level, mut peaks) = (0_i32, vec![0; HOURS as usize * 60]);
+        let mut schedule = Fleet::new(1, TimeZone::UTC).schedule(FROM);
+        let mut minute = 0;
+        while let Some(next) = schedule.next_before(FROM.after(Duration::from_secs(HOURS * 3_600))) {
+            let (place, by) = match next.step {
+                Step::Opens(place) => (place, 1),
+                Step::Closes(place) => (place, -1),
+                _ => continue,
+            };
+            if next.call.sessions[place].meter.kind != kind {
+                continue;
+            }
+            let now = next.at.since(FROM).as_secs() as usize / 60;
+            (minute + 1..=now).for_each(|minute| peaks[minute] = level);
+            level += by;
+            minute = now;
+            peaks[minute] = peaks[minute].max(level);
+        }
+        peaks.into_iter().map(|peak| peak.unsigned_abs()).collect()
+    }
 
     #[test]
-    #[ignore = "takes long in a build that is not optimized; `demo` tests a whole one"]
-    fn seven_days_take_seconds() {
+    fn the_store_holds_what_happened_and_who_is_there() {
         let store = EmbeddedStore::in_memory().unwrap();
-        let from = Time::from_secs(1_736_121_600);
-        let mut schedule = Fleet::new(1, TimeZone::UTC).schedule(from);
-        let started = std::time::Instant::now();
-        let mut past = Past::begin(&store, Project::new("demo").unwrap(), from).unwrap();
-        past.live_until(&mut schedule, from.after(Duration::from_secs(7 * 24 * 3_600)).tick()).unwrap();
-        eprintln!("{:?}", started.elapsed());
-        past.end().unwrap();
-        eprintln!("{:?}", started.elapsed());
+        let mut schedule = Fleet::new(1, TimeZone::UTC).schedule(FROM);
+        let mut past = Past::begin(&store, Project::new("demo").unwrap(), FROM).unwrap();
+        let to = FROM.after(Duration::from_secs(HOURS * 3_600)).tick();
+        past.live_until(&mut schedule, Tick(to.0 - 77)).unwrap();
+        past.live_until(&mut schedule, to).unwrap();
+        let processes = past.end().unwrap();
+        assert_eq!(processes.len(), store.known_workers().unwrap().len());
+
+        let target = Target::KindPool { kind: Kind::Tts, account: "livekit".into() };
+        let key = store.keys().unwrap().into_iter().find(|(_, key)| key.target == target).unwrap().0;
+        let mut rollup = Rollup::new(Bounds::default().late_until, store.folded_until().unwrap());
+        store.frames().unwrap().iter().for_each(|frame| rollup.apply(frame));
+        assert_eq!(rollup.next_tick(), Some(to));
+        let first = FROM.tick().hour();
+        let mut points: Vec<_> = store.hours(key, first..Hour(first.0 + HOURS as u32)).unwrap();
+        points
+            .extend((0..HOURS as u32).filter_map(|n| Some((Hour(first.0 + n), rollup.hour(key, Hour(first.0 + n))?))));
+        let points: Vec<_> = points.iter().flat_map(|(_, hour)| hour.points).collect();
+        assert!(points.iter().all(|point| point.covered == 60 && point.flags == Flags::default()));
+        assert_eq!(points.iter().map(|point| point.peak).collect::<Vec<_>>(), naive(Kind::Tts));
+        let held: usize = processes
+            .iter()
+            .flat_map(|p| p.open.iter().map(|place| &p.call.sessions[*place]))
+            .filter(|s| s.meter.kind == Kind::Tts)
+            .count();
+        assert_eq!(rollup.level(key) as usize, held);
     }
 }
