@@ -82,7 +82,7 @@ pub const AGENTS: &[Agent] = &[
             llm: "google/gemini-3-flash",
             tts: "inworld/inworld-tts-1.5",
         },
-        load: 5.0,
+        load: 13.0,
         hours: STEADY,
         days: SHOP_DAYS,
         by_phone: 0.0,
@@ -90,7 +90,7 @@ pub const AGENTS: &[Agent] = &[
     Agent {
         name: "concierge",
         stack: Stack::Realtime { model: "openai/gpt-realtime" },
-        load: 2.5,
+        load: 4.0,
         hours: STEADY,
         days: SHOP_DAYS,
         by_phone: 0.2,
@@ -117,15 +117,15 @@ pub const CAMPAIGN: Agent = Agent {
 
 /// The limits of a kind, or of one of its models: the fleet's contracts.
 const LIMITS: &[(Kind, &str, u32)] = &[
-    (Kind::Llm, "", 80),
+    (Kind::Llm, "", 120),
     (Kind::Llm, "openai/gpt-4.1-mini", 60),
-    (Kind::Stt, "", 80),
+    (Kind::Stt, "", 120),
     (Kind::Stt, "deepgram/nova-3", 60),
-    (Kind::Tts, "", 60),
+    (Kind::Tts, "", 100),
     (Kind::Tts, BUSY_TTS, BUSY_TTS_LIMIT),
     (Kind::Tts, FALLBACK_TTS, 40),
-    (Kind::Tts, "inworld/inworld-tts-1.5", 18),
-    (Kind::Agent, "", 80),
+    (Kind::Tts, "inworld/inworld-tts-1.5", 32),
+    (Kind::Agent, "", 120),
     (Kind::Participant, "", 200),
     (Kind::Sip, "", 60),
     (Kind::Ingress, "", 4),

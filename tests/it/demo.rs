@@ -118,20 +118,17 @@ async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
     assert!(status.simulation);
     let first = quotas(&channel).await;
     assert!(first.len() > 15, "{}", first.len());
-    let moved = timeout(SOON, async {
+    // A call begins or ends every other second.
+    let moved = timeout(3 * SOON, async {
         while quotas(&channel).await.iter().map(|quota| quota.level).eq(first.iter().map(|quota| quota.level)) {
             sleep(Duration::from_millis(200)).await;
         }
     });
-    if moved.await.is_err() {
-        let status =
-            QuotaServiceClient::new(channel.clone()).get_status(GetStatusRequest {}).await.unwrap().into_inner();
-        panic!("no level moved: {status:?} {first:?}");
-    }
+    assert!(moved.await.is_ok(), "no level moved");
     let minutes = last_minutes(&channel).await;
     assert!(minutes.flags.iter().all(|flags| flags & 1 == 0), "a gap: {minutes:?}");
     assert_eq!((minutes.lost.iter().sum::<u32>(), minutes.peak.len()), (0, 30), "{minutes:?}");
-    assert!(minutes.peak.iter().all(|peak| *peak > 10), "a dip: {minutes:?}");
+    assert!(minutes.peak.iter().all(|peak| *peak > 20), "a dip: {minutes:?}");
     running.stop().await;
 }
 
