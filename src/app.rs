@@ -2,19 +2,16 @@
 //! Nothing else starts a thread.
 
 pub mod serve;
+mod threads;
 
 use std::{
     future::{Future, poll_fn},
     io::{self, Write as _},
     net::TcpListener,
     pin::pin,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    },
+    sync::Arc,
     task::Poll,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -22,21 +19,16 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     api::notices::Notifier,
+    app::threads::Routine,
     config::Config,
     http::{
         self,
-        accept::{Places, WAITING_CONNECTIONS},
+        accept::{Accepted, Places, WAITING_CONNECTIONS},
         routes,
     },
-    model::time::MICROS_PER_SECOND,
-    service::{Clock, Service, record::Recorder, start::StartError},
+    service::{Clock, Service, start::StartError},
     store::{Store, embedded::EmbeddedStore},
 };
-
-/// How often levels are compared with the records that they stand for.
-const AUDIT_INTERVAL: Duration = Duration::from_secs(10);
-/// The recorder never sleeps longer, so that a clock that jumps is noticed within a second.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -92,13 +84,13 @@ impl App {
         let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
         let address = listener.local_addr().map_err(io_error("the listener has no address"))?;
         let (notifier, health) = (Arc::new(Notifier::default()), HealthReporter::new());
-        let (dealers, servers) = self.start_servers(&notifier, &health)?;
-        let recorder = start_recorder(self.service.clone(), notifier.clone())?;
-        let auditor = start_auditor(self.service.clone())?;
+        let servers = Servers::start(&self.service, &notifier, &health)?;
+        let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
+        let auditor = Routine::auditor(self.service.clone())?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
             let places = Places::new(&self.service.config.connections);
-            let mut accepting = pin!(http::accept::accept(listener, &places, &dealers));
+            let mut accepting = pin!(http::accept::accept(listener, &places, &servers.dealers));
             let mut shutdown = pin!(shutdown);
             // Polled before it is said that we listen: from then on a signal ends the service as it should.
             let is_over = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
@@ -113,37 +105,44 @@ impl App {
             notifier.drain();
             outcome
         });
-        drop(dealers);
-        for server in servers {
-            join(server);
-        }
+        servers.join();
         auditor.stop();
         recorder.stop();
         outcome
     }
+}
 
-    /// A server on each core.
-    fn start_servers(
-        &self,
-        notifier: &Notifier,
-        health: &HealthReporter,
-    ) -> Result<(Vec<mpsc::Sender<http::accept::Accepted>>, Vec<JoinHandle<()>>), AppError> {
+/// A server on each core.
+struct Servers {
+    /// What deals connections to each of them.
+    dealers: Vec<mpsc::Sender<Accepted>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Servers {
+    fn start(service: &Arc<Service>, notifier: &Notifier, health: &HealthReporter) -> Result<Self, AppError> {
         let notices = notifier.notices();
-        let routes = routes::routes(&self.service, &notices, health.clone())?;
-        let bounds = self.service.config.connections;
-        let (mut dealers, mut servers) = (Vec::new(), Vec::new());
-        for nth in 0..threads(self.service.config.threads) {
+        let routes = routes::routes(service, &notices, health.clone())?;
+        let bounds = service.config.connections;
+        let mut servers = Self { dealers: Vec::new(), threads: Vec::new() };
+        for nth in 0..threads(service.config.threads) {
             let (dealer, connections) = mpsc::channel(WAITING_CONNECTIONS);
             let (routes, draining) = (routes.clone(), notices.draining.clone());
-            let server = start(&format!("serve-{nth}"), move || {
+            let thread = threads::start(&format!("serve-{nth}"), move || {
                 if let Err(error) = http::serve(connections, routes, &bounds, draining) {
                     tracing::error!(%error, "a server could not be started");
                 }
             })?;
-            dealers.push(dealer);
-            servers.push(server);
+            servers.dealers.push(dealer);
+            servers.threads.push(thread);
         }
-        Ok((dealers, servers))
+        Ok(servers)
+    }
+
+    /// Waits until all have ended; they do when the service goes away.
+    fn join(self) {
+        drop(self.dealers);
+        self.threads.into_iter().for_each(threads::join);
     }
 }
 
@@ -160,78 +159,4 @@ fn announce(address: std::net::SocketAddr) {
     let mut stdout = io::stdout().lock();
     // Whoever started us may have closed it: that is no reason not to serve.
     let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
-}
-
-/// A thread that does its work at intervals, and ends when it is told to.
-struct Worker {
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Worker {
-    fn stop(self) {
-        drop(self.stop);
-        join(self.thread);
-    }
-}
-
-fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, AppError> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
-    thread.map_err(io_error("a thread can't be started"))
-}
-
-fn join(thread: JoinHandle<()>) {
-    let name = thread.thread().name().unwrap_or_default().to_owned();
-    if thread.join().is_err() {
-        tracing::error!(thread = name, "a thread panicked");
-    }
-}
-
-/// Whether to go on after this time.
-fn goes_on(stop: &Receiver<()>, after: Duration) -> bool {
-    matches!(stop.recv_timeout(after), Err(RecvTimeoutError::Timeout))
-}
-
-/// Makes each second durable just after it ended, and the last one when it is stopped.
-fn start_recorder(service: Arc<Service>, notifier: Arc<Notifier>) -> Result<Worker, AppError> {
-    let (stop, stopped) = channel();
-    let thread = start("record", move || {
-        let mut recorder = Recorder::default();
-        while goes_on(&stopped, until_next_second(service.clock.now().wall.0)) {
-            recorder.step(&service, service.clock.now());
-            notifier.set_durable(service.live.durable());
-        }
-        recorder.step(&service, service.clock.now());
-    })?;
-    Ok(Worker { stop, thread })
-}
-
-/// Time until the second after `wall` (µs) begins.
-fn until_next_second(wall: u64) -> Duration {
-    Duration::from_micros(MICROS_PER_SECOND - wall % MICROS_PER_SECOND).min(LONGEST_SLEEP)
-}
-
-/// Compares levels with records.
-fn start_auditor(service: Arc<Service>) -> Result<Worker, AppError> {
-    let (stop, stopped) = channel();
-    let thread = start("audit", move || {
-        while goes_on(&stopped, AUDIT_INTERVAL) {
-            for drift in service.live.audit() {
-                tracing::error!(key = drift.key.0, drift.level, drift.records, "a level differs from its records");
-            }
-        }
-    })?;
-    Ok(Worker { stop, thread })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_recorder_wakes_as_a_second_begins() {
-        assert_eq!(until_next_second(5_250_000), Duration::from_micros(750_000));
-        assert_eq!(until_next_second(5_999_999), Duration::from_micros(1));
-        assert_eq!(until_next_second(6_000_000), LONGEST_SLEEP);
-    }
 }

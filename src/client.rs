@@ -16,7 +16,7 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    model::{Incarnation, Outcome},
+    model::{Incarnation, Outcome, SessionId},
     proto::{Labels, Meter},
 };
 
@@ -52,6 +52,15 @@ pub struct WorkerConfig {
     pub replaces: Option<Incarnation>,
     /// Name and version of the program, for people; at most 128 bytes.
     pub program: String,
+}
+
+/// A session that a worker holds already when its client begins: it was told of under the same incarnation.
+#[derive(Clone, Debug)]
+pub struct HeldSession {
+    pub id: SessionId,
+    pub meter: Meter,
+    pub labels: Option<Arc<Labels>>,
+    pub since: std::time::Instant,
 }
 
 /// A meter that a client reports on; good for that client alone.
@@ -162,6 +171,17 @@ impl WorkerConfig {
     }
 }
 
+impl State {
+    /// The handle of a meter, made when it is new.
+    fn handle(&mut self, meter: Meter) -> u32 {
+        let Self { meters, handles, .. } = self;
+        *handles.entry(meter).or_insert_with_key(|meter| {
+            meters.push(meter.clone());
+            meters.len() as u32
+        })
+    }
+}
+
 impl Shared {
     /// The state. A panic elsewhere can't leave it half changed in a way that matters more than going on.
     fn state(&self) -> MutexGuard<'_, State> {
@@ -172,9 +192,23 @@ impl Shared {
 impl WorkerClient {
     /// Begins to attach, on the runtime that this is called in. Sessions can be opened at once.
     pub fn attach(channel: Channel, config: WorkerConfig) -> Self {
+        Self::start(channel, config, State::default())
+    }
+
+    /// Begins to attach for an incarnation that was attached before, by another client, and holds these sessions still.
+    pub fn resume(channel: Channel, config: WorkerConfig, held: Vec<HeldSession>) -> Self {
+        let mut state = State::default();
+        for HeldSession { id, meter, labels, since } in held {
+            let handle = state.handle(meter);
+            state.journal.hold(id, Live { handle, since, labels });
+        }
+        Self::start(channel, config, state)
+    }
+
+    fn start(channel: Channel, config: WorkerConfig, state: State) -> Self {
         let shared = Arc::new(Shared {
             config,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             wake: Notify::new(),
             progress: Notify::new(),
             status: watch::Sender::new(ClientStatus::Connecting),
@@ -185,13 +219,7 @@ impl WorkerClient {
 
     /// The handle of a meter; the same one each time.
     pub fn meter(&self, meter: Meter) -> MeterHandle {
-        let mut state = self.shared.state();
-        let State { meters, handles, .. } = &mut *state;
-        let handle = *handles.entry(meter).or_insert_with_key(|meter| {
-            meters.push(meter.clone());
-            meters.len() as u32
-        });
-        MeterHandle(handle)
+        MeterHandle(self.shared.state().handle(meter))
     }
 
     /// A session began now. False, and nothing changes, when one of that name is live already.
@@ -259,6 +287,14 @@ impl WorkerClient {
     /// When the service refused this worker for good.
     pub async fn flushed(&self) -> Result<(), ClientError> {
         self.until(|journal| journal.pending() == 0 && journal.in_flight() == 0).await
+    }
+
+    /// The same, for so long at most.
+    ///
+    /// # Errors
+    /// When it took longer, or the service refused this worker for good.
+    pub async fn flushed_within(&self, within: Duration) -> Result<(), ClientError> {
+        timeout(within, self.flushed()).await.unwrap_or(Err(ClientError::Late(within)))
     }
 
     async fn until(&self, done: impl Fn(&Journal) -> bool) -> Result<(), ClientError> {

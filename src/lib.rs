@@ -7,6 +7,7 @@
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`sim`]: a simulated fleet of voice agents.
 //! - [`error`]: what went wrong, as gRPC says it.
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`telemetry`]: the log.
@@ -18,11 +19,15 @@
 //! - [`http`]: the one port: connections, health, reflection.
 //! - [`app`]: builds, runs and stops a service.
 //! - [`client`]: a worker's end of the stream.
+//! - [`demo`]: a simulated project, marked as one.
+//! - [`cli`]: the command line.
 
 pub mod api;
 pub mod app;
+pub mod cli;
 pub mod client;
 pub mod config;
+pub mod demo;
 pub mod error;
 pub mod history;
 pub mod http;
@@ -33,5 +38,6 @@ pub mod proto;
 pub mod query;
 pub mod rollup;
 pub mod service;
+pub mod sim;
 pub mod store;
 pub mod telemetry;

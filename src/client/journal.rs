@@ -108,6 +108,17 @@ impl Journal {
         true
     }
 
+    /// A session has been live since before this journal began, and its beginning was told then: only snapshots name it.
+    /// False, and nothing changes, when it is live already.
+    pub fn hold(&mut self, id: SessionId, session: Live) -> bool {
+        let is_new = !self.live.contains_key(&id);
+        if is_new {
+            self.live.insert(id, session);
+            self.digest ^= id.digest();
+        }
+        is_new
+    }
+
     /// A session ended. False, and nothing changes, when it is not live.
     pub fn close(&mut self, id: SessionId, outcome: Outcome, now: Instant) -> bool {
         let Some(session) = self.live.remove(&id) else { return false };

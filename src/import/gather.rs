@@ -1,11 +1,15 @@
 //! Gathers the sessions of a trace: names interned, duplicates told apart, times shifted, and the events put in the order
 //! of half-open intervals: at one instant, what ends goes before what begins.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
 
 use crate::{
     import::trace::{Skipped, TraceItem, TraceRow},
-    model::{KeyError, Meter, SessionId, Time},
+    model::{KeyError, Meter, Outcome, SessionId, Time},
 };
 
 /// Microseconds of a week: what traces are shifted by.
@@ -25,6 +29,7 @@ pub struct Session {
     pub meter: u32,
     pub connected: Time,
     pub disconnected: Time,
+    pub outcome: Outcome,
 }
 
 /// The sessions of a trace.
@@ -75,13 +80,30 @@ impl Gathered {
         }
         let meter = Meter::new(row.kind, &row.model, "", None).map_err(|error: KeyError| error.to_string())?;
         let id = SessionId::of_text(row.session_id.as_bytes());
-        let worker = place(&mut self.worker_places, &mut self.workers, &row.worker_id);
-        let meter = place(&mut self.meter_places, &mut self.meters, &meter);
-        if !self.seen.insert((worker, id)) {
+        let times = (row.connected, row.disconnected);
+        if !self.push(&row.worker_id, id, &meter, times, Outcome::Ok) {
             return Err(format!("session {:?} of worker {:?} is there already", row.session_id, row.worker_id));
         }
-        self.sessions.push(Session { id, worker, meter, connected: row.connected, disconnected: row.disconnected });
         Ok(())
+    }
+
+    /// Takes a session that is longer than nothing, from its connect to its disconnect; false when its worker has one of
+    /// that id already.
+    pub fn push(
+        &mut self,
+        worker: &str,
+        id: SessionId,
+        meter: &Meter,
+        (connected, disconnected): (Time, Time),
+        outcome: Outcome,
+    ) -> bool {
+        let worker = place(&mut self.worker_places, &mut self.workers, worker);
+        let meter = place(&mut self.meter_places, &mut self.meters, meter);
+        let is_new = self.seen.insert((worker, id));
+        if is_new {
+            self.sessions.push(Session { id, worker, meter, connected, disconnected, outcome });
+        }
+        is_new
     }
 
     /// The first connect and the last disconnect; `None` when there are no sessions.
@@ -124,13 +146,17 @@ impl Gathered {
 }
 
 /// The place of a name in a list, put there when it is new.
-fn place<T: Clone + Eq + std::hash::Hash>(places: &mut HashMap<T, u32>, list: &mut Vec<T>, name: &T) -> u32 {
+fn place<T, Q>(places: &mut HashMap<T, u32>, list: &mut Vec<T>, name: &Q) -> u32
+where
+    T: Clone + Eq + Hash + Borrow<Q>,
+    Q: ToOwned<Owned = T> + Eq + Hash + ?Sized,
+{
     if let Some(place) = places.get(name) {
         return *place;
     }
     let place = u32::try_from(list.len()).unwrap_or(u32::MAX);
-    places.insert(name.clone(), place);
-    list.push(name.clone());
+    places.insert(name.to_owned(), place);
+    list.push(name.to_owned());
     place
 }
 

@@ -5,13 +5,12 @@ use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 use crate::{
     history::histogram::Distribution,
     import::{
-        gather::{Gathered, TraceEvent},
+        gather::{Gathered, Session, TraceEvent},
         report::{Line, Report},
     },
     live::{Attachment, Batch, Event, Gone, Hello, Live, Meter, Refusal, Roller},
     model::{
-        Bounds, Coverage, Hour, Incarnation, Key, KeyHour, KeyId, Now, Outcome, Project, SessionId, SparseCounts, Tick,
-        Time,
+        Bounds, Coverage, Hour, Incarnation, Key, KeyHour, KeyId, Now, Project, SessionId, SparseCounts, Tick, Time,
     },
     rollup::Rollup,
     store::{Store, StoreError},
@@ -113,7 +112,7 @@ pub fn run(
         let session = &trace.sessions[event.session as usize];
         let (worker, meter) = (session.worker as usize, &meters[session.meter as usize]);
         seqs[worker] += 1;
-        engine.apply(&workers[worker], seqs[worker], one(event, session.id, meter), event.at)?;
+        engine.apply(&workers[worker], seqs[worker], one(event, session, meter), event.at)?;
         if event.is_open {
             peaks.note(meter, event.at);
         }
@@ -135,11 +134,12 @@ fn make_room(store: &dyn Store, options: &Options, hours: Range<Hour>) -> Result
     Ok(())
 }
 
-fn one(event: &TraceEvent, id: SessionId, meter: &Arc<Meter>) -> Event {
+fn one(event: &TraceEvent, session: &Session, meter: &Arc<Meter>) -> Event {
+    let (id, outcome) = (session.id, session.outcome);
     if event.is_open {
         Event::Open { id, meter: meter.clone(), age: Duration::ZERO, labels: None }
     } else {
-        Event::Close { id, outcome: Outcome::Ok, age: Duration::ZERO, meter: None }
+        Event::Close { id, outcome, age: Duration::ZERO, meter: None }
     }
 }
 

@@ -51,7 +51,8 @@ pub struct Departed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
     pub lost: u64,
-    pub at: Tick,
+    /// First second that does not count its sessions.
+    pub first_without: Tick,
 }
 
 /// The records of one incarnation of a worker.

@@ -80,7 +80,7 @@ impl Live {
                 }
             } else if book.deadline <= now.mono {
                 let lost = self.end(&mut book, Outcome::Lost, now, true);
-                book.expired = Some(Expired { lost, at: self.tick(now) });
+                book.expired = Some(Expired { lost, first_without: self.tick(now).next() });
             }
         }
         for name in forgotten {

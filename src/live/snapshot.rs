@@ -116,7 +116,7 @@ impl Book {
     fn restore(&mut self, id: SessionId, live: Live, moment: &Moment<'_>) {
         let since = moment.now.wall.before(live.age);
         let oldest = moment.now.wall.before(moment.bounds.late_until).tick();
-        let known_until = self.expired.map(|expired| expired.at).max(moment.down_from);
+        let known_until = self.expired.map(|expired| expired.first_without).max(moment.down_from);
         let mut counted_from = since.tick().max(oldest).min(moment.tick);
         if let Some(known_until) = known_until {
             counted_from = counted_from.max(known_until).min(moment.tick);

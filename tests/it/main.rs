@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod doors;
+mod faults;
 mod histories;
 mod ingest;
+mod ingest_refused;
+mod ingest_unary;
+mod learning;
 mod ledger;
 mod oracle;
+mod queries;
 mod serving;
 mod store_contract;
 mod store_faults;

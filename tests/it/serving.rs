@@ -76,8 +76,7 @@ impl Serving {
     }
 
     pub async fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        endpoint.connect().await.unwrap()
+        channel(self.address).await.unwrap()
     }
 
     pub async fn ingest(&self) -> IngestServiceClient<Channel> {
@@ -102,6 +101,11 @@ impl Serving {
     }
 }
 
+/// A connection of its own.
+pub async fn channel(address: SocketAddr) -> Result<Channel, tonic::transport::Error> {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect().await
+}
+
 /// A worker with an open stream.
 pub struct Worker {
     say: mpsc::Sender<AttachRequest>,
@@ -122,8 +126,9 @@ pub fn meter(model: &str) -> highwater::proto::Meter {
     highwater::proto::Meter { kind: 3, model: model.into(), ..Default::default() }
 }
 
+/// Both halves differ, or digests would all be 0.
 pub fn id(nth: u8) -> Vec<u8> {
-    vec![nth; 16]
+    [[nth; 8], [0; 8]].concat()
 }
 
 /// XOR of both halves of the ids.
@@ -138,7 +143,11 @@ pub fn connect(session: u8) -> Event {
 }
 
 pub fn disconnect(session: u8) -> Event {
-    let disconnect = Disconnect { session_id: id(session), outcome: 1, handle: 1 };
+    disconnect_of(id(session), 1)
+}
+
+pub fn disconnect_of(session_id: Vec<u8>, handle: u32) -> Event {
+    let disconnect = Disconnect { session_id, outcome: 1, handle };
     Event { event: Some(What::Disconnect(disconnect)), age_us: 0 }
 }
 
@@ -165,8 +174,14 @@ pub fn declare(handle: u32, model: &str) -> Say {
 impl Worker {
     /// Opens a stream and says nothing.
     pub async fn open(serving: &Serving) -> Self {
+        Self::open_at(serving.address).await
+    }
+
+    /// The same, at an address.
+    pub async fn open_at(address: SocketAddr) -> Self {
         let (say, said) = mpsc::channel(256);
-        let hear = serving.ingest().await.attach(ReceiverStream::new(said)).await.unwrap().into_inner();
+        let mut client = IngestServiceClient::new(channel(address).await.unwrap());
+        let hear = client.attach(ReceiverStream::new(said)).await.unwrap().into_inner();
         Self { say, hear }
     }
 
@@ -190,7 +205,11 @@ impl Worker {
     }
 
     pub async fn say(&self, message: Say) {
-        self.say.send(AttachRequest { message: Some(message) }).await.unwrap();
+        self.say_raw(AttachRequest { message: Some(message) }).await;
+    }
+
+    pub async fn say_raw(&self, request: AttachRequest) {
+        self.say.send(request).await.unwrap();
     }
 
     /// What the service says next.

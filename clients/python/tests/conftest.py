@@ -1,5 +1,6 @@
 """Starts the real service for each test, on a free port of loopback with a store of its own."""
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ sys.path.insert(0, str(HERE.parent))
 
 from make_stubs import make_stubs
 
-# Before the tests are collected: they import the stubs.
+# Before the tests are collected: they import the stubs, from a folder that the import system has seen missing.
 sys.path.insert(0, str(make_stubs()))
+importlib.invalidate_caches()
 
 from support import Service
 

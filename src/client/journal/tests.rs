@@ -119,3 +119,15 @@ fn no_more_is_in_flight_than_the_window_holds() {
     journal.ack(u64::MAX, u64::MAX);
     assert_eq!((journal.in_flight(), journal.batches.len()), (0, 0));
 }
+
+#[test]
+fn a_session_from_before_is_in_the_snapshot_and_in_no_batch() {
+    let now = now();
+    let mut journal = Journal::default();
+    assert!(journal.hold(id(1), session(now)) && !journal.hold(id(1), session(now)));
+    assert!(journal.open(id(2).into(), session(now), now));
+    assert_eq!(ids(&journal.resume(0, 0)), [1]);
+    assert!(journal.close(id(1), Outcome::Ok, now));
+    assert_eq!(journal.next_batch(512).map(|batch| batch.events.len()), Some(2));
+    assert_eq!(ids(&journal.resume(0, 0)), [1]);
+}

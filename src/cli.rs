@@ -1,0 +1,118 @@
+//! The command line: what can be typed, and which command does it. Commands ask the service over its contract; only
+//! those that say so open a store.
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tokio::runtime;
+
+pub mod backup;
+pub mod check;
+pub mod check_config;
+pub mod completions;
+pub mod connect;
+pub mod demo;
+pub mod error;
+pub mod history;
+pub mod import;
+pub mod limits;
+pub mod moment;
+pub mod output;
+pub mod quotas;
+pub mod replay;
+pub mod restore;
+pub mod screen;
+pub mod serve;
+pub mod sessions;
+pub mod status;
+pub mod table;
+pub mod target;
+pub mod text;
+
+pub use error::CliError;
+
+/// Know, plan and protect the inference concurrency of voice agents
+#[derive(Debug, Parser)]
+#[command(name = "highwater", version, propagate_version = true, after_help = error::EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::ServeArgs),
+    /// Run the service on a simulated fleet with seven days of history
+    Demo(demo::DemoArgs),
+    /// Run a trace of sessions through the engine, under its own clock, into a store
+    Import(import::ImportArgs),
+    /// Report a trace of sessions to a running service, as its workers would
+    Replay(replay::ReplayArgs),
+    /// What is used of what may be used, by model
+    Quotas(quotas::QuotasArgs),
+    /// Who holds the slots now
+    Sessions(sessions::SessionsArgs),
+    /// How high it went, and when
+    History(history::HistoryArgs),
+    /// Limits: what is in force, set, end, plans, catalogue
+    Limits(limits::LimitsArgs),
+    /// How the service fares
+    Status(status::StatusArgs),
+    /// Copy a store, also while a service uses it
+    Backup(backup::BackupArgs),
+    /// Bring a backup back
+    Restore(restore::RestoreArgs),
+    /// Read a whole store and say what is wrong with it
+    Check(check::CheckArgs),
+    /// Say what is configured, where each value comes from, and every mistake
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Does what was typed. Mistakes in the command line, and `--help`, end the process here.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.exit(),
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Replay(args) => block_on(replay::run(args)),
+        Command::Quotas(args) => block_on(quotas::run(args)),
+        Command::Sessions(args) => block_on(sessions::run(args)),
+        Command::History(args) => block_on(history::run(args)),
+        Command::Limits(args) => block_on(limits::run(args)),
+        Command::Status(args) => block_on(status::run(args)),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
+        Command::Check(args) => check::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Runs a command that asks a service: one thread is enough.
+fn block_on(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CliError::failed(format!("no runtime could be started: {error}")))?.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

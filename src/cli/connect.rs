@@ -1,0 +1,80 @@
+//! How commands reach a service, and what they say when they can't.
+
+use std::{future::Future, time::Duration};
+
+use clap::Args;
+use tokio::time::timeout;
+use tonic::{Response, Status, transport::Channel};
+
+use crate::{
+    cli::error::CliError,
+    client,
+    proto::{limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient},
+};
+
+/// How long an answer may take: longer than any read should, shorter than a person waits.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Pages of a list that are read at most: 1,000 pages of 1,000 are more than a service may hold.
+pub const MAX_PAGES: usize = 1_000;
+/// Most that a page may hold.
+pub const PAGE_SIZE: i32 = 1_000;
+
+/// Which service.
+#[derive(Args, Clone, Debug)]
+pub struct ServerArgs {
+    /// Address of the service
+    #[arg(long, env = "HIGHWATER_SERVER", default_value = "http://127.0.0.1:7422", value_name = "URL", global = true)]
+    pub server: String,
+}
+
+/// Which service and project.
+#[derive(Args, Clone, Debug)]
+pub struct ProjectArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Project that is asked about
+    #[arg(long, env = "HIGHWATER_PROJECT", default_value = "default", value_name = "NAME", global = true)]
+    pub project: String,
+}
+
+/// A way to a service.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub url: String,
+    channel: Channel,
+}
+
+impl ServerArgs {
+    /// Prepares the way; nothing is sent yet. Within a runtime only.
+    ///
+    /// # Errors
+    /// When the address is not one.
+    pub fn connect(&self) -> Result<Server, CliError> {
+        let channel = client::channel(&self.server).map_err(|error| CliError::Usage(error.to_string()))?;
+        Ok(Server { url: self.server.clone(), channel })
+    }
+}
+
+impl Server {
+    pub fn quotas(&self) -> QuotaServiceClient<Channel> {
+        QuotaServiceClient::new(self.channel.clone())
+    }
+
+    pub fn limits(&self) -> LimitServiceClient<Channel> {
+        LimitServiceClient::new(self.channel.clone())
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Waits for an answer.
+    ///
+    /// # Errors
+    /// When the service can't be reached, does not answer in time, or refuses.
+    pub async fn answer<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
+        let late = |_| Status::deadline_exceeded("");
+        let answer = timeout(ANSWER_TIMEOUT, call).await.map_err(late).flatten();
+        answer.map(Response::into_inner).map_err(|status| CliError::from_status(&status, &self.url))
+    }
+}

@@ -1,0 +1,224 @@
+//! `highwater limits`: what is in force, and setting and ending it; plans and the catalogue.
+
+use std::io::{Write, stdout};
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    cli::{
+        connect::{MAX_PAGES, PAGE_SIZE, ProjectArgs, Server},
+        error::CliError,
+        moment, output,
+        screen::{Line, Screen},
+        target::TargetArgs,
+    },
+    model::Kind,
+    proto::{
+        ApplyPlanRequest, CatalogueModel, EndLimitRequest, Limit, ListCatalogueRequest, ListLimitsRequest,
+        ListPlansRequest, Plan, SetLimitRequest,
+    },
+};
+
+mod json;
+mod render;
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = false)]
+pub struct LimitsArgs {
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// Print one object
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// List, when nothing is said
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// The limits in force, or with their history
+    List(ListArgs),
+    /// Set or change a limit from now on
+    Set(SetArgs),
+    /// End a limit now
+    End(EndArgs),
+    /// The plans that are known
+    Plans,
+    /// Set every limit of a plan
+    ApplyPlan(ApplyPlanArgs),
+    /// The providers and models that are known
+    Catalogue(CatalogueArgs),
+}
+
+#[derive(Args, Debug, Default)]
+struct ListArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Those that have ended or were replaced too
+    #[arg(long)]
+    history: bool,
+}
+
+#[derive(Args, Debug)]
+struct SetArgs {
+    /// Most slots held at once
+    slots: u32,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// When it ends by itself: a time or a date; the limit before it is then in force again
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    #[command(flatten)]
+    author: AuthorArgs,
+}
+
+#[derive(Args, Debug)]
+struct EndArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    author: AuthorArgs,
+}
+
+#[derive(Args, Debug)]
+struct ApplyPlanArgs {
+    /// Id of the plan, as `limits plans` lists it
+    plan: String,
+    #[command(flatten)]
+    author: AuthorArgs,
+}
+
+#[derive(Args, Debug)]
+struct CatalogueArgs {
+    /// Only these kinds, such as tts,stt
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
+    kinds: Vec<Kind>,
+}
+
+/// Who changes a limit, and why: both are kept.
+#[derive(Args, Debug)]
+struct AuthorArgs {
+    /// Who does it
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "highwater", hide_env_values = true)]
+    by: String,
+    /// Why
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+/// What a command found or did.
+enum Answer {
+    Limits { limits: Vec<Limit>, history: bool },
+    Set { limit: Option<Limit>, unknown_model: bool },
+    Ended(Option<Limit>),
+    Plans(Vec<Plan>),
+    Applied { plan: String, limits: Vec<Limit>, ended: Vec<Limit> },
+    Catalogue(Vec<CatalogueModel>),
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the service can't be reached or refuses, or the output can't be written.
+pub async fn run(args: LimitsArgs) -> Result<(), CliError> {
+    let server = args.project.server.connect()?;
+    let project = args.project.project;
+    let answer = match args.action.unwrap_or_else(|| Action::List(ListArgs::default())) {
+        Action::List(list_args) => list(&server, &project, &list_args).await?,
+        Action::Set(set_args) => set(&server, &project, set_args).await?,
+        Action::End(end_args) => end(&server, &project, end_args).await?,
+        Action::Plans => Answer::Plans(plans(&server).await?),
+        Action::ApplyPlan(apply_args) => apply_plan(&server, &project, apply_args).await?,
+        Action::Catalogue(catalogue_args) => Answer::Catalogue(catalogue(&server, &catalogue_args.kinds).await?),
+    };
+    if args.json {
+        return output::print(&json::answer(&project, &answer), true);
+    }
+    let screen = Screen::of_stdout();
+    let lines: Vec<Line> = render::lines(&project, &answer, screen.width, &moment::zone());
+    let mut out = stdout().lock();
+    screen.write(&mut out, &lines)?;
+    Ok(out.flush()?)
+}
+
+async fn list(server: &Server, project: &str, args: &ListArgs) -> Result<Answer, CliError> {
+    let (target, history) = (args.target.target()?, args.history);
+    let mut request =
+        ListLimitsRequest { project: project.to_owned(), target, history, page_size: PAGE_SIZE, ..Default::default() };
+    let mut limits = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let page = server.answer(server.limits().list_limits(request.clone())).await?;
+        limits.extend(page.limits);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    Ok(Answer::Limits { limits, history })
+}
+
+async fn set(server: &Server, project: &str, args: SetArgs) -> Result<Answer, CliError> {
+    let until = args.until.as_deref().map(|typed| moment::parse(typed, moment::now(), &moment::zone())).transpose();
+    let until = until.map_err(|problem| CliError::Usage(format!("--until: {problem}")))?;
+    let request = SetLimitRequest {
+        project: project.to_owned(),
+        target: Some(args.target.required()?),
+        slots: Some(args.slots),
+        end_time: until.map(moment::to_wire),
+        set_by: args.author.by,
+        reason: args.author.reason,
+    };
+    let answer = server.answer(server.limits().set_limit(request)).await?;
+    Ok(Answer::Set { limit: answer.limit, unknown_model: answer.unknown_model })
+}
+
+async fn end(server: &Server, project: &str, args: EndArgs) -> Result<Answer, CliError> {
+    let request = EndLimitRequest {
+        project: project.to_owned(),
+        target: Some(args.target.required()?),
+        set_by: args.author.by,
+        reason: args.author.reason,
+    };
+    Ok(Answer::Ended(server.answer(server.limits().end_limit(request)).await?.limit))
+}
+
+async fn plans(server: &Server) -> Result<Vec<Plan>, CliError> {
+    let mut request = ListPlansRequest { page_size: PAGE_SIZE, ..Default::default() };
+    let mut plans = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let page = server.answer(server.limits().list_plans(request.clone())).await?;
+        plans.extend(page.plans);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    Ok(plans)
+}
+
+async fn apply_plan(server: &Server, project: &str, args: ApplyPlanArgs) -> Result<Answer, CliError> {
+    let request = ApplyPlanRequest {
+        project: project.to_owned(),
+        plan_id: args.plan.clone(),
+        set_by: args.author.by,
+        reason: args.author.reason,
+    };
+    let answer = server.answer(server.limits().apply_plan(request)).await?;
+    Ok(Answer::Applied { plan: args.plan, limits: answer.limits, ended: answer.ended })
+}
+
+async fn catalogue(server: &Server, kinds: &[Kind]) -> Result<Vec<CatalogueModel>, CliError> {
+    let kinds = kinds.iter().map(|kind| *kind as i32).collect();
+    let mut request = ListCatalogueRequest { kinds, page_size: PAGE_SIZE, ..Default::default() };
+    let mut models = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let page = server.answer(server.limits().list_catalogue(request.clone())).await?;
+        models.extend(page.models);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    Ok(models)
+}

@@ -1,0 +1,89 @@
+//! Quotas as one object.
+
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        output::{self, ClosedOut, LimitOut, MomentOut, Rfc3339, TargetOut},
+        quotas::View,
+    },
+    proto::Quota,
+};
+
+#[derive(Debug, Serialize)]
+pub struct QuotasOut {
+    project: String,
+    as_of: Option<Rfc3339>,
+    settling: bool,
+    simulation: bool,
+    degraded: Vec<String>,
+    quotas: Vec<QuotaOut>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuotaOut {
+    #[serde(flatten)]
+    target: TargetOut,
+    display_name: String,
+    /// Read with `covered`: what is not covered is not known.
+    level: u32,
+    silent_level: u32,
+    covered: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<LimitOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    week: Option<String>,
+    minutes_near_limit: u32,
+    minutes_covered: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak: Option<MomentOut>,
+    recent_peak: u32,
+    in_catalogue: bool,
+    opened: u64,
+    closed: ClosedOut,
+}
+
+/// All that the view shows.
+pub fn quotas(view: &View) -> QuotasOut {
+    let quotas = view.sorted();
+    of(view, &quotas)
+}
+
+/// Some of it: what changed.
+pub fn of(view: &View, quotas: &[&Quota]) -> QuotasOut {
+    QuotasOut {
+        project: view.project.clone(),
+        as_of: view.as_of.map(|as_of| as_of.to_string()),
+        settling: view.settling,
+        simulation: view.status.as_ref().is_some_and(|status| status.simulation),
+        degraded: view.status.as_ref().map(|status| status.degraded.clone()).unwrap_or_default(),
+        quotas: quotas.iter().map(|quota| quota_out(quota)).collect(),
+    }
+}
+
+/// A word as programs take it: `at_limit`, `one_off`.
+fn symbol(word: &'static str) -> String {
+    word.replace([' ', '-'], "_")
+}
+
+fn quota_out(quota: &Quota) -> QuotaOut {
+    QuotaOut {
+        target: TargetOut::of(quota.target.as_ref()),
+        display_name: quota.display_name.clone(),
+        level: quota.level,
+        silent_level: quota.silent_level,
+        covered: quota.covered,
+        limit: quota.limit.as_ref().map(LimitOut::from),
+        risk: output::risk(quota.risk()).map(symbol),
+        week: output::week(quota.week()).map(symbol),
+        minutes_near_limit: quota.minutes_near_limit,
+        minutes_covered: quota.minutes_covered,
+        peak: quota.peak.as_ref().map(MomentOut::from),
+        recent_peak: quota.recent_peak,
+        in_catalogue: quota.in_catalogue,
+        opened: quota.opened,
+        closed: quota.closed.as_ref().map(ClosedOut::from).unwrap_or_default(),
+    }
+}

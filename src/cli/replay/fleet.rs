@@ -1,0 +1,125 @@
+//! The workers of a trace: a client each, with a connection of its own.
+
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::task::JoinSet;
+
+use crate::{
+    cli::{
+        error::CliError,
+        replay::plan::{Plan, Step, Turn},
+    },
+    client::{self, ClientError, ClientStatus, MeterHandle, WorkerClient, WorkerConfig},
+    model::Outcome,
+};
+
+/// What the workers did together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FleetStats {
+    pub sessions: u64,
+    pub repeated: u64,
+    pub events: u64,
+    pub batches: u64,
+    pub reconnects: u64,
+    pub resyncs: u64,
+    pub dropped_events: u64,
+}
+
+/// The workers.
+#[derive(Debug)]
+pub struct Fleet {
+    clients: Vec<WorkerClient>,
+    /// Handles by worker and meter.
+    handles: FxHashMap<(usize, usize), MeterHandle>,
+    /// Whether a session was begun; one that repeats a live id is not.
+    begun: Vec<bool>,
+    sessions: u64,
+    repeated: u64,
+}
+
+impl Fleet {
+    /// Attaches every worker, and waits until all are.
+    ///
+    /// # Errors
+    /// When the service refuses one.
+    pub async fn attach(url: &str, project: &str, plan: &Plan) -> Result<Self, CliError> {
+        let mut clients = Vec::with_capacity(plan.workers.len());
+        for worker in &plan.workers {
+            let channel = client::channel(url).map_err(|error| CliError::Usage(error.to_string()))?;
+            clients.push(WorkerClient::attach(channel, WorkerConfig::new(project, worker)));
+        }
+        for client in &clients {
+            client.attached().await.map_err(refused)?;
+        }
+        let begun = vec![false; plan.sessions.len()];
+        Ok(Self { clients, handles: FxHashMap::default(), begun, sessions: 0, repeated: 0 })
+    }
+
+    /// Begins or ends a session; waits when its worker has too much to tell.
+    ///
+    /// # Errors
+    /// When the service refused the worker.
+    pub async fn play(&mut self, plan: &Plan, step: &Step) -> Result<(), CliError> {
+        let session = &plan.sessions[step.session];
+        let client = &self.clients[session.worker];
+        client.ready().await.map_err(refused)?;
+        match step.turn {
+            Turn::Open => {
+                let place = (session.worker, session.meter);
+                let handle =
+                    self.handles.entry(place).or_insert_with(|| client.meter(plan.meters[session.meter].clone()));
+                let begun = client.open(&*session.id, *handle, None);
+                self.begun[step.session] = begun;
+                self.sessions += u64::from(begun);
+                self.repeated += u64::from(!begun);
+            }
+            Turn::Close | Turn::CloseEmpty if self.begun[step.session] => {
+                client.close(&*session.id, Outcome::Ok);
+            }
+            Turn::Close | Turn::CloseEmpty => {}
+        }
+        Ok(())
+    }
+
+    /// How the workers stand, in a few words.
+    pub fn words(&self) -> String {
+        let live: usize = self.clients.iter().map(|client| client.stats().live).sum();
+        let away = self.clients.iter().filter(|client| client.status() != ClientStatus::Attached).count();
+        let away = if away == 0 { String::new() } else { format!(", {away} workers reconnecting") };
+        format!("{live} held{away}")
+    }
+
+    /// Tells what is still to be told, and ends every worker; sessions that are live are cancelled.
+    ///
+    /// # Errors
+    /// When a worker could not say goodbye in time.
+    pub async fn goodbye(self, within: Duration) -> Result<(FleetStats, Vec<String>), CliError> {
+        let mut stats = FleetStats { sessions: self.sessions, repeated: self.repeated, ..Default::default() };
+        let (mut unknown, mut leaving) = (Vec::new(), JoinSet::new());
+        for client in self.clients {
+            leaving.spawn(async move {
+                let told = client.flushed_within(within).await;
+                let (stats, unknown) = (client.stats(), client.take_unknown_models());
+                (told.and(client.goodbye(Outcome::Cancelled, within).await), stats, unknown)
+            });
+        }
+        while let Some(left) = leaving.join_next().await {
+            let (said, of_client, models) = left.map_err(|error| CliError::failed(error.to_string()))?;
+            said.map_err(refused)?;
+            stats.events += of_client.journal.events;
+            stats.batches += of_client.journal.batches;
+            stats.dropped_events += of_client.journal.dropped_events;
+            stats.reconnects += of_client.reconnects;
+            stats.resyncs += of_client.resyncs;
+            unknown.extend(models);
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        Ok((stats, unknown))
+    }
+}
+
+fn refused(error: ClientError) -> CliError {
+    CliError::failed(error.to_string())
+}

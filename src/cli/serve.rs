@@ -1,0 +1,30 @@
+//! `highwater serve`: runs the service until a signal ends it.
+
+use clap::Args;
+
+use crate::{
+    app::serve::{ServeError, serve},
+    cli::{CliError, check_config},
+    config::RawConfig,
+};
+
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub config: RawConfig,
+}
+
+/// Serves.
+///
+/// # Errors
+/// When the configuration has mistakes, the address is taken, or the store can't be opened.
+pub fn run(args: ServeArgs) -> Result<(), CliError> {
+    serve(&args.config).map_err(|error| match error {
+        ServeError::Config(mistakes) => check_config::mistaken(&mistakes),
+        ServeError::Listen { .. } => CliError::Failed {
+            message: error.to_string(),
+            hint: Some("is another service running there? `highwater status` tells; --listen takes another".to_owned()),
+        },
+        other => CliError::failed(other.to_string()),
+    })
+}

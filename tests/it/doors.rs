@@ -1,0 +1,113 @@
+//! The port: health, reflection, the pages of a load balancer, and the bounds on connections.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::{
+    v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    },
+    v1alpha,
+};
+
+use crate::serving::{SOON, Serving, config};
+
+async fn page(serving: &Serving, path: &str) -> String {
+    let mut socket = TcpStream::connect(serving.address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: highwater\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Waits until the service closes the connection.
+async fn closed(mut socket: TcpStream, within: Duration) -> bool {
+    let mut rest = Vec::new();
+    timeout(within, socket.read_to_end(&mut rest)).await.is_ok()
+}
+
+#[tokio::test]
+async fn the_pages_of_a_load_balancer() {
+    let serving = Serving::start();
+    assert!(page(&serving, "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(page(&serving, "/readyz").await.ends_with("ready\n"));
+    serving.service.health.trouble("store", "no space left");
+    let degraded = page(&serving, "/readyz").await;
+    assert!(degraded.starts_with("HTTP/1.1 503") && degraded.ends_with("degraded\nstore: no space left\n"));
+}
+
+#[tokio::test]
+async fn health_is_told_by_service() {
+    let serving = Serving::start();
+    let mut client = HealthClient::new(serving.channel().await);
+    for service in ["", "highwater.v1.IngestService"] {
+        let request = HealthCheckRequest { service: service.into() };
+        let status = client.check(request).await.unwrap().into_inner().status;
+        assert_eq!(status, 1, "{service:?} is serving");
+    }
+}
+
+#[tokio::test]
+async fn the_contract_can_be_asked_for() {
+    let serving = Serving::start();
+    let request = || ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..Default::default()
+    };
+    let mut client = ServerReflectionClient::new(serving.channel().await);
+    let mut answers = client.server_reflection_info(tokio_stream::once(request())).await.unwrap().into_inner();
+    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await.unwrap().unwrap().message_response
+    else {
+        panic!("a list is due")
+    };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for name in ["highwater.v1.IngestService", "highwater.v1.QuotaService", "grpc.health.v1.Health"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+
+    let mut older = v1alpha::server_reflection_client::ServerReflectionClient::new(serving.channel().await);
+    let request = v1alpha::ServerReflectionRequest {
+        message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+            "highwater.v1.Meter".into(),
+        )),
+        ..Default::default()
+    };
+    let mut answers = older.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_connection_without_a_place_is_closed_at_once() {
+    let mut config = config();
+    config.connections.per_address = 2;
+    let serving = Serving::with(config);
+    let one = TcpStream::connect(serving.address).await.unwrap();
+    let _two = TcpStream::connect(serving.address).await.unwrap();
+    let three = TcpStream::connect(serving.address).await.unwrap();
+    assert!(closed(three, SOON).await);
+    drop(one);
+    // The place is free again as soon as the service has seen that.
+    let again = async {
+        while !page(&serving, "/healthz").await.starts_with("HTTP/1.1 200") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_never_calls_is_closed() {
+    let serving = Serving::start();
+    let silent = TcpStream::connect(serving.address).await.unwrap();
+    let mut half = TcpStream::connect(serving.address).await.unwrap();
+    half.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    let (silent, half) = tokio::join!(closed(silent, Duration::from_secs(15)), closed(half, Duration::from_secs(15)));
+    assert!(silent && half);
+}
