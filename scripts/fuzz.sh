@@ -32,7 +32,6 @@ flags=(
     -Cllvm-args=-sanitizer-coverage-trace-compares
     --cfg fuzzing
     -Cdebug-assertions
-    -Ccodegen-units=1
 )
 # With --target the flags reach the targets and what they link, but no build script or macro.
 RUSTFLAGS="${flags[*]}" cargo build --manifest-path fuzz/Cargo.toml --release --bins \

@@ -59,7 +59,7 @@ enum Command {
     Limits(limits::LimitsArgs),
     /// How the service fares
     Status(status::StatusArgs),
-    /// Copy a store while no service uses it
+    /// Copy a store, also while a service uses it
     Backup(backup::BackupArgs),
     /// Bring a backup back
     Restore(restore::RestoreArgs),

@@ -7,6 +7,7 @@
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`sim`]: a simulated fleet of voice agents.
 //! - [`error`]: what went wrong, as gRPC says it.
 //! - [`config`]: what was typed, turned into what is valid.
 //! - [`telemetry`]: the log.
@@ -35,5 +36,6 @@ pub mod proto;
 pub mod query;
 pub mod rollup;
 pub mod service;
+pub mod sim;
 pub mod store;
 pub mod telemetry;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use distribution::{Distributions, Wanted};
 pub use history::{Detail, History, Window};
-pub use list::{QuotaList, QuotaView};
+pub use list::{Part, QuotaList, QuotaView};
 pub use sessions::{Place, SessionFilter, SessionPage, SessionView};
 pub use status::Status;
 

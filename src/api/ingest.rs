@@ -1,15 +1,17 @@
 //! What workers report: the stream that each keeps open, and unary calls under a lease for those that can't.
 //!
-//! - [`attach`] waits: for messages, for durable seconds, for the end of the service.
+//! - `attach` waits: for messages, for durable seconds, for the end of the service.
 //! - [`conversation`] decides what a message does and is answered, without waiting.
 //! - [`handles`], [`decode`]: from messages to events.
+//! - [`seats`]: one stream an incarnation.
 //! - [`unary`]: reports without a stream.
 
 mod attach;
-mod conversation;
-mod decode;
-mod handles;
-mod unary;
+pub mod conversation;
+pub mod decode;
+pub mod handles;
+pub mod seats;
+pub mod unary;
 
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    api::{notices::Notices, peer::Peer},
+    api::{ingest::seats::Seats, notices::Notices, peer::Peer},
     error::Error,
     live::{BoundReached, Gone, Refusal},
     proto::{
@@ -36,11 +38,12 @@ const WAITING_ANSWERS: usize = 64;
 pub struct Ingest {
     service: Arc<Service>,
     notices: Notices,
+    seats: Seats,
 }
 
 impl Ingest {
     pub fn new(service: Arc<Service>, notices: Notices) -> Self {
-        Self { service, notices }
+        Self { service, notices, seats: Seats::default() }
     }
 }
 
@@ -51,7 +54,9 @@ impl IngestService for Ingest {
     async fn attach(&self, request: Request<Streaming<AttachRequest>>) -> Result<Response<Self::AttachStream>, Status> {
         let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
         let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
-        let stream = attach::Stream::new(self.service.clone(), self.notices.clone(), peer, answers);
+        let (notices, seats) = (self.notices.clone(), self.seats.clone());
+        let stream = attach::Stream::new(self.service.clone(), notices, seats, peer, answers);
+        // Not a task beside the stream but the stream itself: it ends with it, and drops what it holds.
         tokio::spawn(stream.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(waiting)))
     }

@@ -21,7 +21,7 @@ use crate::{
         ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest, WatchQuotasResponse,
         quota_service_server::QuotaService,
     },
-    query::Queries,
+    query::{Part, Queries},
 };
 
 const DEFAULT_PROJECTS: usize = 100;
@@ -77,19 +77,18 @@ impl QuotaService for Quotas {
         request.page_size = 0;
         let page = Page::read("quotas", page_size, DEFAULT_QUOTAS, &page_token, &request)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
-        let now = self.queries().service().clock.now();
-        let list = if self.queries().is_at_hand(&project, now) {
-            self.queries().list(&project, &kinds, now)?
-        } else {
-            self.aside.run(move |queries| queries.list(&project, &kinds, now)).await?
-        };
         let after = page.place_of()?.map(|place| KeyId(u32::from_be_bytes(place)));
-        // Keys never go, so that the one a token names is there.
-        let first = after.and_then(|after| list.quotas.iter().position(|quota| quota.id == after));
-        let (quotas, last) = page.cut(&list.quotas[first.map_or(0, |at| at + 1)..]);
+        let part = Part { kinds, after, most: Some(page.size) };
+        let now = self.queries().service().clock.now();
+        let list = if self.queries().is_at_hand(&project, &part, now) {
+            self.queries().list(&project, &part, now)?
+        } else {
+            self.aside.run(move |queries| queries.list(&project, &part, now)).await?
+        };
+        let last = list.quotas.last().filter(|_| list.more);
         Ok(Response::new(ListQuotasResponse {
             next_page_token: last.map(|last| page.token(&last.id.0.to_be_bytes())).unwrap_or_default(),
-            quotas: quotas.into_iter().map(view::quota).collect(),
+            quotas: list.quotas.iter().map(view::quota).collect(),
             as_of: Some(view::second(list.as_of)),
             settling: list.settling,
         }))

@@ -35,6 +35,7 @@ impl Routine {
     /// When the thread can't be started.
     pub fn recorder(service: Arc<Service>, notifier: Arc<Notifier>) -> Result<Self, AppError> {
         Self::start("record", move |stop| {
+            let _witness = Witness(&service);
             let mut recorder = Recorder::default();
             while goes_on(stop, until_next_second(service.clock.now().wall.0)) {
                 recorder.step(&service, service.clock.now());
@@ -67,6 +68,17 @@ impl Routine {
     pub fn stop(self) {
         drop(self.stop);
         join(self.thread);
+    }
+}
+
+/// Tells of a recorder that panicked: from then on nothing is made durable any more.
+struct Witness<'s>(&'s Service);
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.health.trouble("recorder", "it stopped by a mistake of the service: restart it");
+        }
     }
 }
 

@@ -1,15 +1,18 @@
-//! `highwater backup`: copies a store while no service uses it.
+//! `highwater backup`: copies a store, also while a service uses it.
 
 use clap::Args;
 
-use crate::cli::CliError;
+use crate::{
+    cli::{CliError, screen::say},
+    store::embedded,
+};
 
 #[derive(Args, Debug)]
 pub struct BackupArgs {
     /// The file that is made
     #[arg(value_name = "FILE")]
     pub to: std::path::PathBuf,
-    /// The store; no service may be using it
+    /// The store; a service may go on using it
     #[arg(long, env = "HIGHWATER_STORE", value_name = "PATH", default_value = ".highwater/store.redb")]
     pub store: std::path::PathBuf,
 }
@@ -17,7 +20,8 @@ pub struct BackupArgs {
 /// Runs it.
 ///
 /// # Errors
-/// Always: it is not built into this version.
-pub fn run(_args: BackupArgs) -> Result<(), CliError> {
-    Err(CliError::failed("`backup` is not built into this version"))
+/// When the store can't be read, or there is a file of that name already.
+pub fn run(args: BackupArgs) -> Result<(), CliError> {
+    embedded::backup_file(&args.store, &args.to).map_err(CliError::from_store)?;
+    say(&format!("{} is a backup of {}", args.to.display(), args.store.display()))
 }

@@ -1,8 +1,12 @@
 //! `highwater check`: reads a whole store and says what is wrong with it.
 
 use clap::Args;
+use serde_json::json;
 
-use crate::cli::CliError;
+use crate::{
+    cli::{CliError, screen::say},
+    store::embedded,
+};
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -17,7 +21,37 @@ pub struct CheckArgs {
 /// Runs it.
 ///
 /// # Errors
-/// Always: it is not built into this version.
-pub fn run(_args: CheckArgs) -> Result<(), CliError> {
-    Err(CliError::failed("`check` is not built into this version"))
+/// When the store can't be read, or something is wrong with it.
+pub fn run(args: CheckArgs) -> Result<(), CliError> {
+    let report = embedded::check(&args.store).map_err(CliError::from_store)?;
+    let problems = report.problems.len();
+    if args.json {
+        say(&serde_json::to_string_pretty(&json!({
+            "store": args.store,
+            "keys": report.keys,
+            "frames": report.frames,
+            "hours": report.hours,
+            "summaries": report.summaries,
+            "limits": report.limits,
+            "problems": report.problems,
+        }))?)?;
+    } else {
+        say(&format!(
+            "{}: {} keys, {} hours, {} summaries, {} limits, {} seconds not folded yet",
+            args.store.display(),
+            report.keys,
+            report.hours,
+            report.summaries,
+            report.limits,
+            report.frames,
+        ))?;
+        report.problems.iter().try_for_each(|problem| say(&format!("  problem: {problem}")))?;
+    }
+    if problems == 0 {
+        return Ok(());
+    }
+    Err(CliError::Failed {
+        message: format!("{} has {problems} problems", args.store.display()),
+        hint: Some("`highwater restore FILE --replace` brings a backup back".to_owned()),
+    })
 }

@@ -5,7 +5,7 @@ use std::{fmt, io, process::ExitCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::cli::text;
+use crate::{cli::text, store::StoreError};
 
 /// Exit codes, as `--help` documents them.
 pub const EXIT_CODES: &str = "\
@@ -38,6 +38,17 @@ impl CliError {
     /// A failure without a hint.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: None }
+    }
+
+    /// What a store's refusal means to the person at the terminal.
+    pub fn from_store(error: StoreError) -> Self {
+        let hint = match &error {
+            StoreError::Unavailable(words) if words.contains("in use") => {
+                Some("stop the service that uses it, or name another store with --store".to_owned())
+            }
+            _ => None,
+        };
+        Self::Failed { message: error.to_string(), hint }
     }
 
     /// What a service's refusal means to the person at the terminal.
@@ -124,11 +135,13 @@ fn message(status: &Status) -> String {
         "" => format!("the service refused: {:?}", status.code()),
         message => message.to_owned(),
     };
-    for field in fields {
-        message.push_str(&format!("\n  {}: {}", field.field, field.description));
-    }
-    for bound in bounds {
-        message.push_str(&format!("\n  {}: {}", bound.subject, bound.description));
+    let fields = fields.iter().map(|field| format!("{}: {}", field.field, field.description));
+    let bounds = bounds.iter().map(|bound| format!("{}: {}", bound.subject, bound.description));
+    for detail in fields.chain(bounds) {
+        // A message about one field alone says all of it already.
+        if !message.contains(&detail) {
+            message.push_str(&format!("\n  {detail}"));
+        }
     }
     message
 }
@@ -179,6 +192,11 @@ mod tests {
         let report = "highwater: the request has mistakes\n  target.meter.model: \"sonic\" is not provider/model\n  \
                       slots: is missing\n";
         check(&status, 5, report);
+
+        let mut details = ErrorDetails::new();
+        details.set_bad_request(vec![FieldViolation::new("slots", "is missing")]);
+        let status = Status::with_error_details(Code::InvalidArgument, "slots: is missing", details);
+        check(&status, 5, "highwater: slots: is missing\n");
     }
 
     #[test]

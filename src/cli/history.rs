@@ -91,7 +91,16 @@ fn window(args: &HistoryArgs, now: Timestamp) -> Result<Window, CliError> {
         Some(typed) => step(typed)?,
         None => finest(span, now.duration_since(from).as_secs()),
     };
-    Ok(Window { from, to, step_minutes })
+    Ok(Window { from: within_answer(from, to, step_minutes), to, step_minutes })
+}
+
+/// The start, a step later where rounding both ends to steps would make one point more than an answer holds.
+fn within_answer(from: Timestamp, to: Timestamp, step_minutes: u64) -> Timestamp {
+    let step = i64::try_from(step_minutes * 60).unwrap_or(i64::MAX);
+    let (first, last) = (from.as_second().div_euclid(step), (to.as_second() - 1).div_euclid(step));
+    let one_too_many = u64::try_from(last - first).ok() == Some(MAX_POINTS);
+    let later = Timestamp::from_second((first + 1).saturating_mul(step)).ok();
+    later.filter(|_| one_too_many).unwrap_or(from)
 }
 
 /// The finest step that history has so far back, and that an answer has room for.
@@ -205,6 +214,15 @@ mod tests {
         assert_eq!(finest(day, 20 * 86_400), 60);
         assert_eq!(finest(400 * day, 400 * 86_400), 60);
         assert_eq!(finest(600 * day, 600 * 86_400), 120);
+    }
+
+    #[test]
+    fn a_week_fits_wherever_it_begins_in_its_minute() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let week = 7 * 86_400;
+        assert_eq!(within_answer(at(30), at(week + 30), 1), at(60));
+        assert_eq!(within_answer(at(0), at(week), 1), at(0));
+        assert_eq!(within_answer(at(30), at(3_630), 1), at(30));
     }
 
     #[test]

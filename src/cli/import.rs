@@ -1,8 +1,32 @@
 //! `highwater import`: runs a trace of sessions through the engine into a store.
 
-use clap::{Args, ValueEnum};
+use std::{
+    fs::File,
+    io::{Read, Write, stdout},
+    path::Path,
+};
 
-use crate::cli::CliError;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    cli::{
+        CliError,
+        screen::{Line, Screen, Style},
+        table::{Column, Table},
+    },
+    import::{
+        self, Gathered, ImportError, Options, Report,
+        report::{self, time_text},
+        trace::{TraceError, TraceReader},
+    },
+    model::Project,
+    service::Clock,
+    store::embedded::EmbeddedStore,
+};
+
+/// Skipped rows that are shown in the terminal; JSON has all.
+const MOST_SKIPPED_SHOWN: usize = 20;
 
 /// How a trace's times are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,7 +62,130 @@ pub struct ImportArgs {
 /// Runs it.
 ///
 /// # Errors
-/// Always: it is not built into this version.
-pub fn run(_args: ImportArgs) -> Result<(), CliError> {
-    Err(CliError::failed("`import` is not built into this version"))
+/// When the file is no trace, the store can't be used, or it has history in the trace's time that is not to be replaced.
+pub fn run(args: ImportArgs) -> Result<(), CliError> {
+    let project = Project::new(&args.project).map_err(|error| CliError::Usage(error.to_string()))?;
+    if project.is_across() {
+        return Err(CliError::Usage("project `-` stands for all projects; name one".to_owned()));
+    }
+    let mut trace = read(&args.file)?;
+    let weeks = match args.shift {
+        Shift::Auto => trace.shift_to(Clock::start().now().wall),
+        Shift::None => 0,
+    };
+    let store = EmbeddedStore::open(&args.store).map_err(CliError::from_store)?;
+    let bar = progress_bar();
+    let options = Options { project, replace: args.replace };
+    let report = import::run(&store, &trace, &options, &mut |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(refused)?;
+    if args.json { Ok(writeln!(stdout().lock(), "{}", report.json()?)?) } else { print(&report, weeks, &args) }
+}
+
+fn refused(error: ImportError) -> CliError {
+    match error {
+        ImportError::Store(error) => CliError::from_store(error),
+        other => CliError::Mistakes { message: other.to_string(), hint: None },
+    }
+}
+
+fn read(path: &Path) -> Result<Gathered, CliError> {
+    let mistakes =
+        |error: TraceError| CliError::Mistakes { message: format!("{}: {error}", path.display()), hint: None };
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = File::open(path).map_err(|error| CliError::NotFound {
+            message: format!("{} can't be opened: {error}", path.display()),
+            hint: None,
+        })?;
+        Box::new(file)
+    };
+    let mut trace = Gathered::default();
+    for item in TraceReader::new(input).map_err(mistakes)? {
+        trace.take(item.map_err(mistakes)?);
+    }
+    Ok(trace)
+}
+
+/// On stderr, and only where somebody looks.
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {human_pos} of {human_len} events  {eta} left");
+    let bar = ProgressBar::new(0);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+const COLUMNS: [Column; 8] = [
+    Column::left("KIND", Column::ALWAYS),
+    Column::name("MODEL", Column::ALWAYS, 12),
+    Column::right("SESSIONS", 3),
+    Column::right("PEAK", Column::ALWAYS),
+    Column::left("FIRST REACHED (UTC)", Column::ALWAYS),
+    Column::right("P50", 2),
+    Column::right("P95", 2),
+    Column::right("P99", 2),
+];
+
+fn print(report: &Report, weeks: i64, args: &ImportArgs) -> Result<(), CliError> {
+    let screen = Screen::of_stdout();
+    let mut lines = headline(report, weeks, args);
+    let mut table = Table::new(&COLUMNS);
+    report.pools.iter().chain(&report.meters).for_each(|line| table.row(row(line)));
+    lines.extend(table.lay_out(screen.width));
+    lines.push(Line::default());
+    lines.push(Line::of(
+        Style::Dim,
+        "P50, P95, P99: the slots that were enough for this share of all seconds of the trace",
+    ));
+    lines.extend(skipped(report));
+    Ok(screen.write(&mut stdout().lock(), &lines)?)
+}
+
+fn headline(report: &Report, weeks: i64, args: &ImportArgs) -> Vec<Line> {
+    let (from, to) = (time_text(report.window.0), time_text(report.window.1));
+    let shifted = if weeks == 0 { String::new() } else { format!(" (shifted by {weeks} weeks)") };
+    vec![
+        Line::from(format!("{} into {}, project {}", args.file.display(), args.store.display(), args.project)),
+        Line::of(Style::Dim, format!("{from} to {to}{shifted}")),
+        Line::default(),
+    ]
+}
+
+fn row(line: &report::Line) -> [Line; 8] {
+    let model = match (line.target.kind().has_model(), line.target.is_pool()) {
+        (false, _) => "",
+        (true, true) => "all models",
+        (true, false) => line.target.model(),
+    };
+    let numbers = [line.p50, line.p95, line.p99].map(|slots| Line::from(slots.to_string()));
+    let [p50, p95, p99] = numbers;
+    [
+        Line::from(line.target.kind().as_str()),
+        Line::from(model),
+        Line::from(line.sessions.to_string()),
+        Line::from(line.peak.to_string()),
+        Line::from(time_text(line.peak_at)),
+        p50,
+        p95,
+        p99,
+    ]
+}
+
+fn skipped(report: &Report) -> Vec<Line> {
+    let skipped = &report.skipped;
+    if skipped.is_empty() {
+        return vec![Line::of(Style::Dim, "no row was skipped")];
+    }
+    let mut lines = vec![Line::from(format!("{} rows were skipped:", skipped.len()))];
+    let shown = skipped.iter().take(MOST_SKIPPED_SHOWN);
+    lines.extend(shown.map(|row| Line::from(format!("  line {}: {}", row.line, row.reason))));
+    let more = skipped.len().saturating_sub(MOST_SKIPPED_SHOWN);
+    if more > 0 {
+        lines.push(Line::from(format!("  and {more} more; --json lists all")));
+    }
+    lines
 }

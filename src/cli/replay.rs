@@ -13,12 +13,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::{
-    signal::ctrl_c,
     task::yield_now,
     time::{Instant, sleep_until},
 };
 
 use crate::{
+    app::serve::signalled,
     cli::{
         connect::ProjectArgs,
         error::CliError,
@@ -120,7 +120,7 @@ pub async fn run(args: ReplayArgs) -> Result<(), CliError> {
     let started = Instant::now();
     let complete = tokio::select! {
         done = play(&plan, &mut fleet, args.speed, &bar) => done.map(|()| true)?,
-        _ = ctrl_c() => false,
+        () = signalled() => false,
     };
     let (stats, unknown_models) = fleet.goodbye(GOODBYE_TIMEOUT).await?;
     bar.finish_and_clear();

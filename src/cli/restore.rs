@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::CliError;
+use crate::{
+    cli::{CliError, screen::say},
+    store::embedded,
+};
 
 #[derive(Args, Debug)]
 pub struct RestoreArgs {
@@ -20,7 +23,8 @@ pub struct RestoreArgs {
 /// Runs it.
 ///
 /// # Errors
-/// Always: it is not built into this version.
-pub fn run(_args: RestoreArgs) -> Result<(), CliError> {
-    Err(CliError::failed("`restore` is not built into this version"))
+/// When the backup is not whole, or there is a store that is in use or is not to be replaced.
+pub fn run(args: RestoreArgs) -> Result<(), CliError> {
+    embedded::restore(&args.from, &args.store, args.replace).map_err(CliError::from_store)?;
+    say(&format!("{} is restored from {}", args.store.display(), args.from.display()))
 }

@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, Write};
 
 use terminal_size::{Height, Width, terminal_size};
 
-use crate::cli::text;
+use crate::cli::{CliError, text};
 
 /// Width of output that goes to no terminal: wide enough for every column.
-const PLAIN_WIDTH: usize = 200;
+const PLAIN_WIDTH: usize = 1_000;
 /// Width and height when a terminal does not tell its own.
 const USUAL_SIZE: (usize, usize) = (80, 24);
 /// Narrower than this nothing is laid out; the terminal may then wrap.
@@ -65,6 +65,14 @@ impl Screen {
     pub fn write(&self, out: &mut impl Write, lines: &[Line]) -> io::Result<()> {
         lines.iter().try_for_each(|line| writeln!(out, "{}", line.clone().cut(self.width).render(self.colors)))
     }
+}
+
+/// Prints one plain line.
+///
+/// # Errors
+/// When the output can't be written.
+pub fn say(words: &str) -> Result<(), CliError> {
+    Ok(writeln!(io::stdout().lock(), "{words}")?)
 }
 
 impl Style {

@@ -1,15 +1,23 @@
 //! Gathers the sessions of a trace: names interned, duplicates told apart, times shifted, and the events put in the order
 //! of half-open intervals: at one instant, what ends goes before what begins.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
 
 use crate::{
     import::trace::{Skipped, TraceItem, TraceRow},
-    model::{KeyError, Meter, SessionId, Time},
+    model::{KeyError, Meter, Outcome, SessionId, Time},
 };
 
 /// Microseconds of a week: what traces are shifted by.
 const WEEK_MICROS: u64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// Longest session that is taken, in days: a year. A longer one is a mistake in a date, and would fill history by itself.
+const MAX_SESSION_DAYS: u64 = 366;
+const DAY_MICROS: u64 = 24 * 3_600 * 1_000_000;
 
 /// One session of a trace.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +29,7 @@ pub struct Session {
     pub meter: u32,
     pub connected: Time,
     pub disconnected: Time,
+    pub outcome: Outcome,
 }
 
 /// The sessions of a trace.
@@ -61,20 +70,40 @@ impl Gathered {
     /// Takes a session.
     ///
     /// # Errors
-    /// Why it is skipped: it is a duplicate, or so short that it never held a slot.
+    /// Why it is skipped: it is a duplicate, or so short that it never held a slot, or longer than a year.
     pub fn add(&mut self, row: &TraceRow) -> Result<(), String> {
         if row.connected >= row.disconnected {
             return Err("has no length: it ends when it starts, and holds nothing".to_owned());
         }
+        if row.disconnected.0 - row.connected.0 > MAX_SESSION_DAYS * DAY_MICROS {
+            return Err(format!("is longer than {MAX_SESSION_DAYS} days: connected_at or disconnected_at is wrong"));
+        }
         let meter = Meter::new(row.kind, &row.model, "", None).map_err(|error: KeyError| error.to_string())?;
         let id = SessionId::of_text(row.session_id.as_bytes());
-        let worker = place(&mut self.worker_places, &mut self.workers, &row.worker_id);
-        let meter = place(&mut self.meter_places, &mut self.meters, &meter);
-        if !self.seen.insert((worker, id)) {
+        let times = (row.connected, row.disconnected);
+        if !self.push(&row.worker_id, id, &meter, times, Outcome::Ok) {
             return Err(format!("session {:?} of worker {:?} is there already", row.session_id, row.worker_id));
         }
-        self.sessions.push(Session { id, worker, meter, connected: row.connected, disconnected: row.disconnected });
         Ok(())
+    }
+
+    /// Takes a session that is longer than nothing, from its connect to its disconnect; false when its worker has one of
+    /// that id already.
+    pub fn push(
+        &mut self,
+        worker: &str,
+        id: SessionId,
+        meter: &Meter,
+        (connected, disconnected): (Time, Time),
+        outcome: Outcome,
+    ) -> bool {
+        let worker = place(&mut self.worker_places, &mut self.workers, worker);
+        let meter = place(&mut self.meter_places, &mut self.meters, meter);
+        let is_new = self.seen.insert((worker, id));
+        if is_new {
+            self.sessions.push(Session { id, worker, meter, connected, disconnected, outcome });
+        }
+        is_new
     }
 
     /// The first connect and the last disconnect; `None` when there are no sessions.
@@ -117,13 +146,17 @@ impl Gathered {
 }
 
 /// The place of a name in a list, put there when it is new.
-fn place<T: Clone + Eq + std::hash::Hash>(places: &mut HashMap<T, u32>, list: &mut Vec<T>, name: &T) -> u32 {
+fn place<T, Q>(places: &mut HashMap<T, u32>, list: &mut Vec<T>, name: &Q) -> u32
+where
+    T: Clone + Eq + Hash + Borrow<Q>,
+    Q: ToOwned<Owned = T> + Eq + Hash + ?Sized,
+{
     if let Some(place) = places.get(name) {
         return *place;
     }
     let place = u32::try_from(list.len()).unwrap_or(u32::MAX);
-    places.insert(name.clone(), place);
-    list.push(name.clone());
+    places.insert(name.to_owned(), place);
+    list.push(name.to_owned());
     place
 }
 
@@ -154,6 +187,16 @@ mod tests {
         let lines: Vec<_> = gathered.skipped.iter().map(|skipped| (skipped.line, &*skipped.reason)).collect();
         assert_eq!(lines[0], (3, "session \"a\" of worker \"w\" is there already"));
         assert!(lines[1].0 == 4 && lines[1].1.contains("no length"));
+    }
+
+    #[test]
+    fn a_session_of_centuries_is_skipped() {
+        let mut gathered = Gathered::default();
+        let (day, centuries) = (86_400, 300 * 366 * 86_400);
+        gathered.take(TraceItem::Row(row(2, "a", day, centuries)));
+        gathered.take(TraceItem::Row(row(3, "b", day, 367 * day)));
+        assert_eq!((gathered.skipped[0].line, gathered.sessions.len()), (2, 1));
+        assert!(gathered.skipped[0].reason.contains("longer than 366 days"));
     }
 
     #[test]

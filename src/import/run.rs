@@ -5,18 +5,20 @@ use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 use crate::{
     history::histogram::Distribution,
     import::{
-        gather::{Gathered, TraceEvent},
+        gather::{Gathered, Session, TraceEvent},
         report::{Line, Report},
     },
     live::{Attachment, Batch, Event, Gone, Hello, Live, Meter, Refusal, Roller},
     model::{
-        Bounds, Coverage, Hour, Incarnation, Key, KeyHour, KeyId, Now, Outcome, Project, SessionId, SparseCounts, Tick,
-        Time,
+        Bounds, Coverage, Hour, Incarnation, Key, KeyHour, KeyId, Now, Project, SessionId, SparseCounts, Tick, Time,
     },
     rollup::Rollup,
     store::{Store, StoreError},
 };
 
+/// Longest trace that is taken, in days: twice the 13 months that hours are kept by default.
+const MAX_TRACE_DAYS: u64 = 800;
+const MAX_TRACE: Duration = Duration::from_secs(MAX_TRACE_DAYS * 24 * 3_600);
 /// Hours that are written to the store in one step.
 const HOURS_A_WRITE: usize = 24;
 /// How long a worker of a trace may be silent: for ever.
@@ -31,6 +33,11 @@ pub enum ImportError {
     Empty,
     #[error("{} has history in {} already; use --replace to replace what lies in the trace's time", key, hour_text(*hour))]
     Overlap { key: Key, hour: Hour },
+    #[error(
+        "the trace spans more than {MAX_TRACE_DAYS} days, from {} to {}: a date is wrong, or it is to be split",
+        super::report::time_text(*first), super::report::time_text(*last)
+    )]
+    TooLong { first: Time, last: Time },
     #[error("the engine refused the trace: {0}")]
     Refused(#[from] Refusal),
 }
@@ -72,6 +79,9 @@ pub fn run(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, ImportError> {
     let (first, last) = trace.window().ok_or(ImportError::Empty)?;
+    if last.since(first) > MAX_TRACE {
+        return Err(ImportError::TooLong { first, last });
+    }
     let hours = first.tick().hour()..last.tick_before().hour().next();
     make_room(store, options, hours)?;
 
@@ -102,7 +112,7 @@ pub fn run(
         let session = &trace.sessions[event.session as usize];
         let (worker, meter) = (session.worker as usize, &meters[session.meter as usize]);
         seqs[worker] += 1;
-        engine.apply(&workers[worker], seqs[worker], one(event, session.id, meter), event.at)?;
+        engine.apply(&workers[worker], seqs[worker], one(event, session, meter), event.at)?;
         if event.is_open {
             peaks.note(meter, event.at);
         }
@@ -124,11 +134,12 @@ fn make_room(store: &dyn Store, options: &Options, hours: Range<Hour>) -> Result
     Ok(())
 }
 
-fn one(event: &TraceEvent, id: SessionId, meter: &Arc<Meter>) -> Event {
+fn one(event: &TraceEvent, session: &Session, meter: &Arc<Meter>) -> Event {
+    let (id, outcome) = (session.id, session.outcome);
     if event.is_open {
         Event::Open { id, meter: meter.clone(), age: Duration::ZERO, labels: None }
     } else {
-        Event::Close { id, outcome: Outcome::Ok, age: Duration::ZERO, meter: None }
+        Event::Close { id, outcome, age: Duration::ZERO, meter: None }
     }
 }
 
@@ -179,22 +190,27 @@ impl Engine<'_> {
         }
     }
 
-    /// Rolls every second before `tick`. The first of them is the one in which something happened; it is rolled alone.
+    /// Rolls every second before `tick`. The first of them is the one in which something happened; it is rolled alone. A
+    /// pause is rolled an hour at a time, so that however long it is, only its last hours are in memory.
     fn roll_to(&mut self, tick: Tick) -> Result<(), StoreError> {
         let at = |tick: Tick| Now::at(tick.start());
         let current = self.live.tick(at(Tick(0)));
         if tick <= current {
             return Ok(());
         }
-        for to in [current.next(), tick] {
-            for frame in self.roller.roll(&self.live, at(to)) {
+        let mut next = current.next();
+        loop {
+            for frame in self.roller.roll(&self.live, at(next)) {
                 self.rollup.apply(&frame);
             }
+            while let Some(hour) = self.rollup.foldable() {
+                self.fold(hour)?;
+            }
+            if next >= tick {
+                return Ok(());
+            }
+            next = next.hour().next().first_tick().min(tick);
         }
-        while let Some(hour) = self.rollup.foldable() {
-            self.fold(hour)?;
-        }
-        Ok(())
     }
 
     fn fold(&mut self, hour: Hour) -> Result<(), StoreError> {

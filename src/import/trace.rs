@@ -22,9 +22,9 @@ const FIELDS: usize = 6;
 pub struct TraceRow {
     /// Line in the file, from 1 (the header).
     pub line: u64,
-    /// 1 to 128 bytes.
+    /// 1 to 128 bytes, without control characters.
     pub session_id: String,
-    /// 1 to 128 bytes.
+    /// 1 to 128 bytes, without control characters.
     pub worker_id: String,
     pub kind: Kind,
     /// As written; [`Meter::new`] takes it. Empty for the connection kinds.
@@ -172,7 +172,10 @@ impl<R: Read> Iterator for TraceReader<R> {
 /// The fields of one line.
 fn fields(line: &str) -> Result<[String; FIELDS], String> {
     let fields: Vec<String> = if line.contains('"') {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
+        // The line is one record, whatever stands in it: a carriage return ends none.
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
+        let mut reader = builder.from_reader(line.as_bytes());
         let record = reader.records().next().transpose().map_err(|error| format!("is not CSV: {error}"))?;
         record.iter().flatten().map(str::to_owned).collect()
     } else {
@@ -184,6 +187,9 @@ fn fields(line: &str) -> Result<[String; FIELDS], String> {
 fn name(field: &str, value: &str, most: usize) -> Result<(), String> {
     if value.is_empty() || value.len() > most {
         return Err(format!("{field} has {} bytes; 1 to {most} are allowed", value.len()));
+    }
+    if let Some(at) = value.chars().position(char::is_control) {
+        return Err(format!("{field} has a control character, at {at}"));
     }
     Ok(())
 }
@@ -257,6 +263,8 @@ mod tests {
         check_skipped(&format!(",w,tts,a/b,{from},{from}"), "session_id has 0 bytes");
         check_skipped(&format!("s,{},tts,a/b,{from},{from}", "w".repeat(129)), "worker_id has 129 bytes");
         check_skipped(&format!("s,w,{},a/b,{from},{from}", "k".repeat(999)), "kind has 999 bytes");
+        check_skipped(&format!("s\x1b[2J,w,tts,a/b,{from},{from}"), "session_id has a control character, at 1");
+        check_skipped(&format!("s,w,tts,a/b,{from},{from}\r\"more"), "disconnected_at is");
         check_skipped(&"x".repeat(MAX_LINE_BYTES + 1), "is longer than 65536 bytes");
         check_skipped(&"x".repeat(MAX_LINE_BYTES * 3), "is longer than 65536 bytes");
     }

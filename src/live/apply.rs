@@ -187,7 +187,15 @@ impl Book {
         self.tombs.put(id, tomb, moment.now.mono, bounds.tombstone_age, bounds.tombstones_per_book);
     }
 
-    /// Gives up waiting for the outcomes of sessions that a snapshot no longer named.
+    /// Gives up waiting for the outcomes of all sessions that snapshots no longer named.
+    pub(super) fn give_up_departed(&mut self, moment: &Moment<'_>) {
+        for (id, departed) in std::mem::take(&mut self.departed) {
+            departed.held.settle(Outcome::Lost, departed.left.next().start());
+            self.bury(id, Tomb::Counted, moment);
+        }
+    }
+
+    /// Gives up waiting for the outcomes of sessions that a snapshot no longer named, those whose time is over.
     pub(super) fn settle_departed(&mut self, now: Now, bounds: &Bounds) {
         if self.departed.is_empty() {
             return;

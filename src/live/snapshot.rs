@@ -80,6 +80,10 @@ impl Book {
             .filter(|(id, held)| snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != held.meter.tally.id))
             .map(|(id, _)| *id)
             .collect();
+        if self.departed.len() + gone.len() > moment.bounds.sessions_per_project {
+            // A flood of snapshots: of those that left earlier, no more than a project may hold are waited for.
+            self.give_up_departed(moment);
+        }
         for id in gone {
             if let Some(held) = self.remove(id, now.wall.tick_before()) {
                 let until = now.mono.after(moment.bounds.lease);

@@ -44,7 +44,7 @@ impl Queries {
     /// # Errors
     /// When the store can't be read.
     pub fn distribution(&self, key: KeyId, hours: Range<Hour>, wanted: &Wanted) -> Result<Distributions> {
-        let open = self.open_hours(key, hours.clone());
+        let open = self.open_hours(key, hours.clone())?;
         let mut summaries = self.service.store.summaries(key, hours)?;
         summaries.retain(|(hour, _)| open.iter().all(|(open, _)| open != hour));
         let of_levels = summaries.iter().map(|(_, summary)| &summary.levels);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     history::{LimitInForce, StepPoint, Steps},
     model::{
-        Flags, Hour, KeyId, Minute, Point,
+        Flags, Hour, KeyHour, KeyId, Minute, Point,
         time::{HOURS_PER_DAY, MINUTES_PER_HOUR},
     },
     query::{Queries, Result},
@@ -60,7 +60,7 @@ impl Window {
     /// # Errors
     /// When the width does not divide a day, or there is no step or more than [`MOST_STEPS`].
     pub fn new(minutes: Range<Minute>, width: u32) -> std::result::Result<Self, WindowError> {
-        if width == 0 || WIDEST_STEP % width != 0 {
+        if width == 0 || !WIDEST_STEP.is_multiple_of(width) {
             return Err(WindowError::Width);
         }
         if minutes.end <= minutes.start {
@@ -136,17 +136,13 @@ impl Queries {
         ends.map(|start| limit.at(Minute(start + window.width).first_tick().start())).collect()
     }
 
-    /// The open minutes of a key. Ask before the store: an hour that is folded meanwhile is then there.
-    fn open_points(&self, key: KeyId, window: &Window) -> Vec<(Minute, Point)> {
-        self.service.rollup().points(key, window.minutes())
-    }
-
     fn minute_peaks(&self, key: KeyId, window: &Window) -> Result<History> {
         let minutes = window.minutes();
         let len = (minutes.end.0 - minutes.start.0) as usize;
         let mut peaks = vec![0; len];
         let mut flags = vec![Flags::GAP.0; len];
-        let open = self.open_points(key, window);
+        // The open minutes first: an hour that is folded meanwhile is then in the store.
+        let open = self.service.rollup().points(key, window.minutes());
         for hour in self.service.store.peaks(key, window.hours())? {
             let first = hour.hour.first_minute();
             let from = first.max(minutes.start);
@@ -159,37 +155,26 @@ impl Queries {
             peaks[there.clone()].copy_from_slice(&hour.peaks[here.clone()]);
             flags[there].iter_mut().zip(&hour.flags[here]).for_each(|(flags, of_hour)| *flags = of_hour.0);
         }
-        for (minute, point) in open.iter().filter(|(_, point)| *point != Point::GAP) {
+        for (minute, point) in open {
             let at = (minute.0 - minutes.start.0) as usize;
-            (peaks[at], flags[at]) = (point.peak, point.flags.0);
+            if !point.is_gap() || Flags(flags[at]).has(Flags::GAP) {
+                (peaks[at], flags[at]) = (point.peak, point.flags.0);
+            }
         }
         Ok(History { peaks, flags, steps: Vec::new() })
     }
 
     fn steps_of_minutes(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {
-        let mut open = self.open_points(key, window);
-        open.retain(|(_, point)| *point != Point::GAP);
+        let open = self.open_hours(key, window.hours())?;
         let mut steps = Steps::new(window.minutes(), window.width);
-        let first_open = open.first().map(|(minute, _)| minute.hour());
-        for (hour, key_hour) in self.service.store.hours(key, window.hours())? {
-            if first_open.is_none_or(|first_open| hour < first_open) {
-                steps.add_hour(hour, &key_hour);
-                continue;
-            }
-            // An import put it there, or it was folded just now: the open minutes say more.
-            let minutes = (hour.first_minute().0..).map(Minute).zip(&key_hour.points);
-            for (minute, point) in minutes {
-                if let Err(at) = open.binary_search_by_key(&minute, |(minute, _)| *minute) {
-                    open.insert(at, (minute, *point));
-                }
-            }
-        }
-        open.iter().for_each(|(minute, point)| steps.add_point(*minute, point));
+        let mut hours = self.service.store.hours(key, window.hours())?;
+        hours.retain(|(hour, _)| open.iter().all(|(open, _)| open != hour));
+        hours.iter().chain(&open).for_each(|(hour, key_hour)| steps.add_hour(*hour, key_hour));
         Ok(steps.finish())
     }
 
     fn steps_of_hours(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {
-        let open = self.open_hours(key, window.hours());
+        let open = self.open_hours(key, window.hours())?;
         let mut steps = Steps::new(window.minutes(), window.width);
         let mut summaries = self.service.store.summaries(key, window.hours())?;
         summaries.retain(|(hour, _)| open.iter().all(|(open, _)| open != hour));
@@ -199,12 +184,21 @@ impl Queries {
         Ok(steps.finish())
     }
 
-    /// The open hours of a key as they stand. Ask before the store: an hour that is folded meanwhile is then there.
-    pub(super) fn open_hours(&self, key: KeyId, hours: Range<Hour>) -> Vec<(Hour, crate::model::KeyHour)> {
-        let mut rollup = self.service.rollup();
-        let (Some(open_from), Some(next)) = (rollup.open_from(), rollup.next_tick()) else { return Vec::new() };
-        let from = hours.start.max(open_from.hour());
-        let to = hours.end.min(next.hour().next());
-        (from.0..to.0).filter_map(|hour| Some((Hour(hour), rollup.hour(key, Hour(hour))?))).collect()
+    /// The open hours of a key as they would be folded now. Ask before the store: an hour that is folded meanwhile is then
+    /// there.
+    pub(super) fn open_hours(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, KeyHour)>> {
+        let mut open: Vec<(Hour, KeyHour)> = {
+            let mut rollup = self.service.rollup();
+            let (Some(open_from), Some(next)) = (rollup.open_from(), rollup.next_tick()) else { return Ok(Vec::new()) };
+            let from = hours.start.max(open_from.hour());
+            let to = hours.end.min(next.hour().next());
+            (from.0..to.0).filter_map(|hour| Some((Hour(hour), rollup.hour(key, Hour(hour))?))).collect()
+        };
+        for (hour, key_hour) in &mut open {
+            if let Some((_, earlier)) = self.service.store.hours(key, *hour..hour.next())?.first() {
+                key_hour.fill_gaps(earlier);
+            }
+        }
+        Ok(open)
     }
 }

@@ -14,7 +14,10 @@ use crate::{
     model::{
         Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick, time::MINUTES_PER_WEEK,
     },
-    query::{Queries, Result, listing::Listed},
+    query::{
+        Queries, Result,
+        listing::{Listed, Listing},
+    },
     rollup::Recent,
 };
 
@@ -31,6 +34,19 @@ pub struct QuotaList {
     /// Levels are lower bounds: the service learns after a restart.
     pub settling: bool,
     pub quotas: Vec<QuotaView>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
+}
+
+/// Which part of a list is wanted; all of it by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Only these kinds; all when empty.
+    pub kinds: Vec<Kind>,
+    /// Only what comes after this key, which is in the list.
+    pub after: Option<KeyId>,
+    /// At most so many.
+    pub most: Option<usize>,
 }
 
 /// A meter or pool and how it stands. "Week" is the last seven days, the second in progress included.
@@ -73,27 +89,27 @@ pub struct Lists(Mutex<HashMap<Project, Shared>>);
 type Shared = Arc<Mutex<Option<Arc<QuotaList>>>>;
 
 impl Queries {
-    /// The meters and pools of a project, of these kinds only unless there are none. Reads the store unless
-    /// [`is_at_hand`](Self::is_at_hand).
+    /// The meters and pools of a project. Reads the store unless [`is_at_hand`](Self::is_at_hand).
     ///
     /// # Errors
     /// When the project was never seen, or the store can't be read.
-    pub fn list(&self, project: &Project, kinds: &[Kind], now: Now) -> Result<QuotaList> {
+    pub fn list(&self, project: &Project, part: &Part, now: Now) -> Result<QuotaList> {
         self.seen(project)?;
         let service = &*self.service;
         let settling = service.live.is_settling();
         let as_of = service.live.tick(now);
         let listing = self.listings.of(project, &service.live.registry, &service.catalogue);
-        let listed = listing.keys.iter().filter(|key| kinds.is_empty() || kinds.contains(&key.tally.key.target.kind()));
-        let quotas = listed.map(|key| self.view(key, as_of, settling, now)).collect::<Result<_>>()?;
-        Ok(QuotaList { as_of, settling, quotas })
+        let mut keys = part.of(&listing);
+        let most = part.most.unwrap_or(usize::MAX);
+        let quotas = keys.by_ref().take(most).map(|key| self.view(key, as_of, settling, now)).collect::<Result<_>>()?;
+        Ok(QuotaList { as_of, settling, quotas, more: keys.next().is_some() })
     }
 
-    /// Whether a list of the project takes no read of the store.
-    pub fn is_at_hand(&self, project: &Project, now: Now) -> bool {
+    /// Whether a list takes no read of the store.
+    pub fn is_at_hand(&self, project: &Project, part: &Part, now: Now) -> bool {
         let service = &*self.service;
         let listing = self.listings.of(project, &service.live.registry, &service.catalogue);
-        let keys = listing.keys.iter().map(|key| key.tally.id);
+        let keys = part.of(&listing).take(part.most.unwrap_or(usize::MAX)).map(|key| key.tally.id);
         self.weeks.are_fresh(keys, service.live.tick(now).minute(), service)
     }
 
@@ -110,7 +126,7 @@ impl Queries {
         if let Some(list) = shared.as_ref().filter(|list| list.as_of >= tick) {
             return Ok(list.clone());
         }
-        let list = Arc::new(self.list(project, &[], now)?);
+        let list = Arc::new(self.list(project, &Part::default(), now)?);
         *shared = Some(list.clone());
         Ok(list)
     }
@@ -159,6 +175,15 @@ impl Queries {
             opened: past.opened + u64::from(this_minute.opened),
             closed: std::array::from_fn(|outcome| past.closed[outcome] + u64::from(this_minute.closed[outcome])),
         })
+    }
+}
+
+impl Part {
+    /// The keys of the part and all that come after it.
+    fn of<'a>(&'a self, listing: &'a Listing) -> impl Iterator<Item = &'a Listed> {
+        let after = self.after.and_then(|after| listing.keys.iter().position(|key| key.tally.id == after));
+        let rest = &listing.keys[after.map_or(0, |at| at + 1)..];
+        rest.iter().filter(|key| self.kinds.is_empty() || self.kinds.contains(&key.tally.key.target.kind()))
     }
 }
 

@@ -112,7 +112,7 @@ mod tests {
     const LEVELS: [u32; 5] = [3, 7, 10, 9, 2];
 
     fn point(minute: u32) -> Point {
-        if minute % 11 == 0 {
+        if minute.is_multiple_of(11) {
             return Point { opened: 1, ..Point::GAP };
         }
         let peak = LEVELS[(minute / 7 % 5) as usize];

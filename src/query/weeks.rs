@@ -16,8 +16,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Keys whose week is kept; a week is at most 14 kB.
-const MOST_WEEKS: usize = 4_096;
+/// Keys whose week is kept: at most 100 MB, each being 12 kB when something happens in every hour.
+const MOST_WEEKS: usize = 8_192;
 
 /// The weeks that are kept.
 #[derive(Debug, Default)]
@@ -114,7 +114,10 @@ impl Week {
                 points = imported.points;
             }
             for (minute, point) in open.iter().filter(|(minute, _)| minute.hour() == hour) {
-                points[minute.of_hour()] = *point;
+                let known = &mut points[minute.of_hour()];
+                if !point.is_gap() || known.is_gap() {
+                    *known = *point;
+                }
             }
             let minutes = minutes_of(hour, &points).filter(|(minute, _)| window.contains(minute));
             past.add(&HourFacts::of(hour, minutes, &mut limit), zone);

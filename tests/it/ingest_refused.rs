@@ -202,3 +202,57 @@ async fn a_message_that_says_nothing() {
     worker.say_raw(AttachRequest { message: None }).await;
     check(&worker.end().await, Code::InvalidArgument, "message", "an empty message");
 }
+
+/// Sends bytes as they are.
+#[derive(Default)]
+struct Bytes;
+
+impl tonic::codec::Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl tonic::codec::Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut tonic::codec::EncodeBuf<'_>) -> Result<(), Status> {
+        prost::bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+}
+
+impl tonic::codec::Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut tonic::codec::DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(prost::bytes::Buf::copy_to_bytes(buffer, prost::bytes::Buf::remaining(buffer)).to_vec()))
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_message() {
+    let serving = Serving::start();
+    let mut client = tonic::client::Grpc::new(serving.channel().await);
+    let mut other = Worker::ready(&serving, hello(2, 1), &[2]).await;
+    for bytes in [vec![0xff; 64], b"\x0a\xff\xff\xff\xff\x0f".to_vec(), vec![0x1a, 0x7f, 0x08]] {
+        let path = "/highwater.v1.IngestService/Attach".parse().unwrap();
+        client.ready().await.unwrap();
+        let request = tonic::Request::new(tokio_stream::once(bytes));
+        let mut answers = client.streaming(request, path, Bytes).await.unwrap().into_inner();
+        assert_eq!(answers.message().await.unwrap_err().code(), Code::InvalidArgument);
+    }
+    other.say(batch(1, [connect(3)])).await;
+    other.until_applied(1).await;
+}

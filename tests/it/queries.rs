@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt as _;
 
-use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect, disconnect, hello, meter};
+use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect, disconnect, hello, id, meter};
 
 const TTS: i32 = 3;
 
@@ -110,7 +110,8 @@ async fn lists_come_in_pages() {
         }
     }
     ids.sort();
-    let expected: Vec<_> = (1..=5_u8).map(|nth| (format!("{nth:02x}").repeat(16), "worker-1".to_owned())).collect();
+    let hex = |id: Vec<u8>| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let expected: Vec<_> = (1..=5).map(|nth| (hex(id(nth)), "worker-1".to_owned())).collect();
     assert_eq!(ids, expected);
 }
 

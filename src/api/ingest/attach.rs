@@ -15,7 +15,10 @@ use tonic::{Code, Status, Streaming};
 use crate::{
     api::{
         convert,
-        ingest::conversation::{Conversation, Next},
+        ingest::{
+            conversation::{Conversation, Next},
+            seats::{Seat, Seats},
+        },
         notices::Notices,
         peer::Peer,
     },
@@ -39,6 +42,7 @@ const MOST_IN_A_ROW: u32 = 32;
 pub struct Stream {
     service: Arc<Service>,
     notices: Notices,
+    seats: Seats,
     peer: Arc<Peer>,
     answers: Sender<Result<AttachResponse, Status>>,
 }
@@ -65,10 +69,11 @@ impl Stream {
     pub fn new(
         service: Arc<Service>,
         notices: Notices,
+        seats: Seats,
         peer: Arc<Peer>,
         answers: Sender<Result<AttachResponse, Status>>,
     ) -> Self {
-        Self { service, notices, peer, answers }
+        Self { service, notices, seats, peer, answers }
     }
 
     /// Lives until the stream ends.
@@ -92,16 +97,17 @@ impl Stream {
             return Err(Error::OutOfOrder("hello comes first".into()).into());
         };
         let (mut conversation, answers) = Conversation::open(&self.service, &hello, self.service.clock.now())?;
+        let seat = self.seats.take(conversation.name(), hello.attach_seq);
         for answer in answers {
             self.answer(answer).await?;
         }
-        match self.listen(&mut conversation, messages, true).await {
+        match self.listen(&mut conversation, &seat, messages, true).await {
             Err(End::Draining) => {}
             ended => return ended,
         }
         self.answer(Answer::Drain(Drain { within: Some(convert::to_duration(DRAIN_WITHIN)) })).await?;
         // In a box, since few streams ever come here and all would have to keep room for it.
-        let rest = Box::pin(timeout(DRAIN_WITHIN, self.listen(&mut conversation, messages, false)));
+        let rest = Box::pin(timeout(DRAIN_WITHIN, self.listen(&mut conversation, &seat, messages, false)));
         rest.await.unwrap_or_else(|_| Err(Error::ShuttingDown.into()))
     }
 
@@ -109,6 +115,7 @@ impl Stream {
     async fn listen(
         &mut self,
         conversation: &mut Conversation,
+        seat: &Seat,
         messages: &mut Streaming<AttachRequest>,
         until_drained: bool,
     ) -> Result<std::convert::Infallible, End> {
@@ -126,6 +133,7 @@ impl Stream {
                         Next::End => return Err(End::Done),
                     }
                 }
+                () = seat.taken() => return Err(Error::Superseded.into()),
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
                 () = self.notices.durable.more(), if conversation.is_lagging() => {
                     self.acknowledge(conversation).await?;

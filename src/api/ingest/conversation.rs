@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     api::{
         convert,
-        ingest::{decode, handles::Handles},
+        ingest::{decode, handles::Handles, seats::Name},
     },
     error::Error,
     live::{self, Attachment, Batch, snapshot::ChunkProblem},
@@ -43,6 +43,7 @@ pub enum Next {
 pub struct Conversation {
     service: Arc<Service>,
     project: Project,
+    incarnation: Incarnation,
     attachment: Attachment,
     handles: Handles,
     /// A snapshot was asked for since its chunks did not add up: those that are still on the way are passed over.
@@ -77,12 +78,18 @@ impl Conversation {
         let conversation = Self {
             service: service.clone(),
             project: hello.project,
+            incarnation: hello.incarnation,
             attachment,
             handles: Handles::default(),
             passes_over_chunks: false,
             sent: None,
         };
         Ok((conversation, answers))
+    }
+
+    /// Who speaks.
+    pub fn name(&self) -> Name {
+        (self.project.clone(), self.incarnation)
     }
 
     /// Takes a message, whole or not at all.

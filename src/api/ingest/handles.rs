@@ -77,6 +77,12 @@ impl Handles {
     }
 }
 
+impl FromIterator<(u32, Arc<Meter>)> for Handles {
+    fn from_iter<I: IntoIterator<Item = (u32, Arc<Meter>)>>(meters: I) -> Self {
+        Self(meters.into_iter().collect())
+    }
+}
+
 pub(super) fn unknown(handle: u32) -> String {
     format!("{handle} was not declared on this stream")
 }

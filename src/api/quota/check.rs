@@ -118,7 +118,7 @@ const STEP: &str = "must be whole minutes that divide 24 h, from 1 min to 24 h";
 fn width(micros: u128) -> Checked<u32> {
     let minute = u128::from(SECONDS_PER_MINUTE * MICROS_PER_SECOND);
     let width = u32::try_from(micros / minute).ok().filter(|width| (1..=WIDEST_STEP).contains(width));
-    width.filter(|_| micros % minute == 0).ok_or_else(|| FieldProblem::new("step", STEP))
+    width.filter(|_| micros.is_multiple_of(minute)).ok_or_else(|| FieldProblem::new("step", STEP))
 }
 
 fn not_before_end() -> FieldProblem {

@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     model::{KeyId, Kind, Project},
     proto::WatchQuotasResponse,
-    query::QuotaList,
+    query::{Part, QuotaList},
 };
 
 /// How often a reader is told what changed.
@@ -71,7 +71,7 @@ async fn watch(
 async fn newest(quotas: &Quotas, project: &Project) -> Result<Arc<QuotaList>, Error> {
     let queries = quotas.queries();
     let now = queries.service().clock.now();
-    if queries.is_at_hand(project, now) {
+    if queries.is_at_hand(project, &Part::default(), now) {
         return queries.shared_list(project, now);
     }
     let project = project.clone();

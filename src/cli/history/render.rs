@@ -56,7 +56,7 @@ pub fn one(
     let columns = series.columns(width.saturating_sub(AXIS_COLUMNS).min(MAX_CHART_COLUMNS));
     lines.extend(chart::chart(&columns, zone));
     let has_gaps = columns.iter().any(|(_, bin)| bin.peak.is_none());
-    let legend = if has_gaps { "┄ limit   · no data (which is not zero)" } else { "┄ limit" };
+    let legend = if has_gaps { "┄ limit   · no data, which is not zero" } else { "┄ limit" };
     lines.push(Line::of(Style::Dim, legend));
     lines.push(Line::new());
     lines.extend(percentiles(distribution));
@@ -75,15 +75,11 @@ fn highest(series: &Series, zone: &TimeZone) -> Line {
         Some(peak) => {
             let limit = peak.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
             Line::of(Style::Dim, "peak ")
-                .and(chart::style(peak.level, peak.limit), level(peak.level, peak.at_least))
+                .and(chart::style(peak.level, peak.limit), peak.level_text())
                 .and(Style::Plain, limit)
                 .and(Style::Dim, format!(", first at {}", moment::full(peak.at, zone)))
         }
     }
-}
-
-fn level(level: u32, at_least: bool) -> String {
-    if at_least { format!("≥{level}") } else { level.to_string() }
 }
 
 fn percentiles(distribution: &GetDistributionResponse) -> Vec<Line> {
@@ -105,9 +101,13 @@ fn percentiles(distribution: &GetDistributionResponse) -> Vec<Line> {
     lines
 }
 
-/// A duration with a decimal where it is short.
+/// A duration, finer where it is short.
 fn short(seconds: f64) -> String {
-    if seconds < 10.0 { format!("{seconds:.1} s") } else { moment::duration(seconds as u64) }
+    match seconds {
+        0.0..1.0 => format!("{:.0} ms", seconds * 1_000.0),
+        1.0..10.0 => format!("{seconds:.1} s"),
+        _ => moment::duration(seconds as u64),
+    }
 }
 
 fn day_row(day: &str, bin: &Bin, step_seconds: i64, zone: &TimeZone) -> Vec<Line> {
@@ -123,7 +123,7 @@ fn day_row(day: &str, bin: &Bin, step_seconds: i64, zone: &TimeZone) -> Vec<Line
         Some(peak) => {
             let style = chart::style(peak.level, peak.limit);
             let at = if peak.level == 0 { String::new() } else { moment::clock(peak.at, zone) };
-            (Line::of(style, level(peak.level, peak.at_least)), at, peak.limit)
+            (Line::of(style, peak.level_text()), at, peak.limit)
         }
     };
     vec![
@@ -166,7 +166,7 @@ pub fn all(project: &str, quotas: &[Quota], series: &[Series], width: usize, zon
         table.row([
             name,
             chart::spark(&series.columns(spark_columns)),
-            peak.map(|peak| Line::of(chart::style(peak.level, peak.limit), level(peak.level, peak.at_least)))
+            peak.map(|peak| Line::of(chart::style(peak.level, peak.limit), peak.level_text()))
                 .unwrap_or_else(|| Line::of(Style::Dim, "?")),
             limit.map(Line::from).unwrap_or_else(|| Line::of(Style::Dim, "–")),
             Line::of(Style::Dim, when),

@@ -38,8 +38,22 @@ pub struct Peak {
     pub limit: Option<u32>,
     /// Start of the second in which it was reached, or of the point when that is not known.
     pub at: Timestamp,
-    /// It may have been higher: some of the point is not covered.
-    pub at_least: bool,
+    /// What is known of it beside its figures.
+    flags: Flags,
+}
+
+impl Peak {
+    /// The level with how it is to be read: a lower bound where some of the point is not covered, an upper bound where
+    /// late events raised it, neither exact nor a bound where both is so.
+    pub fn level_text(&self) -> String {
+        let bound = match (self.flags.has(Flags::PARTIAL), self.flags.has(Flags::LATE)) {
+            (false, false) => "",
+            (true, false) => "≥",
+            (false, true) => "≤",
+            (true, true) => "≈",
+        };
+        format!("{bound}{}", self.level)
+    }
 }
 
 impl Series {
@@ -95,13 +109,18 @@ impl Series {
         let second = self.history.peak_second.get(point).copied().unwrap_or(0);
         let at = Timestamp::from_second(self.at(point).as_second().saturating_add(i64::from(second)));
         let at = at.unwrap_or(Timestamp::MAX);
-        Peak { level, limit: self.limit(point), at, at_least: flags.has(Flags::PARTIAL) }
+        Peak { level, limit: self.limit(point), at, flags }
     }
 
-    /// Everything in at most so many columns, each of the same number of points, with the start of each.
-    pub fn columns(&self, most: usize) -> Vec<(Timestamp, Bin)> {
-        let each = self.len().div_ceil(most.max(1)).max(1);
-        (0..self.len()).step_by(each).map(|from| (self.at(from), self.bin(from, from + each))).collect()
+    /// Everything in so many columns of as near the same number of points as can be, with the start of each. When
+    /// there are fewer points than columns, a point takes several.
+    pub fn columns(&self, count: usize) -> Vec<(Timestamp, Bin)> {
+        let first = |column: usize| column * self.len() / count.max(1);
+        let bin = |column: usize| {
+            let from = first(column);
+            (self.at(from), self.bin(from, first(column + 1).max(from + 1)))
+        };
+        if self.len() == 0 { Vec::new() } else { (0..count).map(bin).collect() }
     }
 
     /// Everything by days of a time zone.
@@ -162,6 +181,17 @@ pub mod tests {
         let peaks: Vec<_> = columns.iter().map(|(_, bin)| bin.peak.map(|peak| peak.level)).collect();
         assert_eq!(peaks, [None, Some(0), Some(9)]);
         assert_eq!((columns[1].1.gaps, columns[1].1.points, columns[1].1.limit), (1, 2, Some(20)));
+    }
+
+    #[test]
+    fn a_peak_says_how_it_is_to_be_read() {
+        let mut series = hourly(&[Some(7)], 20);
+        let mut read = |flags: Flags| {
+            series.history.flags = vec![flags.0];
+            series.highest().map(|peak| peak.level_text())
+        };
+        let texts = [Flags(0), Flags::PARTIAL, Flags::LATE, Flags::LATE.with(Flags::PARTIAL)].map(&mut read);
+        assert_eq!(texts.map(Option::unwrap_or_default), ["7", "≥7", "≤7", "≈7"]);
     }
 
     #[test]

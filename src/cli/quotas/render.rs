@@ -93,9 +93,13 @@ fn header(view: &View, zone: &TimeZone) -> Vec<Line> {
 }
 
 fn table(view: &View, width: usize, zone: &TimeZone) -> Table {
-    let bar_columns = if width >= WIDE { BAR_COLUMNS.0 } else { BAR_COLUMNS.1 };
-    let mut table = Table::new(&COLUMNS);
     let sorted = view.sorted();
+    let bar_columns = match width {
+        _ if sorted.iter().all(|quota| quota.limit.is_none()) => 0,
+        WIDE.. => BAR_COLUMNS.0,
+        _ => BAR_COLUMNS.1,
+    };
+    let mut table = Table::new(&COLUMNS);
     let mut before: Option<Named<'_>> = None;
     for quota in shown(&sorted) {
         let named = Named::of(quota.target.as_ref());
@@ -187,7 +191,7 @@ fn id(quota: &Quota, named: &Named<'_>) -> Line {
 fn now(quota: &Quota, (known, settling): (bool, bool), level: &str, bar_columns: usize, style: Style) -> Line {
     let style = if known { style } else { Style::Dim };
     let Some(limit) = &quota.limit else {
-        return Line::from(" ".repeat(bar_columns + 1)).and(style, level);
+        return Line::from(" ".repeat(bar_columns + usize::from(bar_columns > 0))).and(style, level);
     };
     let peak = quota.peak.as_ref().map(|peak| peak.level);
     let level_known = known.then_some(quota.level);

@@ -66,7 +66,7 @@ impl Drawn {
         let mut out = stdout().lock();
         write!(out, "\x1b[H")?;
         for line in lines {
-            write!(out, "{}\x1b[K\r\n", line.cut(screen.width).render(screen.colors))?;
+            writeln!(out, "{}\x1b[K", line.cut(screen.width).render(screen.colors))?;
         }
         write!(out, "\x1b[J")?;
         out.flush()

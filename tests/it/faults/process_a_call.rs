@@ -1,13 +1,7 @@
 //! A process a call: LiveKit Agents runs each call in a process, so that the service sees thousands of streams of a few
 //! sessions each, coming and going. What a stream costs is asserted; how quick it all is, is told.
 
-use std::{
-    collections::VecDeque,
-    env, fs,
-    net::SocketAddr,
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::VecDeque, env, fs, net::SocketAddr, process::Stdio, time::Duration};
 
 use highwater::proto::{
     Beat, Declare, EventBatch, Hello, Meter, MeterDeclaration, SnapshotChunk, StreamGoodbye,
@@ -221,7 +215,10 @@ async fn five_thousand_calls() {
     let calls = begin_all(service.address, again).await;
     until_exact(&mut ask).await;
     let spent = service.cpu() - cpu;
-    println!("all cut at once: all back, exact, {:.1?} after, for {spent:.1?} of the service's processor time", cut.elapsed());
+    println!(
+        "all cut at once: all back, exact, {:.1?} after, for {spent:.1?} of the service's processor time",
+        cut.elapsed()
+    );
     println!("then {:.1} KiB a stream", a_stream(service.memory()));
     ask.until_sums_add_up(LONG).await;
     assert!(calls.iter().all(|on_air| !on_air.task.is_finished()), "none was cut off since");

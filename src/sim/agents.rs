@@ -1,0 +1,151 @@
+//! The agents of the simulated fleet, as data: which models they use, how busy they are at which hour of which day, and
+//! the limits that the fleet is under. Numbers are chosen so that one model comes near its limit every afternoon.
+
+use std::sync::Arc;
+
+use crate::model::{Kind, Meter, Target, Unit, key::DEFAULT_ACCOUNT};
+
+/// The model that comes near its limit around 14:00.
+pub const BUSY_TTS: &str = "elevenlabs/eleven_turbo_v2_5";
+/// The limit that it comes near: ElevenLabs' Pro tier.
+pub const BUSY_TTS_LIMIT: u32 = 20;
+/// What new calls use while all slots of the busy model are held.
+pub const FALLBACK_TTS: &str = "cartesia/sonic-3";
+
+/// One agent: a program that takes calls of one sort.
+#[derive(Debug)]
+pub struct Agent {
+    /// As rooms are named after it.
+    pub name: &'static str,
+    pub stack: Stack,
+    /// Calls at once, on average, in the busiest hour of a usual day.
+    pub load: f64,
+    /// How busy the start of each hour of a day is, in percent of the busiest.
+    pub hours: &'static [u8; 24],
+    /// How busy a day is, Monday first, in percent of a usual one.
+    pub days: &'static [u8; 7],
+    /// Share of the calls that come by telephone, 0 to 1.
+    pub by_phone: f64,
+}
+
+/// What an agent hears, thinks and speaks with.
+#[derive(Clone, Copy, Debug)]
+pub enum Stack {
+    Pipeline { stt: &'static str, llm: &'static str, tts: &'static str },
+    Realtime { model: &'static str },
+}
+
+/// A help line: busy in office hours, a dip at lunch, and a rush after it.
+const OFFICE: &[u8; 24] = &[3, 2, 2, 2, 3, 5, 12, 26, 42, 54, 60, 58, 48, 70, 100, 82, 62, 50, 38, 28, 20, 14, 8, 4];
+/// Bookings: before noon and in the evening.
+const EVENING: &[u8; 24] = &[6, 4, 3, 3, 3, 5, 10, 24, 46, 72, 88, 84, 62, 60, 64, 66, 74, 90, 100, 92, 66, 40, 22, 12];
+/// Always there: around the world.
+const STEADY: &[u8; 24] =
+    &[48, 46, 44, 44, 46, 50, 58, 66, 76, 86, 94, 98, 96, 98, 100, 98, 94, 90, 84, 78, 70, 62, 56, 52];
+/// Calls that the fleet makes: office hours, evenly.
+const OUTBOUND: &[u8; 24] = &[0, 0, 0, 0, 0, 0, 0, 10, 60, 90, 100, 95, 60, 80, 95, 100, 95, 70, 30, 5, 0, 0, 0, 0];
+
+const HELP_LINE_DAYS: &[u8; 7] = &[102, 100, 104, 98, 96, 82, 78];
+const SHOP_DAYS: &[u8; 7] = &[80, 82, 88, 92, 108, 120, 70];
+const WORK_DAYS: &[u8; 7] = &[100, 104, 104, 100, 86, 12, 8];
+
+/// Every agent of the fleet but [`CAMPAIGN`].
+pub const AGENTS: &[Agent] = &[
+    Agent {
+        name: "support",
+        stack: Stack::Pipeline { stt: "deepgram/nova-3", llm: "openai/gpt-4.1-mini", tts: BUSY_TTS },
+        load: 12.5,
+        hours: OFFICE,
+        days: HELP_LINE_DAYS,
+        by_phone: 0.7,
+    },
+    Agent {
+        name: "claims",
+        stack: Stack::Pipeline { stt: "deepgram/flux-general", llm: "openai/gpt-4.1-mini", tts: BUSY_TTS },
+        load: 3.0,
+        hours: OFFICE,
+        days: HELP_LINE_DAYS,
+        by_phone: 0.9,
+    },
+    Agent {
+        name: "booking",
+        stack: Stack::Pipeline { stt: "deepgram/nova-3", llm: "google/gemini-3-flash", tts: FALLBACK_TTS },
+        load: 7.0,
+        hours: EVENING,
+        days: SHOP_DAYS,
+        by_phone: 0.55,
+    },
+    Agent {
+        name: "tutor",
+        stack: Stack::Pipeline {
+            stt: "assemblyai/universal-streaming",
+            llm: "google/gemini-3-flash",
+            tts: "inworld/inworld-tts-1.5",
+        },
+        load: 5.0,
+        hours: STEADY,
+        days: SHOP_DAYS,
+        by_phone: 0.0,
+    },
+    Agent {
+        name: "concierge",
+        stack: Stack::Realtime { model: "openai/gpt-realtime" },
+        load: 2.5,
+        hours: STEADY,
+        days: SHOP_DAYS,
+        by_phone: 0.2,
+    },
+    Agent {
+        name: "survey",
+        stack: Stack::Pipeline { stt: "assemblyai/universal-streaming", llm: "openai/gpt-4o-mini", tts: "rime/arcana" },
+        load: 3.0,
+        hours: OUTBOUND,
+        days: WORK_DAYS,
+        by_phone: 1.0,
+    },
+];
+
+/// The agent of the bursts: it calls many people at once, now and then.
+pub const CAMPAIGN: Agent = Agent {
+    name: "reminder",
+    stack: Stack::Pipeline { stt: "deepgram/nova-3", llm: "openai/gpt-4.1-mini", tts: FALLBACK_TTS },
+    load: 0.0,
+    hours: OUTBOUND,
+    days: WORK_DAYS,
+    by_phone: 1.0,
+};
+
+/// The limits of a kind, or of one of its models: the fleet's contracts.
+const LIMITS: &[(Kind, &str, u32)] = &[
+    (Kind::Llm, "", 80),
+    (Kind::Llm, "openai/gpt-4.1-mini", 60),
+    (Kind::Stt, "", 80),
+    (Kind::Stt, "deepgram/nova-3", 60),
+    (Kind::Tts, "", 60),
+    (Kind::Tts, BUSY_TTS, BUSY_TTS_LIMIT),
+    (Kind::Tts, FALLBACK_TTS, 40),
+    (Kind::Tts, "inworld/inworld-tts-1.5", 15),
+    (Kind::Agent, "", 80),
+    (Kind::Participant, "", 200),
+    (Kind::Sip, "", 60),
+    (Kind::Ingress, "", 4),
+    (Kind::Egress, "", 8),
+];
+
+/// The meter of a kind, or of one of its models, on the gateway's account.
+pub fn meter(kind: Kind, model: &str) -> Meter {
+    Meter { kind, model: model.into(), account: DEFAULT_ACCOUNT.into(), unit: Unit::Stream }
+}
+
+/// The limits that the fleet is under: most slots held at once, by target.
+pub fn limits() -> Vec<(Target, u32)> {
+    let account: Arc<str> = DEFAULT_ACCOUNT.into();
+    let target = |kind: Kind, model: &str| {
+        if model.is_empty() {
+            Target::KindPool { kind, account: account.clone() }
+        } else {
+            Target::Meter(meter(kind, model))
+        }
+    };
+    LIMITS.iter().map(|(kind, model, slots)| (target(*kind, model), *slots)).collect()
+}
