@@ -47,7 +47,7 @@ const LOAD_BEFORE: (Duration, Duration) = (Duration::from_millis(500), Duration:
 const DOWN_FOR: Duration = Duration::from_secs(1);
 const LOAD_AFTER: Duration = Duration::from_millis(500);
 /// In one round of so many, a worker dies with the service: nobody is left who could tell of its sessions.
-const ONE_DIES_IN: u64 = 5;
+const ONE_DIES_IN: u64 = 4;
 const LONG: Duration = Duration::from_secs(40);
 const SECONDS_A_MINUTE: u64 = 60;
 
@@ -102,6 +102,8 @@ impl Scene {
         let mut mortal = Member::new(&self.url(), &[changing()], None);
         (0..USUAL).for_each(|_| mortal.open(&mut self.dice));
         mortal.client.flushed_within(LONG).await.unwrap();
+        // Until it is durable that it is there: a worker that the service does not know is not waited for.
+        sleep(Duration::from_secs(DURABLE_WITHIN_SECONDS)).await;
         mortal
     }
 
