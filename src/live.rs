@@ -27,7 +27,10 @@ pub mod word;
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use dashmap::DashMap;
 
@@ -105,6 +108,8 @@ impl Live {
         self.registry.meter(project, name, &self.bounds, self.tick(now))
     }
 
+    /// The moment of what is applied to a book; to be taken under the lock of that book, so that it is before or after the
+    /// end of learning as the book is.
     fn moment(&self, now: Now) -> Moment<'_> {
         let down_from = lock(&self.learning).as_ref().map(|learning| learning.down_from);
         Moment { now, tick: self.tick(now), bounds: &self.bounds, down_from }
@@ -117,16 +122,16 @@ impl Live {
         meters.filter(|meter| coverage(meter.tally.id) == Coverage::None).for_each(|meter| meter.go_dark());
     }
 
-    /// Starts learning after a restart: `levels` are those of the last durable frame, `down_from` the second after it.
+    /// Starts learning after a restart: `left_open` is what the durable sums left open, `down_from` the second after them.
     pub fn start_learning(
         &self,
         known: impl IntoIterator<Item = (Project, Incarnation)>,
-        levels: &dyn Fn(KeyId) -> u32,
+        left_open: &dyn Fn(KeyId) -> i64,
         down_from: Tick,
         now: Now,
     ) {
         for meter in self.registry.all_meters() {
-            meter.inherit(levels(meter.tally.id));
+            meter.inherit(left_open(meter.tally.id));
         }
         let learning = Learning::new(down_from, now.mono.after(self.bounds.learning), known.into_iter().collect());
         *lock(&self.learning) = Some(learning);
@@ -139,19 +144,26 @@ impl Live {
 
     /// Ends learning when its time has come; then what no worker accounted for is lost.
     fn end_learning(&self, now: Now) {
-        let any_missing = match lock(&self.learning).as_mut().map(|l| (l.is_over(now.mono), l.any_missing)) {
-            Some((true, any_missing)) => any_missing,
-            _ => return,
-        };
+        // Books that are filled from here on know nothing of a restart, so that none is restored and not accounted for.
+        let Some(over) = lock(&self.learning).take_if(|learning| learning.is_over(now.mono)) else { return };
         for book in self.all_books() {
             lock(&book).account_restored();
         }
-        *lock(&self.learning) = None;
         for meter in self.registry.all_meters() {
             let unaccounted = meter.close_inheritance();
-            if any_missing && unaccounted && !meter.has_reporters() && !meter.has_silent() {
+            if !over.awaited.is_empty() && unaccounted && !meter.has_reporters() && !meter.has_silent() {
                 meter.go_dark();
             }
+        }
+        self.give_up(over.awaited);
+    }
+
+    /// These workers did not return: the next restart is not to wait for them. One that attaches just now stays known.
+    fn give_up(&self, mut workers: HashSet<(Project, Incarnation)>) {
+        workers.retain(|worker| !self.books.contains_key(worker));
+        let mut roster = lock(&self.roster);
+        for worker in workers {
+            roster.entry(worker).or_insert(false);
         }
     }
 

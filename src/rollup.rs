@@ -99,6 +99,17 @@ impl Rollup {
         self.tracks.get(&key).map_or(0, |track| track.level)
     }
 
+    /// Sessions of a key that were opened and have not ended, by the sums of all frames: its level, and those of before
+    /// a restart that were never accounted for.
+    pub fn left_open(&self, key: KeyId) -> i64 {
+        self.tracks.get(&key).map_or(0, Track::left_open)
+    }
+
+    /// Whether the sums left any session open.
+    pub fn any_left_open(&self) -> bool {
+        self.tracks.values().any(|track| track.left_open() != 0)
+    }
+
     /// Whether the level of a key was known in the last frame.
     pub fn coverage(&self, key: KeyId) -> Coverage {
         self.tracks.get(&key).map_or(Coverage::None, |track| track.coverage)

@@ -27,9 +27,9 @@ impl Live {
         events: Vec<Event>,
         now: Now,
     ) -> Result<Applied, Refusal> {
-        let moment = self.moment(now);
         let shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
         let mut book = lock(&shared);
+        let moment = self.moment(now);
         self.revive(&mut book);
         if book.link != Link::Stream {
             book.lease = lease;

@@ -23,12 +23,22 @@ pub struct Tally {
 /// Sums since the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Sessions that the sums of earlier processes left open.
+    pub left_open: i64,
     pub opened: u64,
     /// By [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
     pub refused: u64,
     pub diverted: u64,
     pub late_dropped: u64,
+}
+
+impl Totals {
+    /// Sessions that were opened and have not ended, by the sums of all time.
+    pub fn open(&self) -> i64 {
+        let grown = self.opened.wrapping_sub(self.closed.iter().sum());
+        self.left_open + grown.cast_signed()
+    }
 }
 
 /// What ended since the last roll, and what late events said.
@@ -58,7 +68,9 @@ pub struct Meter {
     silent_level: AtomicU32,
     /// Its last reporters were lost without a goodbye: nobody knows its level.
     dark: AtomicBool,
-    /// Sessions that the history before a restart held and that no worker has accounted for since.
+    /// Sessions that the sums of earlier processes left open.
+    left_open: AtomicI64,
+    /// Those of them that no worker has accounted for since.
     inherited: AtomicI64,
 }
 
@@ -92,6 +104,7 @@ impl Meter {
             silent: AtomicU32::new(0),
             silent_level: AtomicU32::new(0),
             dark: AtomicBool::new(false),
+            left_open: AtomicI64::new(0),
             inherited: AtomicI64::new(0),
         }
     }
@@ -148,6 +161,7 @@ impl Meter {
 
     pub fn totals(&self) -> Totals {
         Totals {
+            left_open: self.left_open.load(Ordering::Relaxed),
             opened: self.opened.load(Ordering::Relaxed),
             closed: std::array::from_fn(|at| self.closed[at].load(Ordering::Relaxed)),
             refused: self.refused.load(Ordering::Relaxed),
@@ -229,9 +243,10 @@ impl Meter {
         self.dark.load(Ordering::Acquire)
     }
 
-    /// After a restart: history held so many sessions, and no worker has accounted for them yet.
-    pub(super) fn inherit(&self, sessions: u32) {
-        self.inherited.store(i64::from(sessions), Ordering::Release);
+    /// After a restart: the sums left so many sessions open, and no worker has accounted for them yet.
+    pub(super) fn inherit(&self, sessions: i64) {
+        self.left_open.store(sessions, Ordering::Relaxed);
+        self.inherited.store(sessions, Ordering::Release);
     }
 
     /// One of them is accounted for.

@@ -148,12 +148,15 @@ impl Roller {
         for tally in tallies {
             let covered = coverage.get(&tally.id).copied().unwrap_or(Coverage::None);
             let (level, told) = self.told.get(&tally.id).copied().unwrap_or((0, Coverage::None));
-            let unknown = level == 0 && covered == Coverage::None;
+            let open = self.taken.get(&tally.id).map(Totals::open);
+            let unaccounted = |level: u32| open.map_or(0, |open| open - i64::from(level));
+            let unknown = level == 0 && covered == Coverage::None && unaccounted(level) == 0;
             if covered != told || (full && !unknown) {
                 entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
             }
             if let Some(entry) = entries.get_mut(&tally.id) {
                 entry.set_coverage(covered);
+                entry.unaccounted = unaccounted(entry.level);
                 if entry.level == 0 && covered == Coverage::None {
                     self.told.remove(&tally.id);
                 } else {

@@ -67,8 +67,8 @@ impl Live {
     /// # Errors
     /// When the stream was superseded, or the project would have more sessions than it may.
     pub fn batch(&self, stream: &Attachment, seq: u64, events: Vec<Event>, now: Now) -> Result<Batch, Refusal> {
-        let moment = self.moment(now);
         let mut book = stream.mine()?;
+        let moment = self.moment(now);
         if let Some(expired) = self.heard(&mut book, now) {
             return Ok(expired);
         }
@@ -121,8 +121,8 @@ impl Live {
         last: Option<(u64, u64)>,
         now: Now,
     ) -> Result<Batch, Refusal> {
-        let moment = self.moment(now);
         let mut book = stream.mine()?;
+        let moment = self.moment(now);
         let _back = self.heard(&mut book, now);
         let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_default();
         let most = self.bounds.sessions_per_project;

@@ -49,10 +49,10 @@ impl Service {
         let live = Live::new(config.bounds.clone(), first);
         live.load(store.keys()?, &|key| rollup.coverage(key));
         let known = store.known_workers()?;
-        if !known.is_empty() {
+        if !known.is_empty() || rollup.any_left_open() {
             let down_from = rollup.next_tick().unwrap_or(first);
             let known = known.into_iter().map(|worker| (worker.project, worker.incarnation));
-            live.start_learning(known, &|key| rollup.level(key), down_from, now);
+            live.start_learning(known, &|key| rollup.left_open(key), down_from, now);
         }
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
         Ok(Arc::new(Self {

@@ -39,7 +39,7 @@ impl Process {
         live.load(keys, &|key| rollup.coverage(key));
         if !known.is_empty() {
             let known = known.iter().map(|who| (project(), *who));
-            live.start_learning(known, &|key| rollup.level(key), rollup.next_tick().unwrap(), at(second));
+            live.start_learning(known, &|key| rollup.left_open(key), rollup.next_tick().unwrap(), at(second));
         }
         let meter = live.meter(&project(), &Name::new(Kind::Tts, "a/b", "", None).unwrap(), at(second)).unwrap();
         Self { live, roller: Roller::default(), rollup, frames, meter }
@@ -169,6 +169,8 @@ fn what_no_worker_accounts_for_is_lost_when_learning_ends() {
     }
     let lost: u32 = (0..2).map(|nth| after.minute(nth).closed[Outcome::Lost.index()]).sum();
     assert_eq!((after.meter.tally.word.level(), lost), (1, 3));
+    let known = after.live.take_roster();
+    assert_eq!((known[&(project(), ONE)], known[&(project(), TWO)]), (false, true), "no later restart waits for it");
     assert_eq!(after.sums(2), (4, 3));
 }
 
@@ -224,4 +226,23 @@ fn a_session_that_a_snapshot_left_out_takes_its_outcome_from_what_is_told_again(
     assert_eq!(totals.closed[Outcome::Cancelled.index()], 1);
     assert_eq!(totals.closed[Outcome::Lost.index()], 1, "of the other nobody said how it ended");
     assert_eq!(process.live.audit(), []);
+}
+
+#[test]
+fn a_second_crash_before_learning_ended_loses_no_outcome() {
+    let (keys, frames) = crashed();
+    let mut second = Process::start(40, keys.clone(), frames, &[ONE, TWO]);
+    // Worker one is dead. Worker two returns, and the service dies again while it waits for worker one.
+    second.attach(TWO, 2, 41, &[(4, 2)]);
+    (42..45).for_each(|at| second.roll(at));
+    assert!(second.live.is_settling());
+    let mut third = Process::start(50, keys, second.frames, &[TWO]);
+    let two = third.attach(TWO, 3, 51, &[(4, 2)]);
+    for at in 52..130 {
+        third.beat(&two, at);
+        third.roll(at);
+    }
+    assert_eq!(third.meter.tally.word.level(), 1);
+    assert_eq!(third.sums(2), (4, 3), "the three sessions of worker one are lost");
+    assert_eq!(third.live.audit(), []);
 }
