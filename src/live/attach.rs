@@ -81,7 +81,7 @@ impl Attachment {
         let book = lock(&self.book);
         if book.attach_seq != self.attach_seq {
             Err(Gone::Superseded)
-        } else if book.link == Link::Gone && book.expired.is_none() {
+        } else if book.is_over() {
             Err(Gone::Ended)
         } else {
             Ok(book)
@@ -107,7 +107,7 @@ impl Live {
         loop {
             let book = self.book(&hello.project, hello.incarnation, &hello.worker, Link::Stream, lease)?;
             let mut open = lock(&book);
-            if open.link == Link::Gone && open.expired.is_none() {
+            if open.is_over() {
                 // It said goodbye between the map and its lock: it is out of the map, a new one is made.
                 continue;
             }

@@ -72,7 +72,8 @@ pub struct Book {
     pub(super) sessions: HashMap<SessionId, Held>,
     pub(super) departed: HashMap<SessionId, Departed>,
     pub(super) tombs: Tombs,
-    /// Meters that it declared, each once.
+    /// Meters that it declared, each once. They stay when its lease ends, since the worker may return; while it is gone they
+    /// are not counted as reported.
     pub(super) declared: Vec<Arc<Meter>>,
     pub(super) declared_ids: FxHashSet<KeyId>,
     /// XOR of the digests of the sessions.
@@ -101,7 +102,8 @@ impl Book {
             link,
             attach_seq: 0,
             lease,
-            deadline: Time::default(),
+            // No lease runs before the first word was heard.
+            deadline: Time(u64::MAX),
             heard: Time::default(),
             sessions: HashMap::new(),
             departed: HashMap::new(),
@@ -146,13 +148,20 @@ impl Book {
     pub(super) fn declare(&mut self, meter: &Arc<Meter>) {
         if self.declared_ids.insert(meter.tally.id) {
             self.declared.push(meter.clone());
-            if self.is_silent() {
-                meter.reporter_came();
-                meter.reporter_silent();
-            } else {
-                meter.reporter_came();
+            match self.link {
+                Link::Gone => {}
+                Link::Cut => {
+                    meter.reporter_came();
+                    meter.reporter_silent();
+                }
+                Link::Stream | Link::Unary => meter.reporter_came(),
             }
         }
+    }
+
+    /// Whether it is out of use for good: nothing may be put into it, since nothing would ever take it out.
+    pub(super) fn is_over(&self) -> bool {
+        self.link == Link::Gone && self.expired.is_none()
     }
 
     /// Whether its sessions are ghosts: still counted, until the lease ends.
@@ -173,6 +182,8 @@ impl Book {
         if self.is_silent() {
             self.declared.iter().for_each(|meter| meter.reporter_back());
             self.sessions.values().for_each(|held| held.meter.add_silent_level(-1));
+        } else if self.link == Link::Gone {
+            self.declared.iter().for_each(|meter| meter.reporter_came());
         }
         self.link = link;
     }
@@ -188,6 +199,8 @@ impl Book {
         for (_, departed) in self.departed.drain() {
             departed.held.settle(Outcome::Lost, now);
         }
+        // A book is kept for a while after its end: not with the room of a fleet.
+        self.sessions = HashMap::new();
         ids.len() as u64
     }
 
@@ -216,7 +229,7 @@ impl Book {
             self.declared.iter().for_each(|meter| meter.reporter_silent());
             self.link = Link::Cut;
         }
-        for meter in self.declared.drain(..) {
+        for meter in &self.declared {
             match (lost, self.link == Link::Cut) {
                 (true, _) => meter.reporter_lost(),
                 (false, true) => {
@@ -226,7 +239,6 @@ impl Book {
                 (false, false) => meter.reporter_left(),
             }
         }
-        self.declared_ids.clear();
         self.link = Link::Gone;
     }
 
