@@ -8,8 +8,11 @@ use std::collections::HashMap;
 
 use crate::{
     live::{meter::Meter, snapshot::Gathered, tombs::Tombs},
-    model::{Incarnation, KeyId, Labels, Outcome, Project, SessionId, Tick, Time},
+    model::{Incarnation, KeyId, Labels, Now, Outcome, Project, SessionId, Tick, Time},
 };
+
+/// Seconds in which batches may wait to be durable and be told apart: beyond them, later ones are acknowledged together.
+const MOST_UNDURABLE: usize = 64;
 
 /// How a book's worker is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +83,7 @@ pub struct Book {
     pub(super) digest: u64,
     /// The last batch that was applied; `None` before the first.
     pub(super) applied: Option<u64>,
-    /// Applied batches that history does not hold durably yet, with their ticks.
+    /// Applied batches that history does not hold durably yet, with their ticks: the last of each tick.
     pub(super) undurable: VecDeque<(u64, Tick)>,
     pub(super) durable: u64,
     /// Nothing is applied until a snapshot came.
@@ -120,6 +123,16 @@ impl Book {
             expired: None,
             fresh: true,
         }
+    }
+
+    /// The book of a worker that a restart waited for in vain: it has ended, and may be used again.
+    pub(super) fn given_up(project: Project, incarnation: Incarnation, expired: Expired, now: Now) -> Self {
+        let mut book = Self::new(project, "", incarnation, Link::Gone, Duration::ZERO);
+        book.deadline = now.mono;
+        book.heard = now.wall;
+        book.expired = Some(expired);
+        book.needs_snapshot = true;
+        book
     }
 
     /// Puts a record in and moves the level; the caller made sure that there is none of this id.
@@ -259,6 +272,15 @@ impl Book {
     /// Number and digest of the live sessions, as a beat states them.
     pub fn digest(&self) -> (u64, u64) {
         (self.live_count(), self.digest)
+    }
+
+    /// Notes that a batch is in the frames up to second `tick`.
+    pub(super) fn note_undurable(&mut self, seq: u64, tick: Tick) {
+        let is_full = self.undurable.len() >= MOST_UNDURABLE;
+        match self.undurable.back_mut() {
+            Some(last) if is_full || last.1 == tick => *last = (seq, tick),
+            _ => self.undurable.push_back((seq, tick)),
+        }
     }
 
     /// The last applied and the last durable batch.

@@ -43,7 +43,8 @@ impl Live {
             book.lease = lease;
             book.back(Link::Unary);
             book.needs_snapshot = false;
-            book.expired = None;
+            // What it reports again is counted from where its lease ended; that it ended need not be told.
+            book.expired = book.expired.map(|expired| Expired { lost: 0, ..expired });
         }
         renew(&mut book, now);
         if std::mem::take(&mut book.fresh) {

@@ -67,8 +67,8 @@ impl Live {
     /// # Errors
     /// When the stream was superseded, or the project would have more sessions than it may.
     pub fn batch(&self, stream: &Attachment, seq: u64, events: Vec<Event>, now: Now) -> Result<Batch, Refusal> {
-        let moment = self.moment(now);
         let mut book = stream.mine()?;
+        let moment = self.moment(now);
         if let Some(expired) = self.heard(&mut book, now) {
             return Ok(expired);
         }
@@ -85,7 +85,8 @@ impl Live {
         }
         let applied = self.apply_all(&mut book, events, &moment)?;
         book.applied = Some(seq);
-        book.undurable.push_back((seq, moment.tick));
+        // Read after it was applied: what the roller had not passed by now is in the frame of this second, or an earlier one.
+        book.note_undurable(seq, self.tick(now));
         Ok(Batch::Applied(applied))
     }
 
@@ -121,8 +122,8 @@ impl Live {
         last: Option<(u64, u64)>,
         now: Now,
     ) -> Result<Batch, Refusal> {
-        let moment = self.moment(now);
         let mut book = stream.mine()?;
+        let moment = self.moment(now);
         let _back = self.heard(&mut book, now);
         let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_default();
         let most = self.bounds.sessions_per_project;
