@@ -85,7 +85,8 @@ impl Live {
         }
         let applied = self.apply_all(&mut book, events, &moment)?;
         book.applied = Some(seq);
-        book.undurable.push_back((seq, moment.tick));
+        // Read after it was applied: what the roller had not passed by now is in the frame of this second, or an earlier one.
+        book.note_undurable(seq, self.tick(now));
         Ok(Batch::Applied(applied))
     }
 
