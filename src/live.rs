@@ -26,13 +26,12 @@ pub mod word;
 
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
+#[cfg(all(test, not(feature = "loom")))]
+mod race_tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 pub use apply::{Applied, Event};
 pub use attach::{Attachment, Gone, Hello, Refusal};
@@ -45,6 +44,7 @@ pub use stream::Batch;
 use crate::{
     live::{
         apply::Moment,
+        book::Expired,
         learn::Learning,
         sync::{AtomicU64, Mutex, Ordering, lock},
     },
@@ -108,8 +108,8 @@ impl Live {
         self.registry.meter(project, name, &self.bounds, self.tick(now))
     }
 
-    /// The moment of what is applied to a book; to be taken under the lock of that book, so that it is before or after the
-    /// end of learning as the book is.
+    /// The moment as a book sees it: it is made with the book locked, so that the end of learning, which goes through all
+    /// books, misses none that was changed in the belief that there was still learning to do.
     fn moment(&self, now: Now) -> Moment<'_> {
         let down_from = lock(&self.learning).as_ref().map(|learning| learning.down_from);
         Moment { now, tick: self.tick(now), bounds: &self.bounds, down_from }
@@ -144,26 +144,39 @@ impl Live {
 
     /// Ends learning when its time has come; then what no worker accounted for is lost.
     fn end_learning(&self, now: Now) {
-        // Books that are filled from here on know nothing of a restart, so that none is restored and not accounted for.
-        let Some(over) = lock(&self.learning).take_if(|learning| learning.is_over(now.mono)) else { return };
+        let Some(learning) = lock(&self.learning).take_if(|learning| learning.is_over(now.mono)) else { return };
         for book in self.all_books() {
             lock(&book).account_restored();
         }
         for meter in self.registry.all_meters() {
             let unaccounted = meter.close_inheritance();
-            if !over.awaited.is_empty() && unaccounted && !meter.has_reporters() && !meter.has_silent() {
+            if !learning.awaited.is_empty() && unaccounted && !meter.has_reporters() && !meter.has_silent() {
                 meter.go_dark();
             }
         }
-        self.give_up(over.awaited);
+        for (project, incarnation) in learning.awaited {
+            self.give_up(project, incarnation, learning.down_from, now);
+        }
     }
 
-    /// These workers did not return: the next restart is not to wait for them. One that attaches just now stays known.
-    fn give_up(&self, mut workers: HashSet<(Project, Incarnation)>) {
-        workers.retain(|worker| !self.books.contains_key(worker));
-        let mut roster = lock(&self.roster);
-        for worker in workers {
-            roster.entry(worker).or_insert(false);
+    /// A worker that was attached before a restart was waited for in vain. History holds its sessions up to the restart: if
+    /// it returns after all, what it tells is counted from there on.
+    fn give_up(&self, project: Project, incarnation: Incarnation, down_from: Tick, now: Now) {
+        let expired = Expired { lost: 0, first_without: down_from };
+        let shared = match self.books.entry((project, incarnation)) {
+            Entry::Occupied(there) => there.get().clone(),
+            Entry::Vacant(free) => {
+                let (project, incarnation) = free.key().clone();
+                lock(&self.roster).entry((project.clone(), incarnation)).or_insert(false);
+                free.insert(Arc::new(Mutex::new(Book::given_up(project, incarnation, expired, now))));
+                return;
+            }
+        };
+        let mut book = lock(&shared);
+        if book.needs_snapshot && !book.is_over() {
+            // It came, and has not said yet what it holds.
+            let lost = book.expired.map_or(0, |earlier| earlier.lost);
+            book.expired = Some(Expired { lost, ..expired });
         }
     }
 

@@ -239,26 +239,3 @@ impl<'s> Past<'s> {
         Ok(self.workers.into_values().map(|worker| worker.process).collect())
     }
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use jiff::tz::TimeZone;
-
-    use super::*;
-    use crate::{sim::Fleet, store::EmbeddedStore};
-
-    #[test]
-    #[ignore = "takes long in a build that is not optimized; `demo` tests a whole one"]
-    fn seven_days_take_seconds() {
-        let store = EmbeddedStore::in_memory().unwrap();
-        let from = Time::from_secs(1_736_121_600);
-        let mut schedule = Fleet::new(1, TimeZone::UTC).schedule(from);
-        let started = std::time::Instant::now();
-        let mut past = Past::begin(&store, Project::new("demo").unwrap(), from).unwrap();
-        past.live_until(&mut schedule, from.after(Duration::from_secs(7 * 24 * 3_600)).tick()).unwrap();
-        eprintln!("{:?}", started.elapsed());
-        past.end().unwrap();
-        eprintln!("{:?}", started.elapsed());
-    }
-}

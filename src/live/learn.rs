@@ -20,9 +20,9 @@ impl Learning {
         Self { down_from, until, awaited }
     }
 
-    /// A worker returned, or said goodbye.
-    pub fn returned(&mut self, project: &Project, incarnation: Incarnation) {
-        self.awaited.remove(&(project.clone(), incarnation));
+    /// A worker returned, or said goodbye; returns whether it was waited for.
+    pub fn returned(&mut self, project: &Project, incarnation: Incarnation) -> bool {
+        self.awaited.remove(&(project.clone(), incarnation))
     }
 
     /// Whether it ends now.

@@ -143,9 +143,9 @@ impl Meter {
         lock(&self.ended).durations.push(bucket(lasted_ms));
     }
 
-    /// Sessions that ended nobody knows when: they have an outcome and no duration.
-    pub(super) fn count_lost(&self, sessions: u64) {
-        self.closed[Outcome::Lost.index()].fetch_add(sessions, Ordering::Relaxed);
+    /// Sessions of which nobody knows how long they lasted: they have an outcome and no duration.
+    pub(super) fn count_unmeasured(&self, outcome: Outcome, sessions: u64) {
+        self.closed[outcome.index()].fetch_add(sessions, Ordering::Relaxed);
     }
 
     pub(super) fn count_late_dropped(&self) {
@@ -176,8 +176,8 @@ impl Meter {
 
     /// A worker that declared this meter is heard (again).
     pub(super) fn reporter_came(&self) {
-        self.reporters.fetch_add(1, Ordering::AcqRel);
-        self.dark.store(false, Ordering::Release);
+        self.reporters.fetch_add(1, Ordering::SeqCst);
+        self.dark.swap(false, Ordering::SeqCst);
     }
 
     /// A worker that declared it left with a goodbye.
@@ -202,11 +202,15 @@ impl Meter {
         let others = self.silent.fetch_sub(1, Ordering::AcqRel) - 1 + self.reporters.load(Ordering::Acquire);
         if others == 0 {
             self.go_dark();
+            if self.has_reporters() {
+                // One came in between, and may have been before us.
+                self.dark.store(false, Ordering::SeqCst);
+            }
         }
     }
 
     pub(super) fn go_dark(&self) {
-        self.dark.store(true, Ordering::Release);
+        self.dark.swap(true, Ordering::SeqCst);
     }
 
     pub(super) fn add_silent_level(&self, by: i32) {
@@ -232,7 +236,7 @@ impl Meter {
     }
 
     pub fn has_reporters(&self) -> bool {
-        self.reporters.load(Ordering::Acquire) > 0
+        self.reporters.load(Ordering::SeqCst) > 0
     }
 
     pub fn has_silent(&self) -> bool {
@@ -259,7 +263,7 @@ impl Meter {
     pub(super) fn close_inheritance(&self) -> bool {
         let left = self.inherited.swap(0, Ordering::AcqRel);
         if left > 0 {
-            self.count_lost(left.unsigned_abs());
+            self.count_unmeasured(Outcome::Lost, left.unsigned_abs());
         } else {
             self.opened.fetch_add(left.unsigned_abs(), Ordering::Relaxed);
         }

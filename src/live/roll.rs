@@ -92,8 +92,9 @@ impl Roller {
 
     /// Adds what a meter opened and closed to its entry and to those of its pools.
     fn take_sums(&mut self, meter: &Meter, entries: &mut Entries) {
-        let totals = meter.totals();
+        // In this order: what is told of an end is never told before it was counted.
         let ended = meter.take_ended();
+        let totals = meter.totals();
         let before = self.taken.insert(meter.tally.id, totals).unwrap_or_default();
         if totals == before && ended.late.is_empty() && ended.durations.is_empty() {
             return;

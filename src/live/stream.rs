@@ -85,7 +85,8 @@ impl Live {
         }
         let applied = self.apply_all(&mut book, events, &moment)?;
         book.applied = Some(seq);
-        book.undurable.push_back((seq, moment.tick));
+        // Read after it was applied: what the roller had not passed by now is in the frame of this second, or an earlier one.
+        book.note_undurable(seq, self.tick(now));
         Ok(Batch::Applied(applied))
     }
 
@@ -98,14 +99,17 @@ impl Live {
         let opens = events.iter().filter(|event| matches!(event, Event::Open { .. })).count() as u64;
         let counts = self.registry.project(&book.project);
         let most = self.bounds.sessions_per_project as u64;
-        if opens > 0 && counts.sessions.load(Ordering::Acquire) + opens > most {
+        // Room is taken first and what was too much given back, so that two workers at once can't both have the last of it.
+        let taken = counts.sessions.fetch_add(opens, Ordering::AcqRel);
+        if opens > 0 && taken + opens > most {
+            counts.sessions.fetch_sub(opens, Ordering::AcqRel);
             return Err(BoundReached { what: "sessions_per_project", most });
         }
         let mut applied = Applied::default();
         for event in events {
             book.apply(event, moment, &mut applied);
         }
-        self.grow(&book.project, applied.grown);
+        self.grow(&book.project, applied.grown - opens.cast_signed());
         Ok(applied)
     }
 

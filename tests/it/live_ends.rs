@@ -1,0 +1,162 @@
+//! How books end, and what must not be left behind: each test is of something that once was.
+
+use std::{
+    sync::{Arc, Barrier},
+    thread,
+    time::Duration,
+};
+
+use highwater::{
+    live::{Attachment, Batch, Event, Hello, Live, Meter, Roller, snapshot::Live as LiveSession},
+    model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Now, Outcome, Project, SessionId, Time},
+};
+
+const WHO: Incarnation = Incarnation([7; 16]);
+/// Longer than what a lease that ended is remembered.
+const LONG: u64 = 10 + 15 * 60 + 1;
+
+fn at(second: u64) -> Now {
+    Now::at(Time::from_secs(7_200 + second).after(Duration::from_millis(500)))
+}
+
+fn project() -> Project {
+    Project::new("p").unwrap()
+}
+
+fn started(bounds: Bounds) -> (Live, Arc<Meter>) {
+    let live = Live::new(bounds, at(0).wall.tick());
+    let meter = live.meter(&project(), &Name::new(Kind::Tts, "a/b", "", None).unwrap(), at(0)).unwrap();
+    (live, meter)
+}
+
+fn attach(live: &Live, who: Incarnation, attach_seq: u64, second: u64) -> Attachment {
+    let hello = Hello { project: project(), worker: "w".into(), incarnation: who, replaces: None, attach_seq };
+    live.attach(&hello, at(second)).unwrap()
+}
+
+fn snapshot(live: &Live, stream: &Attachment, meter: &Arc<Meter>, ids: &[(u8, u64)], second: u64) {
+    let session = |(id, since): &(u8, u64)| LiveSession {
+        id: SessionId([*id; 16]),
+        meter: meter.clone(),
+        age: Duration::from_secs(second - since),
+        labels: None,
+    };
+    let digest = ids.iter().fold(0, |digest, (id, _)| digest ^ SessionId([*id; 16]).digest());
+    let last = Some((ids.len() as u64, digest));
+    let taken = live.snapshot(stream, 0, ids.iter().map(session).collect(), last, at(second)).unwrap();
+    assert!(matches!(taken, Batch::Applied(_)), "{taken:?}");
+}
+
+fn open(id: u8, meter: &Arc<Meter>, age: u64) -> Event {
+    Event::Open { id: SessionId([id; 16]), meter: meter.clone(), age: Duration::from_secs(age), labels: None }
+}
+
+fn beat(live: &Live, stream: &Attachment, second: u64) {
+    assert_eq!(live.beat(stream, None, at(second)).unwrap(), Batch::Ignored);
+}
+
+#[test]
+fn a_stream_that_was_silent_for_longer_than_its_book_is_kept_leaks_nothing() {
+    let (live, meter) = started(Bounds::default());
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &meter, &[(1, 0)], 0);
+    live.expire(at(11));
+    live.expire(at(LONG));
+    // It wakes up: whatever it is told, what it then says must end with its next lease.
+    if live.batch(&stream, 1, vec![open(2, &meter, 0)], at(LONG + 1)).is_ok() {
+        snapshot(&live, &stream, &meter, &[(1, 0), (2, LONG)], LONG + 2);
+        assert_eq!((meter.tally.word.level(), live.audit()), (2, vec![]));
+    }
+    live.expire(at(LONG + 20));
+    assert_eq!((meter.tally.word.level(), live.audit()), (0, vec![]));
+    drop(stream);
+    live.expire(at(3 * LONG));
+    assert_eq!(live.all_books().len(), 0);
+}
+
+#[test]
+fn a_report_beside_a_goodbye_leaves_no_session_in_a_book_that_nobody_ends() {
+    let (live, meter) = started(Bounds::default());
+    for round in 0..500_u16 {
+        let mut who = [0; 16];
+        who[..2].copy_from_slice(&round.to_le_bytes());
+        let who = Incarnation(who);
+        let lease = Duration::from_secs(10);
+        let both = Barrier::new(2);
+        live.report(&project(), "w", who, lease, vec![open(1, &meter, 0)], at(0)).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                live.report(&project(), "w", who, lease, vec![open(2, &meter, 0)], at(0)).unwrap();
+            });
+            scope.spawn(|| {
+                both.wait();
+                live.goodbye(&project(), who, Outcome::Ok, at(0));
+            });
+        });
+    }
+    live.expire(at(11));
+    assert_eq!(meter.tally.word.level(), 0);
+    assert_eq!(live.audit(), []);
+}
+
+#[test]
+fn a_worker_that_was_silent_and_holds_nothing_still_covers_what_it_declared() {
+    let (live, meter) = started(Bounds::default());
+    let stream = attach(&live, WHO, 1, 0);
+    live.declare(&stream, std::slice::from_ref(&meter), at(0)).unwrap();
+    snapshot(&live, &stream, &meter, &[], 0);
+    live.expire(at(11));
+    assert_eq!(meter.coverage(), Coverage::None);
+    assert_eq!(live.batch(&stream, 1, vec![open(1, &meter, 0)], at(12)).unwrap(), Batch::Expired { lost: 0 });
+    snapshot(&live, &stream, &meter, &[], 12);
+    assert_eq!(meter.coverage(), Coverage::Full);
+    live.goodbye(&project(), WHO, Outcome::Ok, at(13));
+    assert!(!meter.has_reporters() && !meter.has_silent());
+}
+
+#[test]
+fn a_declaration_after_the_lease_ended_does_not_make_a_dead_worker_a_reporter() {
+    let (live, meter) = started(Bounds::default());
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &meter, &[], 0);
+    live.expire(at(11));
+    live.declare(&stream, std::slice::from_ref(&meter), at(12)).unwrap();
+    live.detach(&stream);
+    drop(stream);
+    live.expire(at(12 + LONG));
+    assert!(!meter.has_reporters());
+}
+
+#[test]
+fn books_of_crashed_workers_are_bounded() {
+    let bounds = Bounds { workers_per_project: 10, ..Bounds::default() };
+    let (live, _) = started(bounds);
+    for wave in 0..9_u8 {
+        for worker in 0..10 {
+            drop(attach(&live, Incarnation([wave * 10 + worker; 16]), 1, u64::from(wave) * 11));
+        }
+        live.expire(at(u64::from(wave) * 11 + 11));
+    }
+    live.expire(at(100));
+    assert_eq!(live.all_books().len(), 10);
+}
+
+#[test]
+fn a_second_silence_before_the_snapshot_leaves_no_hole_after_the_first() {
+    let (live, meter) = started(Bounds::default());
+    let mut roller = Roller::default();
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &meter, &[(1, 0)], 0);
+    roller.roll(&live, at(11));
+    let again = attach(&live, WHO, 2, 15);
+    assert_eq!(again.lost_before, 1);
+    roller.roll(&live, at(26));
+    let third = attach(&live, WHO, 3, 30);
+    assert_eq!(third.lost_before, 1);
+    snapshot(&live, &third, &meter, &[(1, 0)], 30);
+    let frames = roller.roll(&live, at(31));
+    let late = frames.iter().flat_map(|frame| &frame.entries).find(|entry| !entry.late.is_empty()).unwrap();
+    assert_eq!(late.late[0].from, at(12).wall.tick().0);
+    beat(&live, &third, 32);
+}
