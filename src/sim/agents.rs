@@ -129,7 +129,7 @@ const LIMITS: &[(Kind, &str, u32)] = &[
     (Kind::Participant, "", 200),
     (Kind::Sip, "", 60),
     (Kind::Ingress, "", 4),
-    (Kind::Egress, "", 8),
+    (Kind::Egress, "", 12),
 ];
 
 /// The meter of a kind, or of one of its models, on the gateway's account.

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::Path,
+    sync::LazyLock,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -10,7 +11,11 @@ use std::{
 use highwater::{
     demo::{Demo, DemoError, Options, PROJECT, StageError},
     http,
-    proto::{GetStatusRequest, ListQuotasRequest, Quota, quota_service_client::QuotaServiceClient},
+    proto::{
+        GetHistoryRequest, GetStatusRequest, History, Kind, ListQuotasRequest, Pool, Quota, Target,
+        get_history_request::Column, quota_service_client::QuotaServiceClient, target,
+    },
+    service::start::SIMULATION_NOTE,
     store::EmbeddedStore,
 };
 use jiff::{
@@ -32,13 +37,13 @@ const HISTORY: Duration = Duration::from_secs(6 * 3_600);
 const STOP: Duration = Duration::from_secs(5);
 
 /// A zone in which it is two o'clock in the afternoon, when most calls come.
-fn afternoon() -> TimeZone {
+static AFTERNOON: LazyLock<TimeZone> = LazyLock::new(|| {
     let hour = Timestamp::now().to_zoned(TimeZone::UTC).hour();
     TimeZone::fixed(Offset::from_hours(14 - hour).unwrap())
-}
+});
 
 fn options(dir: &Path) -> Options {
-    Options { dir: dir.to_owned(), zone: afternoon(), seconds: HISTORY.as_secs() }
+    Options { dir: dir.to_owned(), zone: AFTERNOON.clone(), seconds: HISTORY.as_secs() }
 }
 
 struct Running {
@@ -78,6 +83,25 @@ async fn quotas(channel: &Channel) -> Vec<Quota> {
     QuotaServiceClient::new(channel.clone()).list_quotas(request).await.unwrap().into_inner().quotas
 }
 
+/// The half hour up to now of all agent sessions.
+async fn last_minutes(channel: &Channel) -> History {
+    if Timestamp::now().as_second() % 60 < 2 {
+        // Nothing is known of a minute that has just begun.
+        sleep(Duration::from_secs(2)).await;
+    }
+    let now = Timestamp::now().as_second() / 60 * 60 + 60;
+    let target = Target { target: Some(target::Target::Pool(Pool { kind: Kind::Agent.into(), ..Default::default() })) };
+    let request = GetHistoryRequest {
+        project: PROJECT.to_owned(),
+        targets: vec![target],
+        start_time: Some(prost_types::Timestamp { seconds: now - 30 * 60, nanos: 0 }),
+        end_time: Some(prost_types::Timestamp { seconds: now, nanos: 0 }),
+        step: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        columns: vec![Column::Sessions.into()],
+    };
+    QuotaServiceClient::new(channel.clone()).get_history(request).await.unwrap().into_inner().histories.remove(0)
+}
+
 #[tokio::test]
 async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
     let dir = tempfile::tempdir().unwrap();
@@ -98,7 +122,29 @@ async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
         }
     });
     assert!(moved.await.is_ok(), "no level moved");
+    let minutes = last_minutes(&channel).await;
+    assert!(minutes.flags.iter().all(|flags| flags & 1 == 0), "a gap: {minutes:?}");
+    assert_eq!((minutes.lost.iter().sum::<u32>(), minutes.peak.len()), (0, 30), "{minutes:?}");
+    assert!(minutes.peak.iter().all(|peak| *peak > 10), "a dip: {minutes:?}");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_fresh_history_is_taken_up_and_another_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let seen = |demo: &Demo| demo.service().store.note("seen").unwrap();
+    let first = Demo::prepare(&options(dir.path())).unwrap();
+    first.service().store.set_note("seen", "yes").unwrap();
+    drop(first);
+    let again = Demo::prepare(&options(dir.path())).unwrap();
+    assert_eq!(seen(&again).as_deref(), Some("yes"));
+    again.service().store.set_note(SIMULATION_NOTE, "unfinished").unwrap();
+    drop(again);
+    let anew = Demo::prepare(&options(dir.path())).unwrap();
+    assert_eq!(seen(&anew), None);
+    drop(anew);
+    let other = Options { seconds: 3_600, ..options(dir.path()) };
+    assert!(Demo::prepare(&other).unwrap().service().store.note(SIMULATION_NOTE).unwrap().unwrap().ends_with("3600 s"));
 }
 
 #[test]
