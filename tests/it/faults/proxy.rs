@@ -88,9 +88,12 @@ impl Proxy {
         self.with_one(dice, |link| link.meets(Fate::Silent));
     }
 
-    /// The silent ones flow again, as if nothing had been.
+    /// The silent ones flow again, as if nothing had been, and none is to be cut any more.
     pub fn wake_all(&self) {
-        self.links.lock().unwrap().iter().for_each(|link| link.meets(Fate::Flows));
+        for link in self.links.lock().unwrap().iter() {
+            link.left.store(NO_END, Ordering::Relaxed);
+            link.meets(Fate::Flows);
+        }
     }
 
     /// Whether new connections are reset at once.
