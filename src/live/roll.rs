@@ -60,10 +60,24 @@ impl Roller {
     /// Ends leases and learning that are over, and rolls every tick before that of `now`. Returns their frames, in order;
     /// none when the tick has not ended. A second without a frame of its own was like the end of the one before it.
     pub fn roll(&mut self, live: &Live, now: Now) -> Vec<Frame> {
+        let to = now.wall.tick();
+        let behind = to.0.saturating_sub(live.tick.load(Ordering::Acquire));
+        let mut frames = Vec::new();
+        if behind > RING_TICKS as u64 {
+            // What the last second saw is told before a lease that ends now pushes it out of the ring.
+            frames = self.roll_to(live, Tick(to.0 - behind + 1));
+        }
         live.expire(now);
+        frames.extend(self.roll_to(live, to));
+        if !frames.is_empty() {
+            live.end_learning(now);
+        }
+        frames
+    }
+
+    fn roll_to(&mut self, live: &Live, to: Tick) -> Vec<Frame> {
         let settling = live.is_settling();
         let from = Tick(live.tick.load(Ordering::Acquire));
-        let to = now.wall.tick();
         if to <= from {
             return Vec::new();
         }
@@ -81,9 +95,7 @@ impl Roller {
             self.take_sums(meter, &mut span.entries[0]);
         }
         let coverage = coverage(&meters);
-        let frames = self.frames(span, &tallies, &coverage, settling, jumped);
-        live.end_learning(now);
-        frames
+        self.frames(span, &tallies, &coverage, settling, jumped)
     }
 
     fn level_told(&self, key: KeyId) -> u32 {
@@ -118,7 +130,9 @@ impl Roller {
         for nth in 0..span.entries.len() {
             let tick = span.tick(nth);
             let mut entries = std::mem::take(&mut span.entries[nth]);
-            let full = !self.started || tick.0.is_multiple_of(SECONDS_PER_MINUTE);
+            // Of a frame that repeats over an hour, nothing but itself is left when the hour before is folded.
+            let may_repeat_long = nth == 0 && span.is_cut();
+            let full = !self.started || may_repeat_long || tick.0.is_multiple_of(SECONDS_PER_MINUTE);
             self.started = true;
             self.tell(&mut entries, tallies, coverage, full);
             if nth > 0 && !full && entries.is_empty() {
