@@ -1,7 +1,7 @@
 //! The roller: once a second it moves every word to the new tick and puts what the past one saw into a frame. Only one
 //! roller may run; everything it keeps between ticks is its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
@@ -15,6 +15,10 @@ use crate::{
     model::{Coverage, Entry, Frame, KeyId, Now, Tick, time::SECONDS_PER_MINUTE},
 };
 
+/// The wall clock may be this far ahead of the monotonic one since the last roll, and the levels are still taken for those
+/// of all the seconds between. Beyond it they are not known, and a clock set by years makes no years of minutes.
+const LONGEST_JUMP: Duration = Duration::from_secs(3_600);
+
 type Entries = FxHashMap<KeyId, Entry>;
 
 /// Makes the frames of one service.
@@ -25,6 +29,8 @@ pub struct Roller {
     /// Level and coverage that the frames have told of each key; a key that is not here is not covered.
     told: FxHashMap<KeyId, (u32, Coverage)>,
     started: bool,
+    /// When it came by last.
+    last: Option<Now>,
 }
 
 /// The ticks of one roll: the first one, and of the others as many of the last as the ring holds.
@@ -68,11 +74,23 @@ impl Roller {
             frames = self.roll_to(live, Tick(to.0 - behind + 1));
         }
         live.expire(now);
-        frames.extend(self.roll_to(live, to));
+        let mut rest = self.roll_to(live, to);
+        if self.is_clock_set(now) {
+            // Nobody lived through these seconds: they are left out, and what came of them is told of the last.
+            let next = rest.get(1).map_or(to.0, |frame| frame.tick);
+            rest.iter_mut().take(1).for_each(|first| (first.tick, first.repeat) = (next - 1, 0));
+        }
+        frames.extend(rest);
         if !frames.is_empty() {
             live.end_learning(now);
         }
         frames
+    }
+
+    /// Whether the wall clock was put forward by far since the last roll, or the machine slept.
+    fn is_clock_set(&mut self, now: Now) -> bool {
+        let last = self.last.replace(now).unwrap_or(now);
+        now.wall.since(last.wall) > now.mono.since(last.mono) + LONGEST_JUMP
     }
 
     fn roll_to(&mut self, live: &Live, to: Tick) -> Vec<Frame> {

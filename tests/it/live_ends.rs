@@ -11,7 +11,8 @@ use highwater::{
         Attachment, Batch, Event, Hello, Live, Meter, Roller,
         snapshot::{ChunkProblem, Live as LiveSession},
     },
-    model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Now, Outcome, Project, SessionId, Time},
+    model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Minute, Now, Outcome, Project, SessionId, Time},
+    rollup::Rollup,
 };
 
 const WHO: Incarnation = Incarnation([7; 16]);
@@ -234,4 +235,28 @@ fn a_lease_that_ends_as_the_clock_jumps_leaves_the_last_second_its_peak() {
     let frames = roller.roll(&live, jumped);
     let entry = frames[0].entries.iter().find(|entry| entry.key == meter.tally.id.0).unwrap();
     assert_eq!((frames[0].tick, entry.peak, entry.level), (at(9).wall.tick().0, 3, 2));
+}
+
+#[test]
+fn a_clock_set_by_years_makes_no_years_of_minutes() {
+    const YEARS: u64 = 50 * 365 * 24 * 3_600;
+    let (live, meter) = started(Bounds::default());
+    let (mut roller, mut rollup) = (Roller::default(), Rollup::new(Duration::from_secs(900), None));
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &meter, &[(1, 0)], 0);
+    let mut told = 0;
+    for second in 0..200 {
+        let wall = at(if second < 100 { second } else { second + YEARS }).wall;
+        let now = Now { wall, mono: at(second).mono };
+        assert_eq!(live.beat(&stream, None, now).unwrap(), Batch::Ignored);
+        for frame in roller.roll(&live, now) {
+            told += 1 + frame.repeat;
+            rollup.apply(&frame);
+        }
+    }
+    assert_eq!(told, 200, "each second that was lived through, and the one in which the clock was set");
+    let points = rollup.points(meter.tally.id, Minute(0)..Minute(u32::MAX));
+    assert_eq!(points.iter().map(|(_, point)| u64::from(point.covered)).sum::<u64>(), told);
+    assert!(points.iter().all(|(_, point)| point.peak == 1));
+    assert_eq!(rollup.level(meter.tally.id), 1);
 }
