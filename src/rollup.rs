@@ -145,9 +145,14 @@ impl Rollup {
         self.open_from.filter(|hour| self.next.is_some_and(|next| next > hour.first_tick()))
     }
 
+    /// The keys of which anything was told since the last start.
+    pub fn keys(&self) -> Vec<KeyId> {
+        self.tracks.keys().copied().collect()
+    }
+
     /// What is to be folded of an hour.
     pub fn rows(&mut self, hour: Hour) -> Vec<(KeyId, KeyHour)> {
-        let keys: Vec<_> = self.tracks.keys().copied().collect();
+        let keys = self.keys();
         keys.into_iter().filter_map(|key| Some((key, self.hour(key, hour)?))).collect()
     }
 

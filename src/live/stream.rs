@@ -9,7 +9,7 @@ use crate::{
         attach::{Attachment, Gone, Refusal, renew},
         book::{Book, Link},
         meter::Meter,
-        snapshot::{ChunkProblem, Live as LiveSession},
+        snapshot::{ChunkProblem, Gathered, Live as LiveSession},
         sync::Ordering,
     },
     model::{Now, Outcome},
@@ -128,7 +128,8 @@ impl Live {
         let mut book = stream.mine()?;
         let moment = self.moment(now);
         let _back = self.heard(&mut book, now);
-        let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_default();
+        let counts = self.registry.project(&book.project);
+        let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_else(|| Gathered::new(counts.clone()));
         let most = self.bounds.sessions_per_project;
         let taken = gathered.add(index, sessions, most).and_then(|()| match last {
             Some((count, digest)) => gathered.verify(count, digest),
@@ -142,7 +143,6 @@ impl Live {
             book.gathered = Some(gathered);
             return Ok(Batch::Applied(Applied::default()));
         }
-        let counts = self.registry.project(&book.project);
         let others = counts.sessions.load(Ordering::Acquire).saturating_sub(book.live_count());
         if others + gathered.len() > most as u64 {
             return Err(BoundReached { what: "sessions_per_project", most: most as u64 }.into());

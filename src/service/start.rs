@@ -42,10 +42,12 @@ impl Service {
     pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock) -> Result<Arc<Self>, StartError> {
         let catalogue = load_catalogue(config.catalogue.as_deref())?;
         let plans = load_plans(config.plans.as_deref())?;
-        let now = clock.now();
         let mut rollup = Rollup::new(config.bounds.late_until, store.folded_until()?);
         store.frames()?.iter().for_each(|frame| rollup.apply(frame));
-        let first = now.wall.tick().max(rollup.next_tick().unwrap_or_default());
+        // A clock that was set back while the service was down goes on where history ended.
+        clock.not_before(rollup.next_tick().unwrap_or_default().start());
+        let now = clock.now();
+        let first = now.wall.tick();
         let live = Live::new(config.bounds.clone(), first);
         live.load(store.keys()?, &|key| rollup.coverage(key));
         let known = store.known_workers()?;

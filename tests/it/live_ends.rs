@@ -7,8 +7,12 @@ use std::{
 };
 
 use highwater::{
-    live::{Attachment, Batch, Event, Hello, Live, Meter, Roller, snapshot::Live as LiveSession},
-    model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Now, Outcome, Project, SessionId, Time},
+    live::{
+        Attachment, Batch, Event, Hello, Live, Meter, Roller,
+        snapshot::{ChunkProblem, Live as LiveSession},
+    },
+    model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Minute, Now, Outcome, Project, SessionId, Time},
+    rollup::Rollup,
 };
 
 const WHO: Incarnation = Incarnation([7; 16]);
@@ -159,4 +163,100 @@ fn a_second_silence_before_the_snapshot_leaves_no_hole_after_the_first() {
     let late = frames.iter().flat_map(|frame| &frame.entries).find(|entry| !entry.late.is_empty()).unwrap();
     assert_eq!(late.late[0].from, at(12).wall.tick().0);
     beat(&live, &third, 32);
+}
+
+fn sessions(meter: &Arc<Meter>, ids: std::ops::Range<u32>) -> (Vec<LiveSession>, Option<(u64, u64)>) {
+    let id = |n: u32| {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&n.to_le_bytes());
+        SessionId(id)
+    };
+    let live = |n| LiveSession { id: id(n), meter: meter.clone(), age: Duration::ZERO, labels: None };
+    let sessions: Vec<_> = ids.map(live).collect();
+    let digest = sessions.iter().fold(0, |digest, session| digest ^ session.id.digest());
+    let last = Some((sessions.len() as u64, digest));
+    (sessions, last)
+}
+
+#[test]
+fn snapshots_that_never_end_are_bounded_by_their_project() {
+    let (live, meter) = started(Bounds { sessions_per_project: 100, ..Bounds::default() });
+    let streams: Vec<_> = (0..3).map(|worker| attach(&live, Incarnation([worker; 16]), 1, 0)).collect();
+    let begin = |stream: usize| live.snapshot(&streams[stream], 0, sessions(&meter, 0..50).0, None, at(1)).unwrap();
+    assert!(matches!((begin(0), begin(1)), (Batch::Applied(_), Batch::Applied(_))));
+    assert_eq!(begin(2), Batch::BadSnapshot(ChunkProblem::TooMany));
+    live.detach(&streams[0]);
+    assert!(matches!(begin(2), Batch::Applied(_)), "a stream that broke makes room");
+}
+
+#[test]
+fn a_worker_that_swaps_all_it_holds_again_and_again_takes_no_more_and_more_room() {
+    let (live, meter) = started(Bounds { tombstones_per_book: 100, ..Bounds::default() });
+    let stream = attach(&live, WHO, 1, 0);
+    for round in 0..50 {
+        let (sessions, last) = sessions(&meter, round * 50..(round + 1) * 50);
+        assert!(matches!(live.snapshot(&stream, 0, sessions, last, at(1)).unwrap(), Batch::Applied(_)));
+    }
+    let totals = meter.totals();
+    // All but the live ones, and the hundred whose outcome is waited for, have ended as lost.
+    assert_eq!((totals.opened, totals.closed[Outcome::Lost.index()]), (50 * 50, 50 * 50 - 50 - 100));
+}
+
+#[test]
+fn a_meter_that_threads_make_at_once_is_one_meter_of_the_bound() {
+    let most = 40;
+    let live = Live::new(Bounds { meters_per_project: most, ..Bounds::default() }, at(0).wall.tick());
+    for nth in 0..most {
+        let name = Name::new(Kind::Tts, &format!("a/b{nth}"), "", None).unwrap();
+        let both = Barrier::new(2);
+        thread::scope(|scope| {
+            let make = || {
+                both.wait();
+                drop(live.meter(&project(), &name, at(0)));
+            };
+            scope.spawn(make);
+            scope.spawn(make);
+        });
+        assert!(live.meter(&project(), &name, at(0)).is_ok(), "meter {nth}");
+    }
+}
+
+#[test]
+fn a_lease_that_ends_as_the_clock_jumps_leaves_the_last_second_its_peak() {
+    let (live, meter) = started(Bounds::default());
+    let mut roller = Roller::default();
+    let ghost = attach(&live, WHO, 1, 0);
+    snapshot(&live, &ghost, &meter, &[(1, 0)], 0);
+    roller.roll(&live, at(9));
+    let other = attach(&live, Incarnation([8; 16]), 1, 9);
+    snapshot(&live, &other, &meter, &[(2, 9), (3, 9)], 9);
+    snapshot(&live, &other, &meter, &[(2, 9)], 9);
+    let jumped = Now { wall: at(60).wall, mono: at(11).mono };
+    let frames = roller.roll(&live, jumped);
+    let entry = frames[0].entries.iter().find(|entry| entry.key == meter.tally.id.0).unwrap();
+    assert_eq!((frames[0].tick, entry.peak, entry.level), (at(9).wall.tick().0, 3, 2));
+}
+
+#[test]
+fn a_clock_set_by_years_makes_no_years_of_minutes() {
+    const YEARS: u64 = 50 * 365 * 24 * 3_600;
+    let (live, meter) = started(Bounds::default());
+    let (mut roller, mut rollup) = (Roller::default(), Rollup::new(Duration::from_secs(900), None));
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &meter, &[(1, 0)], 0);
+    let mut told = 0;
+    for second in 0..200 {
+        let wall = at(if second < 100 { second } else { second + YEARS }).wall;
+        let now = Now { wall, mono: at(second).mono };
+        assert_eq!(live.beat(&stream, None, now).unwrap(), Batch::Ignored);
+        for frame in roller.roll(&live, now) {
+            told += 1 + frame.repeat;
+            rollup.apply(&frame);
+        }
+    }
+    assert_eq!(told, 200, "each second that was lived through, and the one in which the clock was set");
+    let points = rollup.points(meter.tally.id, Minute(0)..Minute(u32::MAX));
+    assert_eq!(points.iter().map(|(_, point)| u64::from(point.covered)).sum::<u64>(), told);
+    assert!(points.iter().all(|(_, point)| point.peak == 1));
+    assert_eq!(rollup.level(meter.tally.id), 1);
 }
