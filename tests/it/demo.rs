@@ -1,5 +1,7 @@
 //! The demo: ready soon, marked as a simulation, moving, and without a seam between its history and its live workers.
 
+#![expect(clippy::disallowed_methods, reason = "the demo joins the real present")]
+
 use std::{
     net::SocketAddr,
     path::Path,
