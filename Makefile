@@ -8,14 +8,13 @@ SHELL := bash
 CARGO_TARGET_DIR ?= target
 HIGHWATER := $(CARGO_TARGET_DIR)/quick/highwater
 
-# How often `make faults` kills the service (the tests: 10), and how long `make soak` lasts.
+# How often `make faults` kills the service; the tests do 10 times.
 FAULT_ROUNDS ?= 50
-SOAK_MINUTES ?= 30
 
 # Tools that the machine lacks and scripts/setup.sh brought.
 export PATH := $(PATH):$(CURDIR)/.tools/bin:$(CURDIR)/.tools/venv/bin
 
-.PHONY: help build run test lint proto-lint fuzz bench faults soak
+.PHONY: help build run test lint proto-lint fuzz bench faults
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +49,3 @@ bench: ## the benchmarks
 faults: ## the fault tests, with FAULT_ROUNDS kills (50)
 	@scripts/setup.sh test
 	HIGHWATER_FAULT_ROUNDS=$(FAULT_ROUNDS) cargo nextest run --locked --profile long -E 'test(/(^|::)faults::/)'
-
-soak: ## the service under load for SOAK_MINUTES (30)
-	@scripts/setup.sh test
-	HIGHWATER_SOAK_MINUTES=$(SOAK_MINUTES) cargo nextest run --locked --profile long --run-ignored all -E 'test(/(^|::)soak::/)'

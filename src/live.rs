@@ -26,10 +26,12 @@ pub mod word;
 
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
+#[cfg(all(test, not(feature = "loom")))]
+mod race_tests;
 
 use std::{collections::HashMap, sync::Arc};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 pub use apply::{Applied, Event};
 pub use attach::{Attachment, Gone, Hello, Refusal};
@@ -42,6 +44,7 @@ pub use stream::Batch;
 use crate::{
     live::{
         apply::Moment,
+        book::Expired,
         learn::Learning,
         sync::{AtomicU64, Mutex, Ordering, lock},
     },
@@ -105,6 +108,8 @@ impl Live {
         self.registry.meter(project, name, &self.bounds, self.tick(now))
     }
 
+    /// The moment as a book sees it: it is made with the book locked, so that the end of learning, which goes through all
+    /// books, misses none that was changed in the belief that there was still learning to do.
     fn moment(&self, now: Now) -> Moment<'_> {
         let down_from = lock(&self.learning).as_ref().map(|learning| learning.down_from);
         Moment { now, tick: self.tick(now), bounds: &self.bounds, down_from }
@@ -117,16 +122,16 @@ impl Live {
         meters.filter(|meter| coverage(meter.tally.id) == Coverage::None).for_each(|meter| meter.go_dark());
     }
 
-    /// Starts learning after a restart: `levels` are those of the last durable frame, `down_from` the second after it.
+    /// Starts learning after a restart: `left_open` is what the durable sums left open, `down_from` the second after them.
     pub fn start_learning(
         &self,
         known: impl IntoIterator<Item = (Project, Incarnation)>,
-        levels: &dyn Fn(KeyId) -> u32,
+        left_open: &dyn Fn(KeyId) -> i64,
         down_from: Tick,
         now: Now,
     ) {
         for meter in self.registry.all_meters() {
-            meter.inherit(levels(meter.tally.id));
+            meter.inherit(left_open(meter.tally.id));
         }
         let learning = Learning::new(down_from, now.mono.after(self.bounds.learning), known.into_iter().collect());
         *lock(&self.learning) = Some(learning);
@@ -139,19 +144,39 @@ impl Live {
 
     /// Ends learning when its time has come; then what no worker accounted for is lost.
     fn end_learning(&self, now: Now) {
-        let any_missing = match lock(&self.learning).as_mut().map(|l| (l.is_over(now.mono), l.any_missing)) {
-            Some((true, any_missing)) => any_missing,
-            _ => return,
-        };
+        let Some(learning) = lock(&self.learning).take_if(|learning| learning.is_over(now.mono)) else { return };
         for book in self.all_books() {
             lock(&book).account_restored();
         }
-        *lock(&self.learning) = None;
         for meter in self.registry.all_meters() {
             let unaccounted = meter.close_inheritance();
-            if any_missing && unaccounted && !meter.has_reporters() && !meter.has_silent() {
+            if !learning.awaited.is_empty() && unaccounted && !meter.has_reporters() && !meter.has_silent() {
                 meter.go_dark();
             }
+        }
+        for (project, incarnation) in learning.awaited {
+            self.give_up(project, incarnation, learning.down_from, now);
+        }
+    }
+
+    /// A worker that was attached before a restart was waited for in vain. History holds its sessions up to the restart: if
+    /// it returns after all, what it tells is counted from there on.
+    fn give_up(&self, project: Project, incarnation: Incarnation, down_from: Tick, now: Now) {
+        let expired = Expired { lost: 0, first_without: down_from };
+        let shared = match self.books.entry((project, incarnation)) {
+            Entry::Occupied(there) => there.get().clone(),
+            Entry::Vacant(free) => {
+                let (project, incarnation) = free.key().clone();
+                lock(&self.roster).entry((project.clone(), incarnation)).or_insert(false);
+                free.insert(Arc::new(Mutex::new(Book::given_up(project, incarnation, expired, now))));
+                return;
+            }
+        };
+        let mut book = lock(&shared);
+        if book.needs_snapshot && !book.is_over() {
+            // It came, and has not said yet what it holds.
+            let lost = book.expired.map_or(0, |earlier| earlier.lost);
+            book.expired = Some(Expired { lost, ..expired });
         }
     }
 

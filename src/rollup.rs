@@ -99,6 +99,17 @@ impl Rollup {
         self.tracks.get(&key).map_or(0, |track| track.level)
     }
 
+    /// Sessions of a key that were opened and have not ended, by the sums of all frames: its level, and those of before
+    /// a restart that were never accounted for.
+    pub fn left_open(&self, key: KeyId) -> i64 {
+        self.tracks.get(&key).map_or(0, Track::left_open)
+    }
+
+    /// Whether the sums left any session open.
+    pub fn any_left_open(&self) -> bool {
+        self.tracks.values().any(|track| track.left_open() != 0)
+    }
+
     /// Whether the level of a key was known in the last frame.
     pub fn coverage(&self, key: KeyId) -> Coverage {
         self.tracks.get(&key).map_or(Coverage::None, |track| track.coverage)
@@ -134,9 +145,14 @@ impl Rollup {
         self.open_from.filter(|hour| self.next.is_some_and(|next| next > hour.first_tick()))
     }
 
+    /// The keys of which anything was told since the last start.
+    pub fn keys(&self) -> Vec<KeyId> {
+        self.tracks.keys().copied().collect()
+    }
+
     /// What is to be folded of an hour.
     pub fn rows(&mut self, hour: Hour) -> Vec<(KeyId, KeyHour)> {
-        let keys: Vec<_> = self.tracks.keys().copied().collect();
+        let keys = self.keys();
         keys.into_iter().filter_map(|key| Some((key, self.hour(key, hour)?))).collect()
     }
 

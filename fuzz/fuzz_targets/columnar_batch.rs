@@ -169,7 +169,7 @@ impl World {
     fn check_one_by_one(&self, batch: &ColumnBatch, events: &[Event]) {
         let said = batch.outcomes.iter().enumerate().map(|(row, outcome)| {
             let id = &batch.session_ids[row * ID_BYTES..][..ID_BYTES];
-            let (session_id, handle) = (id.to_vec().into(), batch.handles[row]);
+            let (session_id, handle) = (id.to_vec(), batch.handles[row]);
             let place = batch.label_refs.get(row).map_or(0, |place| *place as usize);
             let labels = place.checked_sub(1).and_then(|place| batch.labels.get(place).cloned());
             let event = match outcome {

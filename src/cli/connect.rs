@@ -32,7 +32,7 @@ pub struct ServerArgs {
 pub struct ProjectArgs {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Project that is asked about
+    /// Project that it is about
     #[arg(long, env = "HIGHWATER_PROJECT", default_value = "default", value_name = "NAME", global = true)]
     pub project: String,
 }

@@ -42,13 +42,22 @@ impl CliError {
 
     /// What a store's refusal means to the person at the terminal.
     pub fn from_store(error: StoreError) -> Self {
-        let hint = match &error {
-            StoreError::Unavailable(words) if words.contains("in use") => {
-                Some("stop the service that uses it, or name another store with --store".to_owned())
+        let message = error.to_string();
+        let hint = |words: &str| Some(words.to_owned());
+        match &error {
+            StoreError::Unavailable(words) if words.contains("No such file") => Self::NotFound {
+                message,
+                hint: hint("a service makes its store when it starts; --store names another"),
+            },
+            StoreError::Unavailable(words) if words.contains("in use") => Self::Failed {
+                message,
+                hint: hint("stop the service that uses it, or name another store with --store"),
+            },
+            StoreError::Unavailable(words) if words.contains("there is a store already") => {
+                Self::Failed { message, hint: hint("--replace puts the backup in its place") }
             }
-            _ => None,
-        };
-        Self::Failed { message: error.to_string(), hint }
+            _ => Self::Failed { message, hint: None },
+        }
     }
 
     /// What a service's refusal means to the person at the terminal.

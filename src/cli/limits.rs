@@ -103,7 +103,7 @@ struct AuthorArgs {
     #[arg(long, env = "USER", value_name = "NAME", default_value = "highwater", hide_env_values = true)]
     by: String,
     /// Why
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
 }
 

@@ -58,8 +58,8 @@ pub struct ReplayArgs {
     /// Report as so many workers instead of the trace's own
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<NonZeroUsize>,
-    /// Whose quota it counts on: livekit, direct, or a name of your own
-    #[arg(long, value_name = "NAME", default_value = "")]
+    /// Whose quota it counts on: livekit (when nothing is said), direct, or a name of your own
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub account: String,
     /// Print the summary as one object
     #[arg(long)]

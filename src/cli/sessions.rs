@@ -122,7 +122,8 @@ async fn fetch(args: &SessionsArgs, target: Option<Target>, server: &Server) -> 
 
 fn lines(project: &str, listed: &Listed, width: usize) -> Vec<Line> {
     let count = text::number(u64::from(listed.total));
-    let mut title = Line::of(Style::Heading, format!("{count} sessions held in {project}"));
+    let noun = if listed.total == 1 { "session" } else { "sessions" };
+    let mut title = Line::of(Style::Heading, format!("{count} {noun} held in {project}"));
     if listed.sessions.len() < listed.total as usize {
         title = title.and(Style::Dim, format!("  the {} oldest are listed; --max lists more", listed.sessions.len()));
     }

@@ -30,7 +30,7 @@ pub struct TargetArgs {
     /// One model, as provider/model; without it, all models of the kind
     #[arg(long, value_name = "MODEL", requires = "kind")]
     pub model: Option<String>,
-    /// Whose quota it is: livekit, direct, or a name of your own
+    /// Whose quota it is: livekit (when nothing is said), direct, or a name of your own
     #[arg(long, value_name = "NAME", requires = "kind")]
     pub account: Option<String>,
     /// What the provider counts, when it is not what the catalogue says: stream, connection or generation

@@ -38,7 +38,7 @@ const PATH: Form = Form::Text("PATH");
 
 /// Every setting, in the order of the file: those of a section stand together, after those of none.
 pub const SETTINGS: &[Setting] = &[
-    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC, page and metrics; loopback only for now"),
+    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC and health; loopback only for now"),
     setting("store", ".highwater/store.redb", PATH, "The embedded store, made when it is not there"),
     setting("time_zone", "UTC", Form::Text("ZONE"), "IANA time zone of days and hours as people see them"),
     setting("threads", "0", Form::Number, "Threads that serve workers; 0 for one a core"),

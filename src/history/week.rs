@@ -1,5 +1,5 @@
-//! How a key stands to its limit: the risk now, and the word for its last seven days. Decided here once, for page, mail
-//! and command line.
+//! How a key stands to its limit: the risk now, and the word for its last seven days. Decided here once, for all
+//! who show it.
 
 use std::collections::BTreeSet;
 

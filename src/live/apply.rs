@@ -106,12 +106,15 @@ impl Book {
             Some(Tomb::Overtook(outcome, ended)) => {
                 let when = moment.when(age);
                 self.declare(&meter);
-                meter.pulse(moment.tick);
-                meter.count_opened();
-                meter.count_closed(outcome, ended.since(when.at).as_millis() as u64);
                 if when.late {
                     meter.count_late(when.at.tick(), ended.tick_before().next(), 1);
+                } else if when.dropped {
+                    meter.count_late_dropped();
+                } else {
+                    meter.pulse(moment.tick);
                 }
+                meter.count_opened();
+                meter.count_closed(outcome, ended.since(when.at).as_millis() as u64);
                 self.tombs.put(
                     id,
                     Tomb::Counted,
@@ -124,17 +127,13 @@ impl Book {
             None => {}
         }
         let when = moment.when(age);
-        if when.dropped {
+        let began = moment.now.wall.before(age).tick();
+        let held_until = self.held_until(moment).filter(|until| age > moment.bounds.late_after && began <= *until);
+        if when.dropped && held_until.is_none() {
             meter.count_late_dropped();
         }
-        let mut counted_from = if when.late { when.at.tick().min(moment.tick) } else { moment.tick };
-        let mut restored = false;
-        if let (Some(down_from), true) = (moment.down_from, self.link == Link::Unary && age > moment.bounds.late_after)
-        {
-            // After a restart, a worker without a stream reports again what is live: history holds it up to the restart.
-            restored = moment.now.wall.before(age).tick() <= down_from;
-            counted_from = counted_from.max(down_from).min(moment.tick);
-        }
+        let counted_from = held_until.unwrap_or(if when.late { began } else { moment.tick }).min(moment.tick);
+        let restored = held_until.and(moment.down_from).is_some_and(|down_from| began <= down_from);
         meter.count_late(counted_from, moment.tick, 1);
         if !restored {
             meter.count_opened();
@@ -144,6 +143,13 @@ impl Book {
         self.insert(id, held, moment.tick);
         *grown += 1;
         true
+    }
+
+    /// A worker without a stream reports again what is live, after a restart or when its lease ended: history holds what
+    /// began before this second up to it.
+    fn held_until(&self, moment: &Moment<'_>) -> Option<Tick> {
+        let lease_ended = self.expired.map(|expired| expired.first_without);
+        lease_ended.max(moment.down_from).filter(|_| self.link == Link::Unary)
     }
 
     fn close(
@@ -170,11 +176,11 @@ impl Book {
         if self.tombs.get(id).is_some() {
             return false;
         }
-        if let (Some(down_from), Some(meter), true) = (moment.down_from, &meter, when.late) {
-            // It ended while the service was down: history held it up to then.
+        if let (Some(down_from), Some(meter)) = (moment.down_from, &meter) {
+            // It ended while the service was down: history held it up to then. When it began is not known.
             meter.count_late(down_from, when.at.tick_before().next().min(moment.tick), 1);
             meter.account_inherited();
-            meter.count_closed(outcome, 0);
+            meter.count_unmeasured(outcome, 1);
             self.bury(id, Tomb::Counted, moment);
             return true;
         }

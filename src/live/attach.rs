@@ -81,7 +81,7 @@ impl Attachment {
         let book = lock(&self.book);
         if book.attach_seq != self.attach_seq {
             Err(Gone::Superseded)
-        } else if book.link == Link::Gone && book.expired.is_none() {
+        } else if book.is_over() {
             Err(Gone::Ended)
         } else {
             Ok(book)
@@ -107,7 +107,7 @@ impl Live {
         loop {
             let book = self.book(&hello.project, hello.incarnation, &hello.worker, Link::Stream, lease)?;
             let mut open = lock(&book);
-            if open.link == Link::Gone && open.expired.is_none() {
+            if open.is_over() {
                 // It said goodbye between the map and its lock: it is out of the map, a new one is made.
                 continue;
             }
@@ -175,8 +175,12 @@ impl Live {
 
     /// Ends an incarnation and all its sessions; returns how many there were.
     pub fn goodbye(&self, project: &Project, incarnation: Incarnation, outcome: Outcome, now: Now) -> u64 {
-        self.returned(project, incarnation);
+        let was_awaited = self.returned(project, incarnation);
         let Some((_, book)) = self.books.remove(&(project.clone(), incarnation)) else {
+            if was_awaited {
+                // The store knows it from before a restart.
+                lock(&self.roster).insert((project.clone(), incarnation), false);
+            }
             return 0;
         };
         let mut book = lock(&book);
@@ -205,9 +209,8 @@ impl Live {
         }
     }
 
-    pub(super) fn returned(&self, project: &Project, incarnation: Incarnation) {
-        if let Some(learning) = lock(&self.learning).as_mut() {
-            learning.returned(project, incarnation);
-        }
+    pub(super) fn returned(&self, project: &Project, incarnation: Incarnation) -> bool {
+        let mut learning = lock(&self.learning);
+        learning.as_mut().is_some_and(|learning| learning.returned(project, incarnation))
     }
 }

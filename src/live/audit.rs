@@ -11,6 +11,9 @@ use crate::{
     model::KeyId,
 };
 
+/// Counts that must agree on a drift. A busy meter of few sessions may well look the same, and wrong, twice.
+const MOST_COUNTS: usize = 5;
+
 /// A level that differs from the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
@@ -20,16 +23,17 @@ pub struct Drift {
 }
 
 impl Live {
-    /// Recounts, twice when something moved in between, and returns the levels that differ both times.
+    /// Recounts, more than once when something moved in between, and returns the levels that differ each time.
     pub fn audit(&self) -> Vec<Drift> {
-        let first = self.recount();
-        if first.is_empty() {
-            self.drift.store(0, Ordering::Release);
-            return first;
+        let mut drift = self.recount();
+        // What was in motion during one count is at rest, or elsewhere, in the next.
+        for _ in 1..MOST_COUNTS {
+            if drift.is_empty() {
+                break;
+            }
+            let again = self.recount();
+            drift.retain(|drift| again.contains(drift));
         }
-        // What was in motion during the first count is at rest, or elsewhere, in the second.
-        let second = self.recount();
-        let drift: Vec<_> = second.into_iter().filter(|drift| first.contains(drift)).collect();
         self.drift.store(drift.len() as u64, Ordering::Release);
         drift
     }

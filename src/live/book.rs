@@ -8,8 +8,11 @@ use std::collections::HashMap;
 
 use crate::{
     live::{meter::Meter, snapshot::Gathered, tombs::Tombs},
-    model::{Incarnation, KeyId, Labels, Outcome, Project, SessionId, Tick, Time},
+    model::{Incarnation, KeyId, Labels, Now, Outcome, Project, SessionId, Tick, Time},
 };
+
+/// Seconds in which batches may wait to be durable and be told apart: beyond them, later ones are acknowledged together.
+const MOST_UNDURABLE: usize = 64;
 
 /// How a book's worker is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +75,15 @@ pub struct Book {
     pub(super) sessions: HashMap<SessionId, Held>,
     pub(super) departed: HashMap<SessionId, Departed>,
     pub(super) tombs: Tombs,
-    /// Meters that it declared, each once.
+    /// Meters that it declared, each once. They stay when its lease ends, since the worker may return; while it is gone they
+    /// are not counted as reported.
     pub(super) declared: Vec<Arc<Meter>>,
     pub(super) declared_ids: FxHashSet<KeyId>,
     /// XOR of the digests of the sessions.
     pub(super) digest: u64,
     /// The last batch that was applied; `None` before the first.
     pub(super) applied: Option<u64>,
-    /// Applied batches that history does not hold durably yet, with their ticks.
+    /// Applied batches that history does not hold durably yet, with their ticks: the last of each tick.
     pub(super) undurable: VecDeque<(u64, Tick)>,
     pub(super) durable: u64,
     /// Nothing is applied until a snapshot came.
@@ -101,7 +105,8 @@ impl Book {
             link,
             attach_seq: 0,
             lease,
-            deadline: Time::default(),
+            // No lease runs before the first word was heard.
+            deadline: Time(u64::MAX),
             heard: Time::default(),
             sessions: HashMap::new(),
             departed: HashMap::new(),
@@ -118,6 +123,16 @@ impl Book {
             expired: None,
             fresh: true,
         }
+    }
+
+    /// The book of a worker that a restart waited for in vain: it has ended, and may be used again.
+    pub(super) fn given_up(project: Project, incarnation: Incarnation, expired: Expired, now: Now) -> Self {
+        let mut book = Self::new(project, "", incarnation, Link::Gone, Duration::ZERO);
+        book.deadline = now.mono;
+        book.heard = now.wall;
+        book.expired = Some(expired);
+        book.needs_snapshot = true;
+        book
     }
 
     /// Puts a record in and moves the level; the caller made sure that there is none of this id.
@@ -146,13 +161,20 @@ impl Book {
     pub(super) fn declare(&mut self, meter: &Arc<Meter>) {
         if self.declared_ids.insert(meter.tally.id) {
             self.declared.push(meter.clone());
-            if self.is_silent() {
-                meter.reporter_came();
-                meter.reporter_silent();
-            } else {
-                meter.reporter_came();
+            match self.link {
+                Link::Gone => {}
+                Link::Cut => {
+                    meter.reporter_came();
+                    meter.reporter_silent();
+                }
+                Link::Stream | Link::Unary => meter.reporter_came(),
             }
         }
+    }
+
+    /// Whether it is out of use for good: nothing may be put into it, since nothing would ever take it out.
+    pub(super) fn is_over(&self) -> bool {
+        self.link == Link::Gone && self.expired.is_none()
     }
 
     /// Whether its sessions are ghosts: still counted, until the lease ends.
@@ -173,6 +195,8 @@ impl Book {
         if self.is_silent() {
             self.declared.iter().for_each(|meter| meter.reporter_back());
             self.sessions.values().for_each(|held| held.meter.add_silent_level(-1));
+        } else if self.link == Link::Gone {
+            self.declared.iter().for_each(|meter| meter.reporter_came());
         }
         self.link = link;
     }
@@ -188,6 +212,8 @@ impl Book {
         for (_, departed) in self.departed.drain() {
             departed.held.settle(Outcome::Lost, now);
         }
+        // A book is kept for a while after its end: not with the room of a fleet.
+        self.sessions = HashMap::new();
         ids.len() as u64
     }
 
@@ -216,7 +242,7 @@ impl Book {
             self.declared.iter().for_each(|meter| meter.reporter_silent());
             self.link = Link::Cut;
         }
-        for meter in self.declared.drain(..) {
+        for meter in &self.declared {
             match (lost, self.link == Link::Cut) {
                 (true, _) => meter.reporter_lost(),
                 (false, true) => {
@@ -226,7 +252,6 @@ impl Book {
                 (false, false) => meter.reporter_left(),
             }
         }
-        self.declared_ids.clear();
         self.link = Link::Gone;
     }
 
@@ -247,6 +272,15 @@ impl Book {
     /// Number and digest of the live sessions, as a beat states them.
     pub fn digest(&self) -> (u64, u64) {
         (self.live_count(), self.digest)
+    }
+
+    /// Notes that a batch is in the frames up to second `tick`.
+    pub(super) fn note_undurable(&mut self, seq: u64, tick: Tick) {
+        let is_full = self.undurable.len() >= MOST_UNDURABLE;
+        match self.undurable.back_mut() {
+            Some(last) if is_full || last.1 == tick => *last = (seq, tick),
+            _ => self.undurable.push_back((seq, tick)),
+        }
     }
 
     /// The last applied and the last durable batch.

@@ -13,23 +13,20 @@ pub struct Learning {
     pub until: Time,
     /// Workers that were attached and have not returned.
     pub awaited: HashSet<(Project, Incarnation)>,
-    /// Whether all of them returned, or are still expected to.
-    pub any_missing: bool,
 }
 
 impl Learning {
     pub fn new(down_from: Tick, until: Time, awaited: HashSet<(Project, Incarnation)>) -> Self {
-        Self { down_from, until, awaited, any_missing: false }
+        Self { down_from, until, awaited }
     }
 
-    /// A worker returned, or said goodbye.
-    pub fn returned(&mut self, project: &Project, incarnation: Incarnation) {
-        self.awaited.remove(&(project.clone(), incarnation));
+    /// A worker returned, or said goodbye; returns whether it was waited for.
+    pub fn returned(&mut self, project: &Project, incarnation: Incarnation) -> bool {
+        self.awaited.remove(&(project.clone(), incarnation))
     }
 
     /// Whether it ends now.
-    pub fn is_over(&mut self, now: Time) -> bool {
-        self.any_missing = !self.awaited.is_empty();
-        !self.any_missing || now >= self.until
+    pub fn is_over(&self, now: Time) -> bool {
+        self.awaited.is_empty() || now >= self.until
     }
 }

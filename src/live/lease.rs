@@ -1,10 +1,10 @@
 //! Leases: of workers that report by unary calls, and the end of all that are over.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     live::{
-        Live,
+        Live, SharedBook,
         apply::{Applied, Event},
         attach::{Refusal, renew},
         book::{Expired, Link},
@@ -27,15 +27,24 @@ impl Live {
         events: Vec<Event>,
         now: Now,
     ) -> Result<Applied, Refusal> {
+        let mut shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
+        let mut book = loop {
+            let open = lock(&shared);
+            if !open.is_over() {
+                break open;
+            }
+            // It said goodbye between the map and its lock: it is out of the map, a new one is made.
+            drop(open);
+            shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
+        };
         let moment = self.moment(now);
-        let shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
-        let mut book = lock(&shared);
         self.revive(&mut book);
         if book.link != Link::Stream {
             book.lease = lease;
             book.back(Link::Unary);
             book.needs_snapshot = false;
-            book.expired = None;
+            // What it reports again is counted from where its lease ended; that it ended need not be told.
+            book.expired = book.expired.map(|expired| Expired { lost: 0, ..expired });
         }
         renew(&mut book, now);
         if std::mem::take(&mut book.fresh) {
@@ -69,22 +78,35 @@ impl Live {
 
     /// Ends the leases that are over, and forgets what need not be remembered.
     pub fn expire(&self, now: Now) {
-        let mut forgotten = Vec::new();
-        for shared in self.all_books() {
-            let mut book = lock(&shared);
+        let mut gone: HashMap<Project, Vec<(Time, Incarnation)>> = HashMap::new();
+        for shared in &self.all_books() {
+            let mut book = lock(shared);
             book.settle_departed(now, &self.bounds);
             book.tombs.expire(now.mono);
             if book.link == Link::Gone {
-                if book.deadline.after(self.bounds.late_until) <= now.mono {
-                    forgotten.push((book.project.clone(), book.incarnation));
-                }
+                gone.entry(book.project.clone()).or_default().push((book.deadline, book.incarnation));
             } else if book.deadline <= now.mono {
+                // A worker that came back and never said what it holds: its history ended with its earlier lease.
+                let earlier = book.expired.filter(|_| book.needs_snapshot);
                 let lost = self.end(&mut book, Outcome::Lost, now, true);
-                book.expired = Some(Expired { lost, first_without: self.tick(now).next() });
+                let first_without = earlier.map_or(self.tick(now).next(), |earlier| earlier.first_without);
+                book.expired = Some(Expired { lost: lost + earlier.map_or(0, |earlier| earlier.lost), first_without });
             }
         }
-        for name in forgotten {
-            self.books.remove_if(&name, |_, book| lock(book).link == Link::Gone);
+        for (project, ended) in gone {
+            self.forget(&project, ended, now);
+        }
+    }
+
+    /// Forgets the books of ended leases: those too old for what they know to matter, and the oldest of too many.
+    fn forget(&self, project: &Project, mut ended: Vec<(Time, Incarnation)>, now: Now) {
+        ended.sort_unstable();
+        let too_old = ended.partition_point(|(deadline, _)| deadline.after(self.bounds.late_until) <= now.mono);
+        let too_many = ended.len().saturating_sub(self.bounds.workers_per_project);
+        for (_, incarnation) in &ended[..too_old.max(too_many)] {
+            // Whoever holds it may be about to use it again, and what it then puts in must be found: it waits for them.
+            let is_unused = |book: &SharedBook| Arc::strong_count(book) == 1 && lock(book).link == Link::Gone;
+            self.books.remove_if(&(project.clone(), *incarnation), |_, book| is_unused(book));
         }
     }
 

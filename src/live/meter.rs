@@ -23,12 +23,22 @@ pub struct Tally {
 /// Sums since the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Sessions that the sums of earlier processes left open.
+    pub left_open: i64,
     pub opened: u64,
     /// By [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
     pub refused: u64,
     pub diverted: u64,
     pub late_dropped: u64,
+}
+
+impl Totals {
+    /// Sessions that were opened and have not ended, by the sums of all time.
+    pub fn open(&self) -> i64 {
+        let grown = self.opened.wrapping_sub(self.closed.iter().sum());
+        self.left_open + grown.cast_signed()
+    }
 }
 
 /// What ended since the last roll, and what late events said.
@@ -58,7 +68,9 @@ pub struct Meter {
     silent_level: AtomicU32,
     /// Its last reporters were lost without a goodbye: nobody knows its level.
     dark: AtomicBool,
-    /// Sessions that the history before a restart held and that no worker has accounted for since.
+    /// Sessions that the sums of earlier processes left open.
+    left_open: AtomicI64,
+    /// Those of them that no worker has accounted for since.
     inherited: AtomicI64,
 }
 
@@ -92,6 +104,7 @@ impl Meter {
             silent: AtomicU32::new(0),
             silent_level: AtomicU32::new(0),
             dark: AtomicBool::new(false),
+            left_open: AtomicI64::new(0),
             inherited: AtomicI64::new(0),
         }
     }
@@ -130,9 +143,9 @@ impl Meter {
         lock(&self.ended).durations.push(bucket(lasted_ms));
     }
 
-    /// Sessions that ended nobody knows when: they have an outcome and no duration.
-    pub(super) fn count_lost(&self, sessions: u64) {
-        self.closed[Outcome::Lost.index()].fetch_add(sessions, Ordering::Relaxed);
+    /// Sessions of which nobody knows how long they lasted: they have an outcome and no duration.
+    pub(super) fn count_unmeasured(&self, outcome: Outcome, sessions: u64) {
+        self.closed[outcome.index()].fetch_add(sessions, Ordering::Relaxed);
     }
 
     pub(super) fn count_late_dropped(&self) {
@@ -148,6 +161,7 @@ impl Meter {
 
     pub fn totals(&self) -> Totals {
         Totals {
+            left_open: self.left_open.load(Ordering::Relaxed),
             opened: self.opened.load(Ordering::Relaxed),
             closed: std::array::from_fn(|at| self.closed[at].load(Ordering::Relaxed)),
             refused: self.refused.load(Ordering::Relaxed),
@@ -162,8 +176,8 @@ impl Meter {
 
     /// A worker that declared this meter is heard (again).
     pub(super) fn reporter_came(&self) {
-        self.reporters.fetch_add(1, Ordering::AcqRel);
-        self.dark.store(false, Ordering::Release);
+        self.reporters.fetch_add(1, Ordering::SeqCst);
+        self.dark.swap(false, Ordering::SeqCst);
     }
 
     /// A worker that declared it left with a goodbye.
@@ -188,11 +202,15 @@ impl Meter {
         let others = self.silent.fetch_sub(1, Ordering::AcqRel) - 1 + self.reporters.load(Ordering::Acquire);
         if others == 0 {
             self.go_dark();
+            if self.has_reporters() {
+                // One came in between, and may have been before us.
+                self.dark.store(false, Ordering::SeqCst);
+            }
         }
     }
 
     pub(super) fn go_dark(&self) {
-        self.dark.store(true, Ordering::Release);
+        self.dark.swap(true, Ordering::SeqCst);
     }
 
     pub(super) fn add_silent_level(&self, by: i32) {
@@ -218,7 +236,7 @@ impl Meter {
     }
 
     pub fn has_reporters(&self) -> bool {
-        self.reporters.load(Ordering::Acquire) > 0
+        self.reporters.load(Ordering::SeqCst) > 0
     }
 
     pub fn has_silent(&self) -> bool {
@@ -229,9 +247,10 @@ impl Meter {
         self.dark.load(Ordering::Acquire)
     }
 
-    /// After a restart: history held so many sessions, and no worker has accounted for them yet.
-    pub(super) fn inherit(&self, sessions: u32) {
-        self.inherited.store(i64::from(sessions), Ordering::Release);
+    /// After a restart: the sums left so many sessions open, and no worker has accounted for them yet.
+    pub(super) fn inherit(&self, sessions: i64) {
+        self.left_open.store(sessions, Ordering::Relaxed);
+        self.inherited.store(sessions, Ordering::Release);
     }
 
     /// One of them is accounted for.
@@ -244,7 +263,7 @@ impl Meter {
     pub(super) fn close_inheritance(&self) -> bool {
         let left = self.inherited.swap(0, Ordering::AcqRel);
         if left > 0 {
-            self.count_lost(left.unsigned_abs());
+            self.count_unmeasured(Outcome::Lost, left.unsigned_abs());
         } else {
             self.opened.fetch_add(left.unsigned_abs(), Ordering::Relaxed);
         }

@@ -20,6 +20,8 @@ use super::BoundReached;
 pub struct ProjectCounts {
     pub meters: AtomicU32,
     pub sessions: AtomicU64,
+    /// Sessions in snapshots of which the last chunk has not come.
+    pub gathering: AtomicU64,
     pub workers: AtomicU32,
 }
 
@@ -93,14 +95,23 @@ impl Registry {
             counts.meters.fetch_sub(1, Ordering::AcqRel);
             return Err(BoundReached { what: "meters_per_project", most: bounds.meters_per_project as u64 });
         }
-        Ok(self.meter_unbounded(project, name, now))
+        let (meter, is_new) = self.meter_unbounded(project, name, now);
+        if !is_new {
+            // Another thread made it meanwhile, and counted it.
+            counts.meters.fetch_sub(1, Ordering::AcqRel);
+        }
+        Ok(meter)
     }
 
-    fn meter_unbounded(&self, project: &Project, name: &MeterName, now: Tick) -> Arc<Meter> {
+    /// The meter of this name, and whether it is new.
+    fn meter_unbounded(&self, project: &Project, name: &MeterName, now: Tick) -> (Arc<Meter>, bool) {
         let pools = name.pools(project).map(|key| self.tally(&key, now));
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
         let tally = self.tally(&key, now);
-        self.meters.entry(key).or_insert_with(|| Arc::new(Meter::new(tally, pools))).clone()
+        match self.meters.entry(key) {
+            Entry::Occupied(there) => (there.get().clone(), false),
+            Entry::Vacant(free) => (free.insert(Arc::new(Meter::new(tally, pools))).clone(), true),
+        }
     }
 
     /// The level and number of a key, made when it is new: a limit may be set before anything is reported.

@@ -1,7 +1,7 @@
 //! The roller: once a second it moves every word to the new tick and puts what the past one saw into a frame. Only one
 //! roller may run; everything it keeps between ticks is its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
@@ -15,6 +15,10 @@ use crate::{
     model::{Coverage, Entry, Frame, KeyId, Now, Tick, time::SECONDS_PER_MINUTE},
 };
 
+/// The wall clock may be this far ahead of the monotonic one since the last roll, and the levels are still taken for those
+/// of all the seconds between. Beyond it they are not known, and a clock set by years makes no years of minutes.
+const LONGEST_JUMP: Duration = Duration::from_secs(3_600);
+
 type Entries = FxHashMap<KeyId, Entry>;
 
 /// Makes the frames of one service.
@@ -25,6 +29,8 @@ pub struct Roller {
     /// Level and coverage that the frames have told of each key; a key that is not here is not covered.
     told: FxHashMap<KeyId, (u32, Coverage)>,
     started: bool,
+    /// When it came by last.
+    last: Option<Now>,
 }
 
 /// The ticks of one roll: the first one, and of the others as many of the last as the ring holds.
@@ -60,10 +66,36 @@ impl Roller {
     /// Ends leases and learning that are over, and rolls every tick before that of `now`. Returns their frames, in order;
     /// none when the tick has not ended. A second without a frame of its own was like the end of the one before it.
     pub fn roll(&mut self, live: &Live, now: Now) -> Vec<Frame> {
+        let to = now.wall.tick();
+        let behind = to.0.saturating_sub(live.tick.load(Ordering::Acquire));
+        let mut frames = Vec::new();
+        if behind > RING_TICKS as u64 {
+            // What the last second saw is told before a lease that ends now pushes it out of the ring.
+            frames = self.roll_to(live, Tick(to.0 - behind + 1));
+        }
         live.expire(now);
+        let mut rest = self.roll_to(live, to);
+        if self.is_clock_set(now) {
+            // Nobody lived through these seconds: they are left out, and what came of them is told of the last.
+            let next = rest.get(1).map_or(to.0, |frame| frame.tick);
+            rest.iter_mut().take(1).for_each(|first| (first.tick, first.repeat) = (next - 1, 0));
+        }
+        frames.extend(rest);
+        if !frames.is_empty() {
+            live.end_learning(now);
+        }
+        frames
+    }
+
+    /// Whether the wall clock was put forward by far since the last roll, or the machine slept.
+    fn is_clock_set(&mut self, now: Now) -> bool {
+        let last = self.last.replace(now).unwrap_or(now);
+        now.wall.since(last.wall) > now.mono.since(last.mono) + LONGEST_JUMP
+    }
+
+    fn roll_to(&mut self, live: &Live, to: Tick) -> Vec<Frame> {
         let settling = live.is_settling();
         let from = Tick(live.tick.load(Ordering::Acquire));
-        let to = now.wall.tick();
         if to <= from {
             return Vec::new();
         }
@@ -81,9 +113,7 @@ impl Roller {
             self.take_sums(meter, &mut span.entries[0]);
         }
         let coverage = coverage(&meters);
-        let frames = self.frames(span, &tallies, &coverage, settling, jumped);
-        live.end_learning(now);
-        frames
+        self.frames(span, &tallies, &coverage, settling, jumped)
     }
 
     fn level_told(&self, key: KeyId) -> u32 {
@@ -92,8 +122,9 @@ impl Roller {
 
     /// Adds what a meter opened and closed to its entry and to those of its pools.
     fn take_sums(&mut self, meter: &Meter, entries: &mut Entries) {
-        let totals = meter.totals();
+        // In this order: what is told of an end is never told before it was counted.
         let ended = meter.take_ended();
+        let totals = meter.totals();
         let before = self.taken.insert(meter.tally.id, totals).unwrap_or_default();
         if totals == before && ended.late.is_empty() && ended.durations.is_empty() {
             return;
@@ -117,7 +148,9 @@ impl Roller {
         for nth in 0..span.entries.len() {
             let tick = span.tick(nth);
             let mut entries = std::mem::take(&mut span.entries[nth]);
-            let full = !self.started || tick.0.is_multiple_of(SECONDS_PER_MINUTE);
+            // Of a frame that repeats over an hour, nothing but itself is left when the hour before is folded.
+            let may_repeat_long = nth == 0 && span.is_cut();
+            let full = !self.started || may_repeat_long || tick.0.is_multiple_of(SECONDS_PER_MINUTE);
             self.started = true;
             self.tell(&mut entries, tallies, coverage, full);
             if nth > 0 && !full && entries.is_empty() {
@@ -148,12 +181,15 @@ impl Roller {
         for tally in tallies {
             let covered = coverage.get(&tally.id).copied().unwrap_or(Coverage::None);
             let (level, told) = self.told.get(&tally.id).copied().unwrap_or((0, Coverage::None));
-            let unknown = level == 0 && covered == Coverage::None;
+            let open = self.taken.get(&tally.id).map(Totals::open);
+            let unaccounted = |level: u32| open.map_or(0, |open| open - i64::from(level));
+            let unknown = level == 0 && covered == Coverage::None && unaccounted(level) == 0;
             if covered != told || (full && !unknown) {
                 entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
             }
             if let Some(entry) = entries.get_mut(&tally.id) {
                 entry.set_coverage(covered);
+                entry.unaccounted = unaccounted(entry.level);
                 if entry.level == 0 && covered == Coverage::None {
                     self.told.remove(&tally.id);
                 } else {

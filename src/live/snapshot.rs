@@ -8,6 +8,8 @@ use crate::{
         apply::{Applied, Moment},
         book::{Book, Departed, Held},
         meter::Meter,
+        registry::ProjectCounts,
+        sync::Ordering,
     },
     model::{Labels, Outcome, SessionId},
 };
@@ -21,11 +23,13 @@ pub struct Live {
     pub labels: Option<Box<Labels>>,
 }
 
-/// The chunks of a snapshot that have come.
-#[derive(Debug, Default)]
+/// The chunks of a snapshot that have come. While they wait for the last one they count against their project.
+#[derive(Debug)]
 pub struct Gathered {
     next_index: u32,
     sessions: HashMap<SessionId, Live>,
+    counts: Arc<ProjectCounts>,
+    counted: u64,
 }
 
 /// Why chunks do not make a snapshot.
@@ -33,19 +37,32 @@ pub struct Gathered {
 pub enum ChunkProblem {
     /// Chunks must come in order, from 0.
     OutOfOrder { expected: u32 },
-    /// The snapshot has more sessions than a project may have.
+    /// The snapshot, or all that are being told in the project, have more sessions than a project may have.
     TooMany,
     /// The sessions are not as many, or not those, that the last chunk says.
     Mismatch,
 }
 
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.counts.gathering.fetch_sub(self.counted, Ordering::AcqRel);
+    }
+}
+
 impl Gathered {
+    /// Nothing yet, of a worker of this project.
+    pub fn new(counts: Arc<ProjectCounts>) -> Self {
+        Self { next_index: 0, sessions: HashMap::new(), counts, counted: 0 }
+    }
+
     /// Takes a chunk in.
     pub fn add(&mut self, index: u32, sessions: Vec<Live>, most: usize) -> Result<(), ChunkProblem> {
         if index != self.next_index {
             return Err(ChunkProblem::OutOfOrder { expected: self.next_index });
         }
-        if self.sessions.len() + sessions.len() > most {
+        let more = sessions.len() as u64;
+        self.counted += more;
+        if self.counts.gathering.fetch_add(more, Ordering::AcqRel) + more > most as u64 {
             return Err(ChunkProblem::TooMany);
         }
         self.next_index += 1;
@@ -71,7 +88,7 @@ impl Gathered {
 
 impl Book {
     /// Replaces the records by the snapshot: what is not in it ends first, then what is new begins.
-    pub(super) fn replace(&mut self, snapshot: Gathered, moment: &Moment<'_>) -> Applied {
+    pub(super) fn replace(&mut self, mut snapshot: Gathered, moment: &Moment<'_>) -> Applied {
         let mut applied = Applied::default();
         let (now, tick) = (moment.now, moment.tick);
         let gone: Vec<_> = self
@@ -86,13 +103,18 @@ impl Book {
         }
         for id in gone {
             if let Some(held) = self.remove(id, now.wall.tick_before()) {
-                let until = now.mono.after(moment.bounds.lease);
-                self.departed.insert(id, Departed { held, left: tick, until });
+                if self.departed.len() < moment.bounds.tombstones_per_book {
+                    let until = now.mono.after(moment.bounds.lease);
+                    self.departed.insert(id, Departed { held, left: tick, until });
+                } else {
+                    // More than are remembered one by one: how they ended is not waited for.
+                    held.settle(Outcome::Lost, now.wall);
+                }
                 applied.changed += 1;
                 applied.grown -= 1;
             }
         }
-        for (id, live) in snapshot.sessions {
+        for (id, live) in std::mem::take(&mut snapshot.sessions) {
             if self.sessions.contains_key(&id) {
                 applied.duplicates += 1;
                 continue;

@@ -9,7 +9,7 @@ use crate::{
         attach::{Attachment, Gone, Refusal, renew},
         book::{Book, Link},
         meter::Meter,
-        snapshot::{ChunkProblem, Live as LiveSession},
+        snapshot::{ChunkProblem, Gathered, Live as LiveSession},
         sync::Ordering,
     },
     model::{Now, Outcome},
@@ -67,8 +67,8 @@ impl Live {
     /// # Errors
     /// When the stream was superseded, or the project would have more sessions than it may.
     pub fn batch(&self, stream: &Attachment, seq: u64, events: Vec<Event>, now: Now) -> Result<Batch, Refusal> {
-        let moment = self.moment(now);
         let mut book = stream.mine()?;
+        let moment = self.moment(now);
         if let Some(expired) = self.heard(&mut book, now) {
             return Ok(expired);
         }
@@ -85,7 +85,8 @@ impl Live {
         }
         let applied = self.apply_all(&mut book, events, &moment)?;
         book.applied = Some(seq);
-        book.undurable.push_back((seq, moment.tick));
+        // Read after it was applied: what the roller had not passed by now is in the frame of this second, or an earlier one.
+        book.note_undurable(seq, self.tick(now));
         Ok(Batch::Applied(applied))
     }
 
@@ -98,14 +99,17 @@ impl Live {
         let opens = events.iter().filter(|event| matches!(event, Event::Open { .. })).count() as u64;
         let counts = self.registry.project(&book.project);
         let most = self.bounds.sessions_per_project as u64;
-        if opens > 0 && counts.sessions.load(Ordering::Acquire) + opens > most {
+        // Room is taken first and what was too much given back, so that two workers at once can't both have the last of it.
+        let taken = counts.sessions.fetch_add(opens, Ordering::AcqRel);
+        if opens > 0 && taken + opens > most {
+            counts.sessions.fetch_sub(opens, Ordering::AcqRel);
             return Err(BoundReached { what: "sessions_per_project", most });
         }
         let mut applied = Applied::default();
         for event in events {
             book.apply(event, moment, &mut applied);
         }
-        self.grow(&book.project, applied.grown);
+        self.grow(&book.project, applied.grown - opens.cast_signed());
         Ok(applied)
     }
 
@@ -121,10 +125,11 @@ impl Live {
         last: Option<(u64, u64)>,
         now: Now,
     ) -> Result<Batch, Refusal> {
-        let moment = self.moment(now);
         let mut book = stream.mine()?;
+        let moment = self.moment(now);
         let _back = self.heard(&mut book, now);
-        let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_default();
+        let counts = self.registry.project(&book.project);
+        let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_else(|| Gathered::new(counts.clone()));
         let most = self.bounds.sessions_per_project;
         let taken = gathered.add(index, sessions, most).and_then(|()| match last {
             Some((count, digest)) => gathered.verify(count, digest),
@@ -138,7 +143,6 @@ impl Live {
             book.gathered = Some(gathered);
             return Ok(Batch::Applied(Applied::default()));
         }
-        let counts = self.registry.project(&book.project);
         let others = counts.sessions.load(Ordering::Acquire).saturating_sub(book.live_count());
         if others + gathered.len() > most as u64 {
             return Err(BoundReached { what: "sessions_per_project", most: most as u64 }.into());

@@ -59,7 +59,7 @@ impl SparseCounts {
 
     /// How many values were counted.
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |total, count| total.saturating_add(*count))
     }
 
     pub fn is_empty(&self) -> bool {

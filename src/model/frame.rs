@@ -75,6 +75,10 @@ pub struct Entry {
     /// Events too late for history.
     #[prost(uint32, tag = "11")]
     pub late_dropped: u32,
+    /// Sessions that were opened and have not ended, by the sums of all time, less the level: those of before a restart
+    /// that no worker has accounted for. Also events between the end of the second and the reading of the sums.
+    #[prost(sint64, tag = "12")]
+    pub unaccounted: i64,
 }
 
 /// Seconds whose peaks a late event raises or lowers.

@@ -136,6 +136,13 @@ impl Hour {
 }
 
 impl Slew {
+    /// Labels are at least this one from moment `mono` on: history has got there already.
+    pub fn not_before(&mut self, label: Time, mono: Time) {
+        if label > self.label {
+            *self = Self { label, mono };
+        }
+    }
+
     /// The label of a moment that both clocks were read at; moments come in the order of the monotonic clock.
     pub fn now(&mut self, wall: Time, mono: Time) -> Now {
         let slowed = Time(self.label.0.saturating_add(mono.0.saturating_sub(self.mono.0) / 2));
@@ -168,6 +175,16 @@ mod tests {
         assert_eq!(at(110, 40), Time::from_secs(120));
         assert_eq!(at(125, 55), Time(127_500_000));
         assert_eq!(at(130, 60), Time::from_secs(130));
+    }
+
+    #[test]
+    fn a_restart_behind_the_history_goes_on_after_it() {
+        let mut slew = Slew::default();
+        slew.not_before(Time::from_secs(500), Time::from_secs(2));
+        let mut at = |wall: u64, mono: u64| slew.now(Time::from_secs(wall), Time::from_secs(mono)).wall;
+        assert_eq!(at(100, 2), Time::from_secs(500));
+        assert_eq!(at(110, 12), Time::from_secs(505));
+        assert_eq!(at(900, 20), Time::from_secs(900));
     }
 
     #[test]

@@ -211,7 +211,12 @@ fn newest_peak(tally: &Tally, next: Tick, as_of: Tick) -> (u32, Tick) {
     (first..rolled.0).filter_map(of_tick).chain([(tally.word.peak(), as_of)]).reduce(higher).unwrap_or((0, as_of))
 }
 
-/// Whether each of the seconds is known, or each from the first that ever was: what is new is not missing before.
+/// Seconds of the last five minutes that may be missing before nothing is said of how near a level is to its limit: the
+/// time that the service learns after a restart, and a moment to start. A limit that was reached is told all the same.
+const MOST_MISSING_SECONDS: u64 = 15;
+
+/// Whether the seconds are known, but for a restart; or those from the first that ever was: what is new is not missing
+/// before.
 fn is_whole(recent: &Recent, seconds: Range<Tick>, first_covered: Option<Minute>) -> bool {
     let from = match (recent.first, first_covered) {
         (Some(first), Some(ever)) if ever < first.minute() => seconds.start,
@@ -219,7 +224,7 @@ fn is_whole(recent: &Recent, seconds: Range<Tick>, first_covered: Option<Minute>
         (None, Some(_)) => seconds.start,
         (None, None) => return true,
     };
-    recent.known >= seconds.end.0.saturating_sub(from.0)
+    recent.known + MOST_MISSING_SECONDS >= seconds.end.0.saturating_sub(from.0)
 }
 
 /// Whether any limit was in force in the week.

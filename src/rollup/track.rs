@@ -30,6 +30,8 @@ pub struct Recent {
 pub struct Track {
     pub level: u32,
     pub coverage: Coverage,
+    /// Sessions that the sums left open, less the level.
+    unaccounted: i64,
     /// Seconds before this one are in the minutes.
     filled: Tick,
     minutes: BTreeMap<Minute, KeyMinute>,
@@ -38,7 +40,12 @@ pub struct Track {
 impl Track {
     /// A key that was first told of in second `from`.
     pub fn new(from: Tick) -> Self {
-        Self { level: 0, coverage: Coverage::None, filled: from, minutes: BTreeMap::new() }
+        Self { level: 0, coverage: Coverage::None, unaccounted: 0, filled: from, minutes: BTreeMap::new() }
+    }
+
+    /// Sessions that were opened and have not ended, by the sums of all frames.
+    pub fn left_open(&self) -> i64 {
+        i64::from(self.level) + self.unaccounted
     }
 
     /// Fills the seconds before `to` with the level as it was left.
@@ -69,6 +76,7 @@ impl Track {
     /// Nothing is known of it from here on.
     pub fn forget(&mut self) {
         self.level = 0;
+        self.unaccounted = 0;
         self.coverage = Coverage::None;
     }
 
@@ -77,6 +85,7 @@ impl Track {
         let coverage = entry.coverage();
         self.set(tick.next(), entry.peak.max(entry.level), entry.level, coverage, steady);
         self.level = entry.level;
+        self.unaccounted = entry.unaccounted;
         self.coverage = coverage;
         self.add_sums(entry, tick);
         if !entry.late.is_empty() {

@@ -21,12 +21,22 @@ impl Clock {
         Self { start: Instant::now(), slew: Mutex::default() }
     }
 
+    /// From now on, wall time is at least `label`, at which history has arrived already.
+    pub fn not_before(&self, label: Time) {
+        let mono = self.elapsed();
+        self.slew.lock().unwrap_or_else(PoisonError::into_inner).not_before(label, mono);
+    }
+
+    fn elapsed(&self) -> Time {
+        Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// The time now, by both clocks.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that the core's `now` comes from")]
     pub fn now(&self) -> Now {
         let mut slew = self.slew.lock().unwrap_or_else(PoisonError::into_inner);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = Time(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
-        slew.now(wall, Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)))
+        slew.now(wall, self.elapsed())
     }
 }

@@ -1,6 +1,8 @@
 //! The recorder: each second it takes the frame of the live state, rolls it, makes it durable, and folds the hours that
 //! are closed. When the store does not answer, counting goes on and frames wait, bounded and counted.
 
+use std::collections::HashMap;
+
 use crate::{
     live::Roller,
     model::{Hour, KeyHour, KeyId, Minute, Now, Tick},
@@ -12,6 +14,8 @@ use crate::{
 const MOST_WAITING_FRAMES: usize = 15 * 60;
 /// Hours that are folded in one step, so that a service that was down for long catches up without missing a second.
 const MOST_FOLDS_A_STEP: usize = 4;
+/// Rows that are made of an hour while others wait: about a millisecond.
+const MOST_ROWS_A_LOCK: usize = 64;
 /// Hours that a month may have: what retention reckons with.
 const HOURS_PER_MONTH: u32 = 31 * 24;
 const HOURS_PER_DAY: u32 = 24;
@@ -50,10 +54,12 @@ impl Recorder {
     }
 
     fn take_roster(&mut self, service: &Service) {
-        for ((project, incarnation), here) in service.live.take_roster() {
-            let worker = KnownWorker { project, incarnation };
-            self.waiting.attached.retain(|known| *known != worker);
-            self.waiting.gone.retain(|known| *known != worker);
+        let worker = |((project, incarnation), here)| (KnownWorker { project, incarnation }, here);
+        let roster: HashMap<_, _> = service.live.take_roster().into_iter().map(worker).collect();
+        // Of a worker that waits to be written already, the last word counts.
+        self.waiting.attached.retain(|known| !roster.contains_key(known));
+        self.waiting.gone.retain(|known| !roster.contains_key(known));
+        for (worker, here) in roster {
             if here { &mut self.waiting.attached } else { &mut self.waiting.gone }.push(worker);
         }
     }
@@ -106,8 +112,16 @@ impl Recorder {
     }
 }
 
+/// The next hour to fold and its rows. Nothing of it changes any more, so that those who ask need not wait for all of it.
 fn next_fold(service: &Service) -> Option<(Hour, Vec<(KeyId, KeyHour)>)> {
-    let mut rollup = service.rollup();
-    let hour = rollup.foldable()?;
-    Some((hour, rollup.rows(hour)))
+    let (hour, keys) = {
+        let rollup = service.rollup();
+        (rollup.foldable()?, rollup.keys())
+    };
+    let mut rows = Vec::new();
+    for keys in keys.chunks(MOST_ROWS_A_LOCK) {
+        let mut rollup = service.rollup();
+        rows.extend(keys.iter().filter_map(|key| Some((*key, rollup.hour(*key, hour)?))));
+    }
+    Some((hour, rows))
 }

@@ -42,17 +42,19 @@ impl Service {
     pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock) -> Result<Arc<Self>, StartError> {
         let catalogue = load_catalogue(config.catalogue.as_deref())?;
         let plans = load_plans(config.plans.as_deref())?;
-        let now = clock.now();
         let mut rollup = Rollup::new(config.bounds.late_until, store.folded_until()?);
         store.frames()?.iter().for_each(|frame| rollup.apply(frame));
-        let first = now.wall.tick().max(rollup.next_tick().unwrap_or_default());
+        // A clock that was set back while the service was down goes on where history ended.
+        clock.not_before(rollup.next_tick().unwrap_or_default().start());
+        let now = clock.now();
+        let first = now.wall.tick();
         let live = Live::new(config.bounds.clone(), first);
         live.load(store.keys()?, &|key| rollup.coverage(key));
         let known = store.known_workers()?;
-        if !known.is_empty() {
+        if !known.is_empty() || rollup.any_left_open() {
             let down_from = rollup.next_tick().unwrap_or(first);
             let known = known.into_iter().map(|worker| (worker.project, worker.incarnation));
-            live.start_learning(known, &|key| rollup.level(key), down_from, now);
+            live.start_learning(known, &|key| rollup.left_open(key), down_from, now);
         }
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
         Ok(Arc::new(Self {

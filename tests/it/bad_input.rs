@@ -5,6 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use highwater::{
     api::ingest::{decode, handles::Handles},
+    import::{
+        Gathered, ImportError, Options, run,
+        trace::{HEADER, TraceReader},
+    },
     live::{
         Applied, Attachment, Batch, BoundReached, Event, Hello, Live, Meter, Refusal, Roller,
         snapshot::{ChunkProblem, Live as LiveSession},
@@ -14,6 +18,7 @@ use highwater::{
     },
     proto::{self, ColumnBatch},
     rollup::Rollup,
+    store::embedded::EmbeddedStore,
 };
 
 const START: u64 = 3_600 * 277_778;
@@ -364,4 +369,27 @@ fn labels_go_with_their_sessions() {
     assert_eq!(world.send(2, decode::columns(&batch, &handles, 4_096).unwrap()).grown, -4_096);
     assert_eq!(held(), 0);
     world.check(0);
+}
+
+/// Imports a trace into a store in memory; returns the peaks of its meters.
+fn import(rows: &str) -> Result<Vec<u32>, ImportError> {
+    let mut trace = Gathered::default();
+    let text = format!("{HEADER}\n{rows}");
+    TraceReader::new(text.as_bytes()).unwrap().for_each(|item| trace.take(item.unwrap()));
+    let options = Options { project: project("p"), replace: false };
+    let report = run(&EmbeddedStore::in_memory().unwrap(), &trace, &options, &mut |_, _| {})?;
+    Ok(report.meters.iter().map(|line| line.peak).collect())
+}
+
+#[test]
+fn a_trace_of_centuries_is_refused_and_a_long_pause_is_not() {
+    let first = "s1,w,tts,a/x,1999-01-01T00:00:00Z,1999-01-01T00:00:05Z";
+    let far = import(&format!("{first}\ns2,w,tts,a/x,9998-01-01T00:00:00Z,9998-01-01T00:00:05Z"));
+    let error = far.unwrap_err().to_string();
+    assert!(error.contains("from 1999-01-01T00:00:00Z to 9998-01-01T00:00:05Z"), "{error}");
+    // A session of centuries is skipped, the others are imported.
+    let long = "s2,w,tts,a/x,1999-01-01T00:00:00Z,9998-01-01T00:00:05Z";
+    assert_eq!(import(&format!("{long}\n{first}")).unwrap(), [1]);
+    let paused = format!("{first}\ns2,w,tts,a/x,1999-03-01T00:00:00Z,1999-03-01T00:00:05Z");
+    assert_eq!(import(&paused).unwrap(), [1]);
 }

@@ -1,6 +1,6 @@
 //! The demo: ready soon, marked as a simulation, moving, and without a seam between its history and its live workers.
 
-#![allow(clippy::disallowed_methods)] // Tests tell how long things took, and when it is.
+#![expect(clippy::disallowed_methods, reason = "the demo joins the real present")]
 
 use std::{
     net::SocketAddr,

@@ -39,7 +39,7 @@ impl Process {
         live.load(keys, &|key| rollup.coverage(key));
         if !known.is_empty() {
             let known = known.iter().map(|who| (project(), *who));
-            live.start_learning(known, &|key| rollup.level(key), rollup.next_tick().unwrap(), at(second));
+            live.start_learning(known, &|key| rollup.left_open(key), rollup.next_tick().unwrap(), at(second));
         }
         let meter = live.meter(&project(), &Name::new(Kind::Tts, "a/b", "", None).unwrap(), at(second)).unwrap();
         Self { live, roller: Roller::default(), rollup, frames, meter }
@@ -169,6 +169,8 @@ fn what_no_worker_accounts_for_is_lost_when_learning_ends() {
     }
     let lost: u32 = (0..2).map(|nth| after.minute(nth).closed[Outcome::Lost.index()]).sum();
     assert_eq!((after.meter.tally.word.level(), lost), (1, 3));
+    let known = after.live.take_roster();
+    assert_eq!((known[&(project(), ONE)], known[&(project(), TWO)]), (false, true), "no later restart waits for it");
     assert_eq!(after.sums(2), (4, 3));
 }
 
@@ -224,4 +226,109 @@ fn a_session_that_a_snapshot_left_out_takes_its_outcome_from_what_is_told_again(
     assert_eq!(totals.closed[Outcome::Cancelled.index()], 1);
     assert_eq!(totals.closed[Outcome::Lost.index()], 1, "of the other nobody said how it ended");
     assert_eq!(process.live.audit(), []);
+}
+
+#[test]
+fn a_second_crash_before_learning_ended_loses_no_outcome() {
+    let (keys, frames) = crashed();
+    let mut second = Process::start(40, keys.clone(), frames, &[ONE, TWO]);
+    // Worker one is dead. Worker two returns, and the service dies again while it waits for worker one.
+    second.attach(TWO, 2, 41, &[(4, 2)]);
+    (42..45).for_each(|at| second.roll(at));
+    assert!(second.live.is_settling());
+    let mut third = Process::start(50, keys, second.frames, &[TWO]);
+    let two = third.attach(TWO, 3, 51, &[(4, 2)]);
+    for at in 52..130 {
+        third.beat(&two, at);
+        third.roll(at);
+    }
+    assert_eq!(third.meter.tally.word.level(), 1);
+    assert_eq!(third.sums(2), (4, 3), "the three sessions of worker one are lost");
+    assert_eq!(third.live.audit(), []);
+}
+
+#[test]
+fn a_worker_that_returns_after_learning_does_not_count_its_past_twice() {
+    let (keys, frames) = crashed();
+    let mut after = Process::start(40, keys, frames, &[ONE, TWO]);
+    let two = after.attach(TWO, 2, 41, &[(4, 2)]);
+    let mut one = None;
+    for second in 42..130 {
+        if second == 58 {
+            // The store need not wait for it at the next restart.
+            assert_eq!(after.live.take_roster(), [((project(), TWO), true), ((project(), ONE), false)].into());
+            one = Some(after.attach(ONE, 2, second, &[(1, 1), (2, 1), (3, 1)]));
+            assert_eq!(after.live.take_roster(), [((project(), ONE), true)].into());
+        }
+        one.iter().chain([&two]).for_each(|stream| after.beat(stream, second));
+        after.roll(second);
+    }
+    let minute = after.minute(0);
+    assert_eq!((after.meter.tally.word.level(), minute.peak, minute.covered), (4, 4, 60));
+    assert_eq!(minute.closed[Outcome::Lost.index()], 3, "they were given up");
+    assert_eq!(after.sums(2), (4 + 3, 3), "and then found again");
+}
+
+#[test]
+fn a_worker_that_says_goodbye_to_the_next_process_is_waited_for_no_more() {
+    let (keys, frames) = crashed();
+    let after = Process::start(40, keys, frames, &[ONE, TWO]);
+    after.live.goodbye(&project(), ONE, Outcome::Ok, at(41));
+    assert_eq!(after.live.take_roster(), [((project(), ONE), false)].into());
+    after.live.goodbye(&project(), Incarnation([9; 16]), Outcome::Ok, at(41));
+    assert_eq!(after.live.take_roster(), [].into(), "of others the store knows nothing");
+}
+
+#[test]
+fn sessions_reported_again_after_a_lease_do_not_count_their_past_twice() {
+    let mut process = Process::start(0, Vec::new(), Vec::new(), &[]);
+    let lease = Duration::from_secs(10);
+    let report = |process: &Process, events, second| {
+        process.live.report(&project(), "w", ONE, lease, events, at(second)).unwrap();
+    };
+    report(&process, vec![process.open(1, 0), process.open(2, 0)], 1);
+    (2..20).for_each(|second| process.roll(second));
+    assert_eq!(process.meter.tally.word.level(), 0);
+    // It was out of reach, not dead; session 3 began while nobody heard of it.
+    report(&process, vec![process.open(1, 19), process.open(2, 19), process.open(3, 5)], 20);
+    for second in 21..70 {
+        report(&process, Vec::new(), second);
+        process.roll(second);
+    }
+    let minute = process.minute(0);
+    assert_eq!((minute.peak, minute.peak_second), (3, 15));
+    assert_eq!(process.live.audit(), []);
+}
+
+#[test]
+fn a_session_that_ended_in_a_short_restart_keeps_its_outcome_and_has_no_made_up_duration() {
+    let (keys, frames) = crashed();
+    let mut after = Process::start(30, keys, frames, &[ONE, TWO]);
+    let one = after.attach(ONE, 2, 31, &[(2, 1), (3, 1)]);
+    after.batch(&one, 9, vec![after.close(1, 1)], 31);
+    let two = after.attach(TWO, 2, 31, &[(4, 2)]);
+    for second in 32..130 {
+        after.beat(&one, second);
+        after.beat(&two, second);
+        after.roll(second);
+    }
+    let minute = after.minute(0);
+    assert_eq!((minute.closed[Outcome::Ok.index()], minute.closed[Outcome::Lost.index()]), (1, 0));
+    assert_eq!(after.sums(2), (4, 1));
+    let hour = after.rollup.hour(after.meter.tally.id, Tick(START).hour()).unwrap();
+    assert_eq!(hour.durations.total(), 0);
+}
+
+#[test]
+fn a_late_session_whose_end_overtook_it_is_no_spike_of_now() {
+    let mut process = Process::start(0, Vec::new(), Vec::new(), &[]);
+    let one = process.attach(ONE, 1, 0, &[]);
+    (1..65).for_each(|second| {
+        process.beat(&one, second);
+        process.roll(second);
+    });
+    process.batch(&one, 1, vec![process.close(1, 20), process.open(1, 30)], 65);
+    process.roll(70);
+    let peaks = [process.minute(0), process.minute(1)].map(|minute| (minute.peak, minute.peak_second));
+    assert_eq!(peaks, [(1, 35), (0, 0)]);
 }

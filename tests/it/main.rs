@@ -12,6 +12,7 @@ mod ingest_refused;
 mod ingest_unary;
 mod learning;
 mod ledger;
+mod live_ends;
 mod oracle;
 mod queries;
 mod serving;

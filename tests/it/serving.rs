@@ -208,6 +208,11 @@ impl Worker {
         self.say_raw(AttachRequest { message: Some(message) }).await;
     }
 
+    /// The same to a stream that may have ended; returns whether it goes on.
+    pub async fn try_say(&self, message: Say) -> bool {
+        self.say.send(AttachRequest { message: Some(message) }).await.is_ok()
+    }
+
     pub async fn say_raw(&self, request: AttachRequest) {
         self.say.send(request).await.unwrap();
     }

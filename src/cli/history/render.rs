@@ -96,7 +96,7 @@ fn percentiles(distribution: &GetDistributionResponse) -> Vec<Line> {
         });
         let durations = durations.collect::<Vec<_>>().join(" · ");
         let ended = text::number(distribution.ended_sessions);
-        lines.push(Line::of(Style::Dim, format!("how long {ended} sessions lasted at most: {durations}")));
+        lines.push(Line::of(Style::Dim, format!("how long the {ended} sessions lasted: {durations}")));
     }
     lines
 }

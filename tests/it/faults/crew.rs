@@ -34,11 +34,6 @@ impl Member {
         self.client.config().incarnation
     }
 
-    /// Sessions that it holds.
-    pub fn len(&self) -> usize {
-        self.held.len()
-    }
-
     /// Opens a session on its `nth` meter.
     pub fn open_on(&mut self, nth: usize, dice: &mut StdRng) {
         let id = SessionId(dice.random());

@@ -100,7 +100,7 @@ impl Scene {
     /// One thing goes wrong, or nothing.
     fn fault(&mut self) {
         let nth = self.any();
-        match self.dice.random_range(0..2_000) {
+        match self.dice.random_range(0..1_000) {
             0..20 => {
                 self.faults.killed += 1;
                 self.crew.swap_remove(nth);

@@ -2,6 +2,7 @@
 //! with both ends still open. It knows bytes and nothing of what they say.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -43,6 +44,12 @@ struct Link {
     left: Arc<AtomicU64>,
 }
 
+impl Link {
+    fn meets(&self, fate: Fate) {
+        self.fate.send_if_modified(|before| *before != Fate::Reset && mem::replace(before, fate) != fate);
+    }
+}
+
 /// Carries connections to a service.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -63,14 +70,12 @@ impl Proxy {
 
     /// Resets every connection.
     pub fn reset_all(&self) {
-        self.links.lock().unwrap().drain(..).for_each(|link| {
-            link.fate.send_replace(Fate::Reset);
-        });
+        self.links.lock().unwrap().drain(..).for_each(|link| link.meets(Fate::Reset));
     }
 
     /// Resets a connection.
     pub fn reset_one(&self, dice: &mut StdRng) {
-        self.with_one(dice, |link| drop(link.fate.send_replace(Fate::Reset)));
+        self.with_one(dice, |link| link.meets(Fate::Reset));
     }
 
     /// Resets a connection once the worker has sent so many bytes more.
@@ -80,19 +85,14 @@ impl Proxy {
 
     /// Lets a connection fall silent, with both its ends open.
     pub fn silence_one(&self, dice: &mut StdRng) {
-        self.with_one(dice, |link| drop(link.fate.send_replace(Fate::Silent)));
+        self.with_one(dice, |link| link.meets(Fate::Silent));
     }
 
-    /// The silent ones flow again, as if nothing had been.
+    /// The silent ones flow again, as if nothing had been, and none is to be cut any more.
     pub fn wake_all(&self) {
         for link in self.links.lock().unwrap().iter() {
-            link.fate.send_if_modified(|fate| {
-                let was_silent = *fate == Fate::Silent;
-                if was_silent {
-                    *fate = Fate::Flows;
-                }
-                was_silent
-            });
+            link.left.store(NO_END, Ordering::Relaxed);
+            link.meets(Fate::Flows);
         }
     }
 
