@@ -119,7 +119,7 @@ impl Live {
     pub fn load(&self, keys: impl IntoIterator<Item = (KeyId, Key)>, coverage: &dyn Fn(KeyId) -> Coverage) {
         self.registry.load(keys, Tick(self.tick.load(Ordering::Acquire)));
         let meters = self.registry.all_meters().into_iter();
-        meters.filter(|meter| coverage(meter.tally.id) == Coverage::None).for_each(|meter| meter.go_dark());
+        meters.filter(|meter| coverage(meter.tally.id) == Coverage::None).for_each(|meter| meter.go_dark(Tick(0)));
     }
 
     /// Starts learning after a restart: `left_open` is what the durable sums left open, `down_from` the second after them.
@@ -151,7 +151,7 @@ impl Live {
         for meter in self.registry.all_meters() {
             let unaccounted = meter.close_inheritance();
             if !learning.awaited.is_empty() && unaccounted && !meter.has_reporters() && !meter.has_silent() {
-                meter.go_dark();
+                meter.go_dark(self.tick(now));
             }
         }
         for (project, incarnation) in learning.awaited {

@@ -26,6 +26,8 @@ pub enum Event {
 pub struct Applied {
     pub changed: u32,
     pub duplicates: u32,
+    /// A report began a lease: the service knew nothing of the incarnation, or had given it up.
+    pub new_lease: bool,
     /// Sessions that were opened less those that were closed.
     pub grown: i64,
 }

@@ -58,7 +58,7 @@ pub enum Refusal {
 
 /// Makes the stream the one that changes the book, if it is the newest. Waiting streams find out at their next message.
 pub(super) fn take_over(book: &mut Book, attach_seq: u64, now: Now) -> Result<(), Gone> {
-    if book.link != Link::Gone && attach_seq <= book.attach_seq {
+    if attach_seq <= book.attach_seq {
         return Err(Gone::Superseded);
     }
     book.attach_seq = attach_seq;
@@ -190,7 +190,7 @@ impl Live {
     pub(super) fn end(&self, book: &mut Book, outcome: Outcome, now: Now, lost: bool) -> u64 {
         let was_gone = book.link == Link::Gone;
         let ended = book.end_all(outcome, now.wall, now.wall.tick_before());
-        book.retire(lost);
+        book.retire(lost, self.tick(now));
         book.expired = None;
         self.grow(&book.project, -i64::try_from(ended).unwrap_or(i64::MAX));
         if !was_gone {

@@ -234,7 +234,7 @@ impl Book {
     }
 
     /// The worker is over: its meters are without it.
-    pub(super) fn retire(&mut self, lost: bool) {
+    pub(super) fn retire(&mut self, lost: bool, now: Tick) {
         if self.link == Link::Gone {
             return;
         }
@@ -244,7 +244,7 @@ impl Book {
         }
         for meter in &self.declared {
             match (lost, self.link == Link::Cut) {
-                (true, _) => meter.reporter_lost(),
+                (true, _) => meter.reporter_lost(now),
                 (false, true) => {
                     meter.reporter_back();
                     meter.reporter_left();

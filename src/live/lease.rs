@@ -38,6 +38,7 @@ impl Live {
             shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
         };
         let moment = self.moment(now);
+        let new_lease = book.fresh || book.link == Link::Gone;
         self.revive(&mut book);
         if book.link != Link::Stream {
             book.lease = lease;
@@ -53,7 +54,7 @@ impl Live {
         let applied = self.apply_all(&mut book, events, &moment)?;
         drop(book);
         self.returned(project, incarnation);
-        Ok(applied)
+        Ok(Applied { new_lease, ..applied })
     }
 
     /// Renews the lease of an incarnation that reports by unary calls; `None` when it holds none.

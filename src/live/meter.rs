@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use crate::{
     live::{
-        sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
+        sync::{AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
         word::MeterWord,
     },
     model::{Coverage, Key, KeyId, LateSpan, Outcome, Tick, counts::bucket},
 };
+
+/// How long a meter that went dark leaves its pools known in part only: 15 min, as long as events may come late.
+const DARK_IN_POOL_SECONDS: u64 = 15 * 60;
 
 /// The level of a meter or pool, and its name.
 #[derive(Debug)]
@@ -67,7 +70,8 @@ pub struct Meter {
     /// Sessions that those hold.
     silent_level: AtomicU32,
     /// Its last reporters were lost without a goodbye: nobody knows its level.
-    dark: AtomicBool,
+    /// The second in which that was seen, plus 1; 0 when it is not so.
+    dark: AtomicU64,
     /// Sessions that the sums of earlier processes left open.
     left_open: AtomicI64,
     /// Those of them that no worker has accounted for since.
@@ -103,7 +107,7 @@ impl Meter {
             reporters: AtomicU32::new(0),
             silent: AtomicU32::new(0),
             silent_level: AtomicU32::new(0),
-            dark: AtomicBool::new(false),
+            dark: AtomicU64::new(0),
             left_open: AtomicI64::new(0),
             inherited: AtomicI64::new(0),
         }
@@ -177,7 +181,7 @@ impl Meter {
     /// A worker that declared this meter is heard (again).
     pub(super) fn reporter_came(&self) {
         self.reporters.fetch_add(1, Ordering::SeqCst);
-        self.dark.swap(false, Ordering::SeqCst);
+        self.dark.swap(0, Ordering::SeqCst);
     }
 
     /// A worker that declared it left with a goodbye.
@@ -198,19 +202,19 @@ impl Meter {
     }
 
     /// A worker that was cut off is given up.
-    pub(super) fn reporter_lost(&self) {
+    pub(super) fn reporter_lost(&self, now: Tick) {
         let others = self.silent.fetch_sub(1, Ordering::AcqRel) - 1 + self.reporters.load(Ordering::Acquire);
         if others == 0 {
-            self.go_dark();
+            self.go_dark(now);
             if self.has_reporters() {
                 // One came in between, and may have been before us.
-                self.dark.store(false, Ordering::SeqCst);
+                self.dark.store(0, Ordering::SeqCst);
             }
         }
     }
 
-    pub(super) fn go_dark(&self) {
-        self.dark.swap(true, Ordering::SeqCst);
+    pub(super) fn go_dark(&self, now: Tick) {
+        self.dark.swap(now.0 + 1, Ordering::SeqCst);
     }
 
     pub(super) fn add_silent_level(&self, by: i32) {
@@ -235,6 +239,14 @@ impl Meter {
         }
     }
 
+    /// What that means for a pool. A meter that has been dark for long says nothing of it: what its lost workers held is
+    /// over by then or is reported elsewhere, and a model that nobody uses any more must not leave its pool unknown for ever.
+    pub fn coverage_in_pool(&self, now: Tick) -> Option<Coverage> {
+        let dark = self.dark.load(Ordering::Acquire);
+        let long = dark > 0 && now.0.saturating_sub(dark - 1) > DARK_IN_POOL_SECONDS;
+        (!long || self.has_silent()).then(|| self.coverage())
+    }
+
     pub fn has_reporters(&self) -> bool {
         self.reporters.load(Ordering::SeqCst) > 0
     }
@@ -244,7 +256,7 @@ impl Meter {
     }
 
     pub fn is_dark(&self) -> bool {
-        self.dark.load(Ordering::Acquire)
+        self.dark.load(Ordering::Acquire) > 0
     }
 
     /// After a restart: the sums left so many sessions open, and no worker has accounted for them yet.

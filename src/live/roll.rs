@@ -112,7 +112,7 @@ impl Roller {
         for meter in &meters {
             self.take_sums(meter, &mut span.entries[0]);
         }
-        let coverage = coverage(&meters);
+        let coverage = coverage(&meters, to);
         self.frames(span, &tallies, &coverage, settling, jumped)
     }
 
@@ -236,14 +236,14 @@ fn roll_word(tally: &Tally, told: u32, span: &mut Span) -> bool {
 }
 
 /// Whether the levels are known: of meters by their workers, of pools by their meters.
-fn coverage(meters: &[Arc<Meter>]) -> FxHashMap<KeyId, Coverage> {
+fn coverage(meters: &[Arc<Meter>], now: Tick) -> FxHashMap<KeyId, Coverage> {
     let mut coverage: FxHashMap<KeyId, Coverage> = FxHashMap::default();
     for meter in meters {
-        let own = meter.coverage();
-        coverage.insert(meter.tally.id, own);
+        coverage.insert(meter.tally.id, meter.coverage());
+        let Some(told) = meter.coverage_in_pool(now) else { continue };
         for pool in &meter.pools {
-            let pooled = coverage.entry(pool.id).or_insert(own);
-            if *pooled != own {
+            let pooled = coverage.entry(pool.id).or_insert(told);
+            if *pooled != told {
                 *pooled = Coverage::Partial;
             }
         }

@@ -41,7 +41,11 @@ async fn reports_live_under_a_lease_until_goodbye() {
     let answer = client.report(ReportRequest { lease: Some(LEASE), ..report(events) }).await.unwrap().into_inner();
     assert_eq!((answer.applied, answer.duplicates), (4, 1));
     assert_eq!(answer.unknown_models, ["acme/new-1"]);
+    assert!(answer.lease_is_new);
     assert_eq!(serving.level(), 1);
+    let again = ReportRequest { lease: Some(LEASE), ..report(Vec::new()) };
+    let answer = client.report(again).await.unwrap().into_inner();
+    assert!(!answer.lease_is_new);
     let until = answer.lease_until.unwrap().seconds - serving.service.clock.now().wall.tick().0 as i64;
     assert!((55..=60).contains(&until), "{until} s");
 

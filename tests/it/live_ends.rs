@@ -260,3 +260,26 @@ fn a_clock_set_by_years_makes_no_years_of_minutes() {
     assert!(points.iter().all(|(_, point)| point.peak == 1));
     assert_eq!(rollup.level(meter.tally.id), 1);
 }
+
+#[test]
+fn a_model_that_nobody_uses_any_more_does_not_leave_its_pool_unknown_for_ever() {
+    let (live, used) = started(Bounds::default());
+    let name = Name::new(Kind::Tts, "a/retired", "", None).unwrap();
+    let retired = live.meter(&project(), &name, at(0)).unwrap();
+    let (mut roller, mut rollup) = (Roller::default(), Rollup::new(Duration::from_secs(900), None));
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &used, &[(1, 0)], 0);
+    let crashed = attach(&live, Incarnation([8; 16]), 1, 0);
+    snapshot(&live, &crashed, &retired, &[(2, 0)], 0);
+    live.detach(&crashed);
+    let pool = used.pools[0].id;
+    for second in 1..1_000 {
+        beat(&live, &stream, second);
+        roller.roll(&live, at(second)).iter().for_each(|frame| rollup.apply(frame));
+        let expected = if (5..900).contains(&second) { Coverage::Partial } else { Coverage::Full };
+        if ![1, 2, 3, 4].contains(&second) && !(900..925).contains(&second) {
+            assert_eq!(rollup.coverage(pool), expected, "second {second}");
+        }
+    }
+    assert_eq!(rollup.coverage(retired.tally.id), Coverage::None, "of the model itself nothing is known");
+}

@@ -58,6 +58,7 @@ pub fn report(service: &Service, request: &ReportRequest, now: Now) -> Result<Re
         duplicates: applied.duplicates,
         lease_until: Some(lease_until(service, &project, incarnation, now)),
         unknown_models: unknown_models.into_iter().collect(),
+        lease_is_new: applied.new_lease,
     })
 }
 
