@@ -6,6 +6,7 @@ pub mod history;
 pub mod list;
 pub mod listing;
 pub mod past;
+pub mod peaks;
 pub mod sessions;
 pub mod status;
 pub mod weeks;
@@ -38,12 +39,13 @@ pub struct Queries {
     listings: listing::Listings,
     weeks: weeks::Weeks,
     lists: list::Lists,
+    peaks: peaks::FoldedPeaks,
 }
 
 impl Queries {
     pub fn new(service: Arc<Service>) -> Self {
-        let (listings, weeks, lists) = Default::default();
-        Self { service, listings, weeks, lists }
+        let (listings, weeks, lists, peaks) = Default::default();
+        Self { service, listings, weeks, lists, peaks }
     }
 
     pub fn service(&self) -> &Arc<Service> {

@@ -9,6 +9,7 @@ use crate::{
         time::{HOURS_PER_DAY, MINUTES_PER_HOUR},
     },
     query::{Queries, Result},
+    store::HourPeaks,
 };
 
 /// Most steps of a window: a week of minutes.
@@ -142,20 +143,29 @@ impl Queries {
         let len = (minutes.end.0 - minutes.start.0) as usize;
         let mut peaks = vec![0; len];
         let mut flags = vec![Flags::GAP.0; len];
+        let hours = window.hours();
         // The open minutes first: an hour that is folded meanwhile is then in the store.
-        let open = self.service.rollup().points(key, window.minutes());
-        for hour in self.service.store.peaks(key, window.hours())? {
+        let (open, open_from) = {
+            let mut rollup = self.service.rollup();
+            let open_from = rollup.open_from().map_or(hours.start, Minute::hour).clamp(hours.start, hours.end);
+            (rollup.points(key, window.minutes()), open_from)
+        };
+        let mut place = |hour: &HourPeaks| {
             let first = hour.hour.first_minute();
             let from = first.max(minutes.start);
             let to = hour.hour.next().first_minute().min(minutes.end);
             if from >= to {
-                continue;
+                return;
             }
             let there = (from.0 - minutes.start.0) as usize..(to.0 - minutes.start.0) as usize;
             let here = (from.0 - first.0) as usize..(to.0 - first.0) as usize;
             peaks[there.clone()].copy_from_slice(&hour.peaks[here.clone()]);
             flags[there].iter_mut().zip(&hour.flags[here]).for_each(|(flags, of_hour)| *flags = of_hour.0);
-        }
+        };
+        let store = &*self.service.store;
+        self.peaks.each(store, key, hours.start..open_from, &mut place)?;
+        // An import may have come into hours that are still open.
+        store.peaks(key, open_from..hours.end)?.iter().for_each(place);
         for (minute, point) in open {
             let at = (minute.0 - minutes.start.0) as usize;
             if !point.is_gap() || Flags(flags[at]).has(Flags::GAP) {
