@@ -1,6 +1,6 @@
 //! The port: health, reflection, the pages of a load balancer, and the bounds on connections.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -19,12 +19,17 @@ use tonic_reflection::pb::{
 use crate::serving::{SOON, Serving, config};
 
 async fn page(serving: &Serving, path: &str) -> String {
-    let mut socket = TcpStream::connect(serving.address).await.unwrap();
+    try_page(serving, path).await.unwrap()
+}
+
+/// The same where the connection may be closed before it is answered.
+async fn try_page(serving: &Serving, path: &str) -> io::Result<String> {
+    let mut socket = TcpStream::connect(serving.address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: highwater\r\nconnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).await.unwrap();
+    socket.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    answer
+    socket.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// Waits until the service closes the connection.
@@ -95,7 +100,7 @@ async fn a_connection_without_a_place_is_closed_at_once() {
     drop(one);
     // The place is free again as soon as the service has seen that.
     let again = async {
-        while !page(&serving, "/healthz").await.starts_with("HTTP/1.1 200") {
+        while !try_page(&serving, "/healthz").await.is_ok_and(|page| page.starts_with("HTTP/1.1 200")) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
