@@ -17,6 +17,10 @@ use crate::{
 pub type Checked<T> = Result<T, FieldProblem>;
 
 const NANOS_PER_MICRO: u64 = 1_000;
+/// The oldest that an event or a session may be said to be, in days: none lasts a year, and a clock that is wrong, or a
+/// unit that is, must not become a session's duration.
+const MAX_AGE_DAYS: u64 = 366;
+const MAX_AGE_MICROS: u64 = MAX_AGE_DAYS * 24 * 3_600 * MICROS_PER_SECOND;
 
 /// A project that is read; `default` when the name is empty.
 pub fn project(name: &str) -> Checked<Project> {
@@ -41,6 +45,10 @@ pub fn kind(number: i32) -> Checked<Kind> {
 fn unit(catalogue: &Catalogue, number: i32, kind: Kind, model: &str, account: &str) -> Checked<Unit> {
     match u32::try_from(number) {
         Ok(0) => Ok(catalogue.resolve_unit(kind, model, account)),
+        Ok(said) if said != Unit::Stream as u32 && matches!(account, "" | key::DEFAULT_ACCOUNT) => {
+            let problem = "the account `livekit` counts streams; leave it out, or name the account whose key is used";
+            Err(FieldProblem::new("unit", problem))
+        }
         said => said.ok().and_then(Unit::from_number).ok_or_else(|| {
             FieldProblem::new("unit", format!("is {number}; a unit from 1 to 3 is needed, or 0 for the catalogue's"))
         }),
@@ -106,10 +114,26 @@ pub fn text<'t>(field: &'static str, text: &'t str, least: usize, most: usize) -
         let problem = format!("has {} bytes; {least} to {most} are allowed", text.len());
         return Err(FieldProblem::new(field, problem));
     }
-    match text.chars().position(char::is_control) {
+    match text.chars().position(is_unseen) {
         None => Ok(text),
         Some(at) => Err(FieldProblem::new(field, format!("has a control character, at {at}"))),
     }
+}
+
+/// Characters that a reader does not see, or that turn what stands around them: no name has one, and a terminal or a mail
+/// would be misled by it.
+fn is_unseen(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// How long ago something was.
+pub fn age(field: impl Into<String>, micros: u64) -> Checked<Duration> {
+    if micros > MAX_AGE_MICROS {
+        let problem = format!("is {micros} microseconds; at most {MAX_AGE_DAYS} days are taken");
+        return Err(FieldProblem::new(field, problem));
+    }
+    Ok(Duration::from_micros(micros))
 }
 
 /// What a session is for; `None` when nothing is said.
@@ -151,7 +175,10 @@ pub fn incarnation(field: &'static str, bytes: &[u8]) -> Checked<Incarnation> {
 
 /// A duration that is not negative.
 pub fn duration(field: &'static str, duration: prost_types::Duration) -> Checked<Duration> {
-    Duration::try_from(duration).map_err(|_| FieldProblem::new(field, "is negative or no duration"))
+    let problem = || FieldProblem::new(field, "is negative or no duration");
+    let seconds = u64::try_from(duration.seconds).map_err(|_| problem())?;
+    let nanos = u32::try_from(duration.nanos).ok().filter(|nanos| *nanos < 1_000_000_000).ok_or_else(problem)?;
+    Ok(Duration::new(seconds, nanos))
 }
 
 /// An instant from the Unix epoch on.
@@ -223,6 +250,10 @@ mod tests {
         wrong(session_id(&[b'x'; 129]), "session_id", "129 bytes");
         wrong(session_id(&[0xff; 15]), "session_id", "no text");
         wrong(session_id(b"a\nb"), "session_id", "control character, at 1");
+        wrong(session_id("a\u{202e}b".as_bytes()), "session_id", "control character, at 1");
+        wrong(age("age_us", u64::MAX), "age_us", "at most 366 days");
+        let mixed = prost_types::Duration { seconds: 10, nanos: -1 };
+        wrong(duration("lease", mixed), "lease", "no duration");
     }
 
     #[test]
@@ -234,6 +265,7 @@ mod tests {
         assert_eq!(meter(&catalogue, &to_meter(&counted)).unwrap(), counted);
         wrong(meter(&catalogue, &proto::Meter { kind: 0, ..named.clone() }), "kind", "is 0");
         wrong(meter(&catalogue, &proto::Meter { unit: -1, ..named.clone() }), "unit", "is -1");
+        wrong(meter(&catalogue, &proto::Meter { unit: 3, account: String::new(), ..named.clone() }), "unit", "streams");
         wrong(
             required_meter(&catalogue, Some(&proto::Meter { model: "x".into(), ..named })),
             "meter.model",

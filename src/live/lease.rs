@@ -44,6 +44,7 @@ impl Live {
             book.lease = lease;
             book.back(Link::Unary);
             book.needs_snapshot = false;
+            book.worker = worker.into();
             // What it reports again is counted from where its lease ended; that it ended need not be told.
             book.expired = book.expired.map(|expired| Expired { lost: 0, ..expired });
         }

@@ -157,6 +157,7 @@ impl Queries {
         let highest = recent_peak.map_or(0, |(peak, _)| peak);
         let slots = limit.as_ref().and_then(|limit| limit.slots);
         let level = tally.word.level();
+        let minutes_covered = past.covered + u32::from(!this_minute.is_gap());
         Ok(QuotaView {
             id: tally.id,
             key: tally.key.clone(),
@@ -167,9 +168,10 @@ impl Queries {
             covered,
             limit,
             risk: slots.map(|slots| Risk::of(highest, Some(slots), known)),
-            week: was_limited(&limits, as_of).then(|| near.word()),
+            // Of a week of which nothing is known, nothing is said.
+            week: (minutes_covered > 0 && was_limited(&limits, as_of)).then(|| near.word()),
             minutes_near: near.near() as u32,
-            minutes_covered: past.covered + u32::from(!this_minute.is_gap()),
+            minutes_covered,
             peak: past.peak.into_iter().chain(recent_peak).reduce(higher),
             recent_peak: highest,
             opened: past.opened + u64::from(this_minute.opened),

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use highwater::{
     live::{Attachment, Batch, Event, Hello, Live, Meter, Roller, snapshot::Live as LiveSession},
     model::{
-        Bounds, Incarnation, KeyId, Kind, Meter as Name, Minute, Now, Outcome, Project, SessionId, Slew, Tick, Time,
+        Bounds, Hour, Incarnation, KeyId, Kind, Meter as Name, Minute, Now, Outcome, Project, SessionId, Slew,
+        SparseCounts, Tick, Time,
     },
     rollup::Rollup,
 };
@@ -357,6 +358,7 @@ impl World {
 
     fn check_key(&mut self, key: KeyId, members: &[usize]) {
         let mut minutes: BTreeMap<Minute, i64> = BTreeMap::new();
+        let mut hours: BTreeMap<Hour, SparseCounts> = BTreeMap::new();
         let (mut level, mut moves) = (0, self.ledger.moves.iter().filter(|(_, m, _)| members.contains(m)).peekable());
         for tick in START / 1_000_000..self.tick() {
             let mut peak = level;
@@ -366,6 +368,16 @@ impl World {
             }
             let minute = minutes.entry(Tick(tick).minute()).or_default();
             *minute = peak.max(*minute);
+            let hour = hours.entry(Tick(tick).hour()).or_default();
+            if peak > 0 {
+                hour.add(peak.unsigned_abs(), 1);
+            }
+        }
+        for (hour, expected) in hours {
+            // Seconds at 0 are known or not, as the workers were heard; those above are known all.
+            let told =
+                self.rollup.hour(key, hour).map(|hour| hour.levels.iter().filter(|(level, _)| *level > 0).collect());
+            assert_eq!(told.unwrap_or_default(), expected.iter().collect::<Vec<_>>(), "seconds of {key:?} in {hour:?}");
         }
         let held = self.ledger.held.values().filter(|m| members.contains(m)).count();
         assert_eq!(i64::from(self.rollup.level(key)), held as i64, "level of {key:?}");

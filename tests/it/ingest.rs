@@ -49,7 +49,7 @@ async fn columns_say_the_same() {
         session_ids: [id(2), id(3), id(1)].concat().into(),
         outcomes: vec![0, 0, 3].into(),
         handles: vec![1, 1, 0],
-        ages_us: vec![0, 1_000_000, u64::MAX],
+        ages_us: vec![0, 1_000_000, 86_400_000_000],
         label_refs: vec![0, 1, 0],
         labels: vec![highwater::proto::Labels { room: "lobby".into(), job: String::new() }],
     };

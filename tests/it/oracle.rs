@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs::File, path::Path};
 
 use highwater::{
     import::{Gathered, Options, run, trace::TraceReader},
-    model::{Hour, Key, KeyId, Kind, Minute, Project, SparseCounts, Target, Tick, Time},
+    model::{Hour, Key, KeyId, Kind, Minute, Project, SparseCounts, Target, Tick, Time, counts::bucket},
     store::{Store, embedded::EmbeddedStore},
 };
 
@@ -91,6 +91,11 @@ fn check_key(store: &EmbeddedStore, id: KeyId, intervals: &[(u64, u64)], first: 
     let seconds = second_peaks(intervals, first.0, last.0);
     let mut minutes: BTreeMap<Minute, u32> = BTreeMap::new();
     let mut hours: BTreeMap<Hour, SparseCounts> = BTreeMap::new();
+    let mut durations: BTreeMap<Hour, SparseCounts> = BTreeMap::new();
+    for (from, to) in intervals {
+        let lasted = durations.entry(Time(*to).tick_before().hour()).or_default();
+        lasted.add(bucket((to - from) / 1_000), 1);
+    }
     for (tick, peak) in (first.0..).map(Tick).zip(seconds) {
         let minute = minutes.entry(tick.minute()).or_default();
         *minute = peak.max(*minute);
@@ -100,6 +105,7 @@ fn check_key(store: &EmbeddedStore, id: KeyId, intervals: &[(u64, u64)], first: 
     assert_eq!(stored.len(), hours.len());
     for (hour, row) in stored {
         assert_eq!(row.levels, hours[&hour], "{hour:?}");
+        assert_eq!(row.durations, durations.remove(&hour).unwrap_or_default(), "{hour:?}");
         for (minute, point) in (hour.first_minute().0..).map(Minute).zip(row.points) {
             assert_eq!((!point.is_gap()).then_some(point.peak), minutes.get(&minute).copied(), "{minute:?}");
         }

@@ -31,7 +31,7 @@ pub fn events(batch: &EventBatch, handles: &Handles, most: usize) -> Result<Vec<
     let mut events = Vec::with_capacity(batch.events.len());
     for (nth, event) in batch.events.iter().enumerate() {
         let wrong = |problem: FieldProblem| problem.within(format_args!("events.events[{nth}]"));
-        let age = Duration::from_micros(event.age_us);
+        let age = convert::age("age_us", event.age_us).map_err(wrong)?;
         let event = match &event.event {
             Some(Said::Connect(said)) => connect(said, age, handles).map_err(|wrong| wrong.within("connect")),
             Some(Said::Disconnect(said)) => disconnect(said, age, handles).map_err(|wrong| wrong.within("disconnect")),
@@ -89,6 +89,9 @@ impl<'m> Columns<'m> {
             if values != 0 && values != rows {
                 return wrong(field, format!("has {values} values; none, or one for each of {rows} rows, are needed"));
             }
+        }
+        for (row, age) in ages_us.iter().enumerate() {
+            convert::age(format!("{path}.ages_us[{row}]"), *age)?;
         }
         if labels.len() > rows {
             return wrong("labels", format!("has {} values for {rows} rows", labels.len()));

@@ -64,7 +64,7 @@ pub fn report(service: &Service, request: &ReportRequest, now: Now) -> Result<Re
 
 fn check(catalogue: &Catalogue, event: &ReportedEvent) -> Checked<Reported> {
     let (id, text_id) = convert::session_id(&event.session_id)?;
-    let age = Duration::from_micros(event.age_us);
+    let age = convert::age("age_us", event.age_us)?;
     if event.outcome == 0 {
         let labels = convert::labels(event.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
         let meter = Some(convert::required_meter(catalogue, event.meter.as_ref())?);
