@@ -375,7 +375,7 @@ impl World {
         }
         for (hour, expected) in hours {
             // Seconds at 0 are known or not, as the workers were heard; those above are known all.
-            let told =
+            let told: Option<Vec<_>> =
                 self.rollup.hour(key, hour).map(|hour| hour.levels.iter().filter(|(level, _)| *level > 0).collect());
             assert_eq!(told.unwrap_or_default(), expected.iter().collect::<Vec<_>>(), "seconds of {key:?} in {hour:?}");
         }
