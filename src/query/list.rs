@@ -110,7 +110,7 @@ impl Queries {
         let service = &*self.service;
         let listing = self.listings.of(project, &service.live.registry, &service.catalogue);
         let keys = part.of(&listing).take(part.most.unwrap_or(usize::MAX)).map(|key| key.tally.id);
-        self.weeks.are_fresh(keys, service.live.tick(now).minute(), service)
+        self.weeks.are_fresh(keys, minute_in_progress(service, service.live.tick(now)), service)
     }
 
     /// The list of a project with all kinds as it was when it was first asked for in this second: what a hundred
@@ -134,7 +134,7 @@ impl Queries {
     fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {
         let service = &*self.service;
         let tally = &listed.tally;
-        let minute = as_of.minute();
+        let minute = minute_in_progress(service, as_of);
         let past = self.weeks.of(tally.id, minute, service)?;
         let limits = service.limits.of(tally.id);
         let limit = limits.in_force(now.wall).cloned();
@@ -211,6 +211,12 @@ fn newest_peak(tally: &Tally, next: Tick, as_of: Tick) -> (u32, Tick) {
     let first = next.0.max(rolled.0.saturating_sub(RING_TICKS as u64));
     let of_tick = |tick| tally.word.tick_peak(Tick(tick)).map(|seen| (seen.peak, Tick(tick)));
     (first..rolled.0).filter_map(of_tick).chain([(tally.word.peak(), as_of)]).reduce(higher).unwrap_or((0, as_of))
+}
+
+/// The minute that frames still tell of. What is before it is read once a minute, so the last second of a minute must be
+/// rolled before the minute counts as past.
+fn minute_in_progress(service: &Service, as_of: Tick) -> Minute {
+    service.rollup().next_tick().map_or(as_of, |next| next.min(as_of)).minute()
 }
 
 /// Seconds of the last five minutes that may be missing before nothing is said of how near a level is to its limit: the
