@@ -19,6 +19,7 @@ use crate::{
         listing::{Listed, Listing},
     },
     rollup::Recent,
+    service::Service,
 };
 
 /// Seconds that the risk is of: five minutes.
