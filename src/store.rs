@@ -1,5 +1,5 @@
 //! What is kept, and the trait that every store fulfils: keys, the frames of seconds that are not yet folded, folded
-//! hours, limits, and the workers that were attached. Calls block; the service makes them from threads of its own.
+//! hours, limits, documents with the audit log, and the workers that were attached. Calls block; the service makes them from threads of its own.
 
 pub mod embedded;
 pub mod rows;
@@ -31,6 +31,38 @@ pub struct Second {
     pub gone: Vec<KnownWorker>,
 }
 
+/// What a document is: each kind has a shelf of its own. The numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Shelf {
+    /// API keys, by their id.
+    ApiKeys = 1,
+    /// Projects that somebody made, by their name.
+    Projects = 2,
+}
+
+/// A small thing that is kept by its name, in bytes of its owner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    pub shelf: Shelf,
+    pub name: String,
+    /// `None` removes it.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// Decisions of people, and the rows of the audit log that tell of them. It is written in one durable step.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Keys that are new with the limits.
+    pub new_keys: Vec<(KeyId, Key)>,
+    /// Decisions on limits, for each key the oldest first.
+    pub limits: Vec<(KeyId, LimitEntry)>,
+    pub documents: Vec<Document>,
+    /// Number of the first row of `audit`. It must be the one after the last row that is stored (0 in a new store): each row
+    /// holds the hash of the one before it, so two writers must not add to the same end.
+    pub audit_from: u64,
+    pub audit: Vec<Vec<u8>>,
+}
+
 /// The peaks of one hour alone: what a chart reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HourPeaks {
@@ -47,6 +79,8 @@ pub struct CheckReport {
     pub hours: u64,
     pub summaries: u64,
     pub limits: u64,
+    pub documents: u64,
+    pub audit: u64,
     /// What is wrong, in words; empty when all is well.
     pub problems: Vec<String>,
 }
@@ -67,6 +101,9 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("store is damaged: {0}; `highwater check` says more, `highwater restore` brings a backup back")]
     Damaged(String),
+    /// Another writer was there first: nothing was written.
+    #[error("store: {0}; read it again, then try again")]
+    Conflict(String),
     /// It was written by a version that this one does not know.
     #[error("store has format {found}, this version reads up to {known}: use a newer highwater")]
     Format { found: u64, known: u64 },
@@ -114,8 +151,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// All decisions on limits, for each key the oldest first.
     fn limits(&self) -> Result<Vec<(KeyId, LimitEntry)>>;
 
-    /// Adds decisions on limits, and keys that are new with them, in one step.
-    fn add_limits(&self, new_keys: &[(KeyId, Key)], entries: &[(KeyId, LimitEntry)]) -> Result<()>;
+    /// Writes decisions and the audit rows that tell of them, in one step: `Conflict`, and nothing is written, when the audit
+    /// log does not end where the change says.
+    fn change(&self, change: &Change) -> Result<()>;
+
+    /// All documents of a shelf with their names, by name.
+    fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>>;
+
+    /// Number of the audit row that comes next: 0 in a new store, and it never goes back.
+    fn audit_end(&self) -> Result<u64>;
+
+    /// Audit rows of a window of numbers, the oldest first, at most `most`.
+    fn audit(&self, rows: Range<u64>, most: usize) -> Result<Vec<(u64, Vec<u8>)>>;
+
+    /// Drops audit rows before a number, a bounded number a call; returns how many were dropped.
+    fn drop_audit(&self, before: u64) -> Result<u64>;
 
     /// The workers that were attached when the service last wrote.
     fn known_workers(&self) -> Result<Vec<KnownWorker>>;

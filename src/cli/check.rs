@@ -33,6 +33,8 @@ pub fn run(args: CheckArgs) -> Result<(), CliError> {
             "hours": report.hours,
             "summaries": report.summaries,
             "limits": report.limits,
+            "documents": report.documents,
+            "audit": report.audit,
             "problems": report.problems,
         }))?)?;
     } else {

@@ -12,7 +12,7 @@ use crate::{
     },
     rollup::Rollup,
     sim::{Call, Happening, Schedule, Step},
-    store::{KnownWorker, Second, Store, StoreError},
+    store::{Change, KnownWorker, Second, Store, StoreError},
 };
 
 /// Who set the limits, as people see it.
@@ -109,7 +109,7 @@ impl<'s> Past<'s> {
                 (live.registry.tally(&key, from.tick()).id, entry(slots))
             })
             .collect();
-        store.add_limits(&live.registry.take_new_keys(), &limits)?;
+        store.change(&Change { new_keys: live.registry.take_new_keys(), limits, ..Change::default() })?;
         Ok(Self {
             store,
             project,

@@ -7,6 +7,7 @@ use crate::{
     live::Tally,
     model::{Key, KeyId, LimitEntry, LimitHistory, Now, Plan, Project, Target, Time, limit::MAX_REASON_BYTES},
     service::Service,
+    store::Change,
 };
 
 /// Decisions on one key that are kept: a change an hour for 13 months. Each is some hundred bytes of memory.
@@ -137,9 +138,10 @@ impl Service {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        self.store.add_limits(&keys, &entries).map_err(|error| Error::Store { detail: error.to_string() })?;
-        self.limits.add(&entries);
-        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+        let change = Change { new_keys: keys, limits: entries, ..Change::default() };
+        self.store.change(&change).map_err(|error| Error::Store { detail: error.to_string() })?;
+        self.limits.add(&change.limits);
+        Ok(change.limits.into_iter().map(|(_, entry)| entry).collect())
     }
 }
 

@@ -19,7 +19,7 @@ use open::Healing;
 
 use crate::{
     model::{Frame, Hour, HourSummary, Key, KeyHour, KeyId, LimitEntry, Project},
-    store::{HourPeaks, KnownWorker, Removed, Result, Second, Store},
+    store::{Change, HourPeaks, KnownWorker, Removed, Result, Second, Shelf, Store},
 };
 
 /// Most rows of each kind that one call of [`Store::retain`] removes, so that the second after it is not kept waiting:
@@ -141,8 +141,24 @@ impl Store for EmbeddedStore {
         self.database.read(read::limits)
     }
 
-    fn add_limits(&self, new_keys: &[(KeyId, Key)], entries: &[(KeyId, LimitEntry)]) -> Result<()> {
-        self.database.write(|transaction| write::add_limits(transaction, new_keys, entries))
+    fn change(&self, change: &Change) -> Result<()> {
+        self.database.write(|transaction| write::change(transaction, change))
+    }
+
+    fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {
+        self.database.read(|transaction| read::documents(transaction, shelf))
+    }
+
+    fn audit_end(&self) -> Result<u64> {
+        self.database.read(read::audit_end)
+    }
+
+    fn audit(&self, rows: Range<u64>, most: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        self.database.read(|transaction| read::audit(transaction, rows, most))
+    }
+
+    fn drop_audit(&self, before: u64) -> Result<u64> {
+        self.database.write(|transaction| write::drop_audit(transaction, before, RETAIN_ROWS))
     }
 
     fn known_workers(&self) -> Result<Vec<KnownWorker>> {

@@ -8,7 +8,7 @@ use highwater::{
         Coverage, Entry, Flags, Frame, Hour, Incarnation, Key, KeyHour, KeyId, Kind, LimitEntry, Meter, Outcome, Point,
         Project, Target, Time,
     },
-    store::{EmbeddedStore, KnownWorker, Removed, Second, Store},
+    store::{Change, Document, EmbeddedStore, KnownWorker, Removed, Second, Shelf, Store, StoreError},
 };
 
 /// Opens one place; what was stored is there again each time, once the store before is dropped.
@@ -29,6 +29,9 @@ const CASES: &[Case] = &[
     ("hours of one project are removed", hours_of_one_project_are_removed),
     ("what is old is dropped", what_is_old_is_dropped),
     ("limits keep their order", limits_keep_their_order),
+    ("documents are kept by shelf and name", documents_are_kept_by_shelf_and_name),
+    ("a change is whole or not at all", a_change_is_whole_or_not_at_all),
+    ("audit rows are numbered without a gap", audit_rows_are_numbered_without_a_gap),
     ("notes are kept", notes_are_kept),
     ("readers and writers do not wait for each other", readers_and_writers_do_not_wait_for_each_other),
 ];
@@ -279,9 +282,10 @@ fn what_is_old_is_dropped(place: &Place) {
 
 fn limits_keep_their_order(place: &Place) {
     let store = place();
-    store.add_limits(&keys(), &[(KeyId(2), limit(9, 50)), (KeyId(1), limit(7, 50)), (KeyId(1), limit(5, 50))]).unwrap();
+    let limits = vec![(KeyId(2), limit(9, 50)), (KeyId(1), limit(7, 50)), (KeyId(1), limit(5, 50))];
+    store.change(&Change { new_keys: keys(), limits, ..Change::default() }).unwrap();
     let ended = LimitEntry { slots: None, end: Some(Time(70)), ..limit(0, 60) };
-    store.add_limits(&[], &[(KeyId(1), ended.clone())]).unwrap();
+    store.change(&Change { limits: vec![(KeyId(1), ended.clone())], ..Change::default() }).unwrap();
     drop(store);
     let store = place();
     let mut limits = store.limits().unwrap();
@@ -289,6 +293,69 @@ fn limits_keep_their_order(place: &Place) {
     let expected = [(1, limit(7, 50)), (1, limit(5, 50)), (1, ended), (2, limit(9, 50))];
     assert_eq!(limits, expected.map(|(key, entry)| (KeyId(key), entry)));
     assert_eq!(store.keys().unwrap(), keys());
+}
+
+fn document(shelf: Shelf, name: &str, bytes: Option<&[u8]>) -> Document {
+    Document { shelf, name: name.to_owned(), bytes: bytes.map(<[u8]>::to_vec) }
+}
+
+fn documents_are_kept_by_shelf_and_name(place: &Place) {
+    let store = place();
+    let put = |documents| store.change(&Change { documents, ..Change::default() }).unwrap();
+    put(vec![document(Shelf::ApiKeys, "b", Some(b"2")), document(Shelf::ApiKeys, "a", Some(b"\x00\xff"))]);
+    put(vec![document(Shelf::Projects, "a", Some(b"")), document(Shelf::ApiKeys, "gone", Some(b"3"))]);
+    put(vec![document(Shelf::ApiKeys, "b", Some(b"4")), document(Shelf::ApiKeys, "gone", None)]);
+    put(vec![document(Shelf::Projects, "never", None)]);
+    drop(store);
+    let store = place();
+    let kept = [Shelf::ApiKeys, Shelf::Projects].map(|shelf| store.documents(shelf).unwrap());
+    let named = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.to_vec());
+    assert_eq!(kept, [vec![named("a", b"\x00\xff"), named("b", b"4")], vec![named("a", b"")]]);
+}
+
+fn a_change_is_whole_or_not_at_all(place: &Place) {
+    let store = place();
+    let change = Change {
+        new_keys: keys(),
+        limits: vec![(KeyId(1), limit(7, 50))],
+        documents: vec![document(Shelf::ApiKeys, "a", Some(b"1"))],
+        audit_from: 0,
+        audit: vec![b"first".to_vec()],
+    };
+    store.change(&change).unwrap();
+    let late = Change { limits: vec![(KeyId(1), limit(9, 60))], ..change.clone() };
+    let late = Change { documents: vec![document(Shelf::ApiKeys, "a", None)], new_keys: vec![], ..late };
+    assert!(matches!(store.change(&late), Err(StoreError::Conflict(_))));
+    assert_eq!(store.limits().unwrap(), [(KeyId(1), limit(7, 50))]);
+    assert_eq!(store.documents(Shelf::ApiKeys).unwrap(), [("a".to_owned(), b"1".to_vec())]);
+    assert_eq!(store.audit(0..9, 9).unwrap(), [(0, b"first".to_vec())]);
+    let wrong_key = Change { new_keys: vec![(KeyId(1), key("acme", "b/other"))], audit_from: 1, ..change };
+    store.change(&wrong_key).unwrap_err();
+    assert_eq!(store.audit_end().unwrap(), 1);
+}
+
+fn audit_rows_are_numbered_without_a_gap(place: &Place) {
+    let store = place();
+    assert_eq!((store.audit_end().unwrap(), store.audit(0..9, 9).unwrap()), (0, vec![]));
+    let add = |audit_from, rows: &[&[u8]]| {
+        let audit = rows.iter().map(|row| row.to_vec()).collect();
+        store.change(&Change { audit_from, audit, ..Change::default() })
+    };
+    add(0, &[b"a", b"b"]).unwrap();
+    add(2, &[b"c"]).unwrap();
+    for wrong in [0, 2, 4] {
+        assert!(matches!(add(wrong, &[b"x"]), Err(StoreError::Conflict(_))), "{wrong}");
+    }
+    add(7, &[]).unwrap();
+    let rows = |rows, most| store.audit(rows, most).unwrap().into_iter().map(|(n, _)| n).collect::<Vec<_>>();
+    assert_eq!([rows(0..9, 9), rows(1..9, 1), rows(1..2, 9), rows(5..5, 9)], [vec![0, 1, 2], vec![1], vec![1], vec![]]);
+    assert_eq!((store.drop_audit(2).unwrap(), store.drop_audit(2).unwrap()), (2, 0));
+    assert_eq!((rows(0..9, 9), store.drop_audit(9).unwrap()), (vec![2], 1));
+    // Numbers are not used again, also when nothing is left.
+    assert_eq!(store.audit_end().unwrap(), 3);
+    add(3, &[b"d"]).unwrap();
+    drop(store);
+    assert_eq!(place().audit(0..9, 9).unwrap(), [(3, b"d".to_vec())]);
 }
 
 fn notes_are_kept(place: &Place) {

@@ -10,7 +10,7 @@ use std::{
 
 use highwater::{
     model::{Hour, KeyId},
-    store::{EmbeddedStore, Second, Store, StoreError, embedded},
+    store::{Change, EmbeddedStore, Second, Shelf, Store, StoreError, embedded},
 };
 use redb::StorageBackend;
 
@@ -294,6 +294,23 @@ fn what_is_no_store_or_damaged_is_said_to_be() {
 }
 
 #[test]
+fn a_store_of_the_first_format_is_upgraded_and_keeps_what_it_has() {
+    let disk = Disk::default();
+    disk.open().unwrap().commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
+    let database = redb::Builder::new().create_with_backend(disk.clone()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.delete_table(redb::TableDefinition::<(u8, &str), &[u8]>::new("documents")).unwrap();
+    transaction.delete_table(redb::TableDefinition::<u64, &[u8]>::new("audit")).unwrap();
+    transaction.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 1).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let store = disk.open().unwrap();
+    assert_eq!((store.keys().unwrap(), store.frames().unwrap()), (keys(), vec![frame(7)]));
+    store.change(&Change { audit: vec![b"first".to_vec()], ..Change::default() }).unwrap();
+    assert_eq!((store.documents(Shelf::ApiKeys).unwrap(), store.audit_end().unwrap()), (vec![], 1));
+}
+
+#[test]
 fn a_newer_format_is_refused() {
     let disk = Disk::default();
     disk.open().unwrap();
@@ -303,5 +320,5 @@ fn a_newer_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = disk.open().unwrap_err();
-    assert!(matches!(error, StoreError::Format { found: 9, known: 1 }), "{error:?}");
+    assert!(matches!(error, StoreError::Format { found: 9, known: 2 }), "{error:?}");
 }

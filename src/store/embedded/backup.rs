@@ -13,7 +13,7 @@ use super::{
     check,
     fault::{Fallible, Fault},
     open,
-    tables::{self, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, SUMMARIES, WORKERS},
+    tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, SUMMARIES, WORKERS},
 };
 use crate::store::{Result, StoreError};
 
@@ -129,12 +129,15 @@ impl Copy {
         self.table(from, SUMMARIES)?;
         self.table(from, LIMITS)?;
         self.table(from, WORKERS)?;
+        self.table(from, DOCUMENTS)?;
+        self.table(from, AUDIT)?;
         // The format comes last: without it, a copy is not taken for a store.
         self.table(from, META)
     }
 
-    fn table<K: Key, V: Value>(&self, from: &ReadTransaction, table: TableDefinition<'_, K, V>) -> Fallible<()> {
-        let source = from.open_table(table)?;
+    fn table<K: Key, V: Value>(&self, from: &ReadTransaction, table: TableDefinition<'static, K, V>) -> Fallible<()> {
+        // A copy of a store of an older format is upgraded when it is opened, as that store would be.
+        let Some(source) = tables::added(from, table)? else { return Ok(()) };
         let mut rows = redb::ReadableTable::iter(&source)?;
         let mut more = true;
         while more {

@@ -4,12 +4,12 @@
 use std::{collections::HashSet, path::Path};
 
 use prost::Message;
-use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::{
     fault::{Fallible, Fault, guarded},
     open,
-    tables::{self, FRAMES, HOURS, KEYS, LIMITS, SUMMARIES, WORKERS},
+    tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, SUMMARIES, WORKERS},
 };
 use crate::{
     history::{unpack, unpack_summary},
@@ -80,6 +80,18 @@ fn check_rows(transaction: &ReadTransaction, report: &mut CheckReport) -> Fallib
         let place = row?.0;
         let (project, _) = place.value();
         problems.note(|| "a worker".to_owned(), Project::new(project));
+    }
+    if let Some(documents) = tables::added(transaction, DOCUMENTS)? {
+        report.documents = documents.len()?;
+    }
+    if let Some(audit) = tables::added(transaction, AUDIT)? {
+        report.audit = audit.len()?;
+        let (first, last) = (audit.first()?, audit.last()?);
+        let span = first.zip(last).map_or(0, |((first, _), (last, _))| last.value() - first.value() + 1);
+        problems.note(
+            || "the audit log".to_owned(),
+            if span == report.audit { Ok(()) } else { Err("rows are missing in it") },
+        );
     }
     Ok(())
 }

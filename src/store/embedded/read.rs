@@ -6,13 +6,16 @@ use redb::{ReadTransaction, ReadableTable};
 
 use super::{
     fault::{Fallible, Fault},
-    tables::{FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, Place, SUMMARIES, WORKERS, first_rows},
+    tables::{
+        AUDIT, AUDIT_END_ROW, DOCUMENTS, FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, Place, SUMMARIES,
+        WORKERS, added, first_rows,
+    },
     write::decode_frame,
 };
 use crate::{
     history::{unpack, unpack_peaks, unpack_summary},
     model::{Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project},
-    store::{HourPeaks, KnownWorker, rows},
+    store::{HourPeaks, KnownWorker, Shelf, rows},
 };
 
 pub fn keys(transaction: &ReadTransaction) -> Fallible<Vec<(KeyId, Key)>> {
@@ -107,6 +110,29 @@ pub fn limits(transaction: &ReadTransaction) -> Fallible<Vec<(KeyId, LimitEntry)
     let rows = limits.iter()?.map(|row| {
         let (place, bytes) = row?;
         Ok((KeyId(place.value().0), rows::decode_limit(bytes.value())?))
+    });
+    rows.collect()
+}
+
+pub fn documents(transaction: &ReadTransaction, shelf: Shelf) -> Fallible<Vec<(String, Vec<u8>)>> {
+    let Some(documents) = added(transaction, DOCUMENTS)? else { return Ok(Vec::new()) };
+    let shelf = shelf as u8;
+    let rows = documents.range((shelf, "")..(shelf + 1, ""))?.map(|row| {
+        let (place, bytes) = row?;
+        Ok((place.value().1.to_owned(), bytes.value().to_vec()))
+    });
+    rows.collect()
+}
+
+pub fn audit_end(transaction: &ReadTransaction) -> Fallible<u64> {
+    Ok(transaction.open_table(META)?.get(AUDIT_END_ROW)?.map_or(0, |row| row.value()))
+}
+
+pub fn audit(transaction: &ReadTransaction, rows: Range<u64>, most: usize) -> Fallible<Vec<(u64, Vec<u8>)>> {
+    let Some(table) = added(transaction, AUDIT)? else { return Ok(Vec::new()) };
+    let rows = table.range(rows.start..rows.end.max(rows.start))?.take(most).map(|row| {
+        let (number, bytes) = row?;
+        Ok((number.value(), bytes.value().to_vec()))
     });
     rows.collect()
 }

@@ -2,21 +2,26 @@
 //!
 //! The hours of one key lie beside each other, so that a chart reads few pages.
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Database, Durability, Key, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value,
+    WriteTransaction,
+};
 
 use super::fault::{Fallible, Fault};
 use crate::model::session::ID_BYTES;
 
 /// The format that is written. A store of an older one is upgraded when it is opened; a newer one is refused.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// Where a row of hours, summaries or limits is: by the key's number, and the hour or the order.
 pub type Place = (u32, u32);
 
-/// Numbers by name: [`FORMAT_ROW`] and [`FOLDED_UNTIL_ROW`].
+/// Numbers by name: [`FORMAT_ROW`], [`FOLDED_UNTIL_ROW`] and [`AUDIT_END_ROW`].
 pub const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub const FORMAT_ROW: &str = "format";
 pub const FOLDED_UNTIL_ROW: &str = "folded_until";
+/// Number of the audit row that comes next, also when the rows before it were dropped.
+pub const AUDIT_END_ROW: &str = "audit_end";
 
 /// Words by name.
 pub const NOTES: TableDefinition<'_, &str, &str> = TableDefinition::new("notes");
@@ -32,10 +37,21 @@ pub const SUMMARIES: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("s
 pub const LIMITS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("limits");
 /// Attached workers: project and incarnation.
 pub const WORKERS: TableDefinition<'_, (&str, &[u8; ID_BYTES]), ()> = TableDefinition::new("workers");
+/// Documents by shelf and name.
+pub const DOCUMENTS: TableDefinition<'_, (u8, &str), &[u8]> = TableDefinition::new("documents");
+/// Rows of the audit log by number.
+pub const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
 
 /// One way to upgrade a format, by the format that it upgrades: the first is from 1 to 2.
 type Upgrade = fn(&WriteTransaction) -> Fallible<()>;
-const UPGRADES: [Upgrade; FORMAT as usize - 1] = [];
+const UPGRADES: [Upgrade; FORMAT as usize - 1] = [add_documents];
+
+/// From 1 to 2: documents and the audit log.
+fn add_documents(transaction: &WriteTransaction) -> Fallible<()> {
+    transaction.open_table(DOCUMENTS)?;
+    transaction.open_table(AUDIT)?;
+    Ok(())
+}
 
 /// Makes the tables of a new store, upgrades those of an older one, and refuses those of a newer one.
 pub fn prepare(database: &Database) -> Fallible<()> {
@@ -48,6 +64,7 @@ pub fn prepare(database: &Database) -> Fallible<()> {
             transaction.open_table(SUMMARIES)?;
             transaction.open_table(LIMITS)?;
             transaction.open_table(WORKERS)?;
+            add_documents(transaction)?;
             transaction.open_table(META)?.insert(FORMAT_ROW, FORMAT)?;
             Ok(())
         });
@@ -61,6 +78,17 @@ pub fn prepare(database: &Database) -> Fallible<()> {
         })?;
     }
     Ok(())
+}
+
+/// A table that stores of older formats do not have: those that are only read are not upgraded.
+pub fn added<K: Key, V: Value>(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'static, K, V>,
+) -> Fallible<Option<ReadOnlyTable<K, V>>> {
+    match transaction.open_table(table) {
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        table => Ok(Some(table?)),
+    }
 }
 
 /// The format of a store; `None` when it is new.

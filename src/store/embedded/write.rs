@@ -8,12 +8,14 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::{
     fault::{Fallible, Fault},
     read,
-    tables::{FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, Place, SUMMARIES, WORKERS},
+    tables::{
+        AUDIT, AUDIT_END_ROW, DOCUMENTS, FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, Place, SUMMARIES, WORKERS,
+    },
 };
 use crate::{
     history::{pack, pack_summary},
     model::{Frame, Hour, Key, KeyHour, KeyId, LimitEntry, Project},
-    store::{KnownWorker, Second, rows},
+    store::{Change, Document, KnownWorker, Second, StoreError, rows},
 };
 
 type Rows<'t> = Table<'t, Place, &'static [u8]>;
@@ -72,12 +74,56 @@ pub fn remove_hours(transaction: &WriteTransaction, project: &Project, hours: Ra
     Ok(removed)
 }
 
-pub fn add_limits(
-    transaction: &WriteTransaction,
-    new_keys: &[(KeyId, Key)],
-    entries: &[(KeyId, LimitEntry)],
-) -> Fallible<()> {
-    add_keys(transaction, new_keys)?;
+pub fn change(transaction: &WriteTransaction, change: &Change) -> Fallible<()> {
+    add_keys(transaction, &change.new_keys)?;
+    add_limits(transaction, &change.limits)?;
+    put_documents(transaction, &change.documents)?;
+    add_audit(transaction, change.audit_from, &change.audit)
+}
+
+fn put_documents(transaction: &WriteTransaction, put: &[Document]) -> Fallible<()> {
+    let mut documents = transaction.open_table(DOCUMENTS)?;
+    for Document { shelf, name, bytes } in put {
+        let place = (*shelf as u8, name.as_str());
+        match bytes {
+            Some(bytes) => documents.insert(place, bytes.as_slice())?,
+            None => documents.remove(place)?,
+        };
+    }
+    Ok(())
+}
+
+fn add_audit(transaction: &WriteTransaction, from: u64, rows: &[Vec<u8>]) -> Fallible<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut meta = transaction.open_table(META)?;
+    let end = meta.get(AUDIT_END_ROW)?.map_or(0, |row| row.value());
+    if end != from {
+        return Err(StoreError::Conflict(format!("the audit log ends before row {end}, not {from}")).into());
+    }
+    let mut audit = transaction.open_table(AUDIT)?;
+    for (number, row) in (from..).zip(rows) {
+        audit.insert(number, row.as_slice())?;
+    }
+    meta.insert(AUDIT_END_ROW, from + rows.len() as u64)?;
+    Ok(())
+}
+
+/// Drops up to `most` audit rows before a number.
+pub fn drop_audit(transaction: &WriteTransaction, before: u64, most: usize) -> Fallible<u64> {
+    let mut audit = transaction.open_table(AUDIT)?;
+    let first = audit.first()?.map_or(before, |(number, _)| number.value());
+    let end = before.min(first.saturating_add(most as u64));
+    let mut dropped = 0;
+    audit.retain_in(first..end.max(first), |_, _| {
+        dropped += 1;
+        false
+    })?;
+    Ok(dropped)
+}
+
+fn add_limits(transaction: &WriteTransaction, entries: &[(KeyId, LimitEntry)]) -> Fallible<()> {
     let mut limits = transaction.open_table(LIMITS)?;
     for (key, entry) in entries {
         let newest = limits.range((key.0, 0)..=(key.0, u32::MAX))?.next_back().transpose()?;
