@@ -222,6 +222,19 @@ mod tests {
     }
 
     #[test]
+    fn a_project_of_which_only_limits_are_known_is_there_after_a_restart() {
+        let before = service();
+        let (project, across) = (Project::new("demo").unwrap(), Project::across());
+        before.apply_plan(&project, before.plans.get("livekit-build").unwrap(), &kim(""), at(0)).unwrap();
+        let pool = Target::ModelPool(Meter::new(Kind::Tts, "cartesia/sonic-3", "", None).unwrap());
+        before.set_limit(&Key { project: across.clone(), target: pool }, 40, None, kim(""), at(0)).unwrap();
+        let after = Service::open(before.config.clone(), before.store.clone(), Clock::start()).unwrap();
+        let registry = &after.live.registry;
+        assert!(registry.has_project(&project) && registry.has_project(&across));
+        assert_eq!(registry.of_project(&project).len(), 6);
+    }
+
+    #[test]
     fn a_plan_twice_is_a_plan_once() {
         let service = service();
         let project = Project::new("demo").unwrap();
