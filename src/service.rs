@@ -10,7 +10,7 @@ pub mod start;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
-pub use decide::{Author, PlanApplied};
+pub use decide::{Author, Ended, PlanApplied};
 pub use health::Health;
 pub use limits::Limits;
 

@@ -24,7 +24,7 @@ use crate::{
         SetLimitRequest, SetLimitResponse, limit_service_server::LimitService,
     },
     query::listing::in_catalogue,
-    service::{Author, Service},
+    service::{Author, Ended, Service},
 };
 
 const DEFAULT_LIMITS: usize = 200;
@@ -79,7 +79,8 @@ impl LimitService for Limits {
                     return Ok(Response::new(ListLimitsResponse { limits, next_page_token }));
                 }
                 let end = if request.history { history.end_of(nth) } else { entry.end };
-                limits.push(to_limit(&tally.key.target, entry, end));
+                let by = history.ended_by(nth).filter(|_| request.history);
+                limits.push(with_ender(to_limit(&tally.key.target, entry, end), by));
                 last = Some(Place { key: tally.id, nth: u32::try_from(nth).unwrap_or(u32::MAX) });
             }
         }
@@ -114,7 +115,7 @@ impl LimitService for Limits {
         let key = Key { project, target };
         let limit = self.aside.run(move |queries| {
             let ended = queries.service().end_limit(&key, author, now)?;
-            Ok(to_limit(&key.target, &ended, ended.end))
+            Ok(to_ended(&key.target, &ended))
         });
         Ok(Response::new(EndLimitResponse { limit: Some(limit.await?) }))
     }
@@ -144,10 +145,9 @@ impl LimitService for Limits {
         let author = author(request.set_by, request.reason)?;
         let applied =
             self.aside.run(move |queries| queries.service().apply_plan(&project, &plan, &author, now)).await?;
-        let limits = |of: Vec<(Target, LimitEntry)>| {
-            of.iter().map(|(target, entry)| to_limit(target, entry, entry.end)).collect()
-        };
-        Ok(Response::new(ApplyPlanResponse { limits: limits(applied.limits), ended: limits(applied.ended) }))
+        let limits = applied.limits.iter().map(|(target, entry)| to_limit(target, entry, entry.end)).collect();
+        let ended = applied.ended.iter().map(|(target, ended)| to_ended(target, ended)).collect();
+        Ok(Response::new(ApplyPlanResponse { limits, ended }))
     }
 
     async fn list_catalogue(
@@ -233,7 +233,19 @@ pub fn to_limit(target: &Target, entry: &LimitEntry, end: Option<Time>) -> proto
         end_time: end.map(to_timestamp),
         set_by: entry.set_by.clone(),
         reason: entry.reason.clone(),
+        ended_by: String::new(),
+        end_reason: String::new(),
     }
+}
+
+fn to_ended(target: &Target, ended: &Ended) -> proto::Limit {
+    with_ender(to_limit(target, &ended.limit, ended.limit.end), Some(&ended.by))
+}
+
+/// The limit with who ended it, and why.
+fn with_ender(limit: proto::Limit, by: Option<&LimitEntry>) -> proto::Limit {
+    let Some(by) = by else { return limit };
+    proto::Limit { ended_by: by.set_by.clone(), end_reason: by.reason.clone(), ..limit }
 }
 
 fn to_plan(plan: &Plan) -> proto::Plan {

@@ -60,6 +60,10 @@ pub struct LimitOut {
     pub end_time: Option<Rfc3339>,
     pub set_by: String,
     pub reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ended_by: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub end_reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,6 +108,8 @@ impl From<&proto::Limit> for LimitOut {
             end_time: time(limit.end_time.as_ref()),
             set_by: limit.set_by.clone(),
             reason: limit.reason.clone(),
+            ended_by: limit.ended_by.clone(),
+            end_reason: limit.end_reason.clone(),
         }
     }
 }

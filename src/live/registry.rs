@@ -42,6 +42,10 @@ impl Registry {
         for (id, key) in keys {
             self.next_id.fetch_max(id.0 + 1, Ordering::AcqRel);
             let tally = Arc::new(Tally::new(id, key.clone(), now));
+            // Also when nothing but limits is known of it. What stands for all projects is none.
+            if !key.project.is_across() {
+                self.project(&key.project);
+            }
             self.tallies.insert(key, tally);
         }
         let meters: Vec<_> = self.tallies.iter().filter(|t| !t.key.target.is_pool()).map(|t| t.key.clone()).collect();
@@ -69,7 +73,7 @@ impl Registry {
     }
 
     pub fn has_project(&self, project: &Project) -> bool {
-        self.projects.contains_key(project) || (project.is_across() && !self.projects.is_empty())
+        self.projects.contains_key(project) || (project.is_across() && !self.tallies.is_empty())
     }
 
     /// The meter of this name, made when it is new.

@@ -67,10 +67,22 @@ impl LimitHistory {
     /// When the nth decision ends for good: by itself, by a later one without an end, or by one that outlasts it;
     /// `None` while it may be in force again.
     pub fn end_of(&self, nth: usize) -> Option<Time> {
+        let entry = self.entries.get(nth)?;
+        self.outlasting(nth).map(|other| other.start).into_iter().chain(entry.end).min()
+    }
+
+    /// The decision that ended the nth one without another limit in its place; `None` where none did.
+    pub fn ended_by(&self, nth: usize) -> Option<&LimitEntry> {
+        let entry = self.entries.get(nth)?;
+        let in_time = |other: &&LimitEntry| entry.end.is_none_or(|end| other.start < end);
+        self.outlasting(nth).filter(|other| other.slots.is_none()).filter(in_time)
+    }
+
+    /// The first decision after the nth that lasts at least as long.
+    fn outlasting(&self, nth: usize) -> Option<&LimitEntry> {
         let (entry, later) = self.entries.get(nth..)?.split_first()?;
         let outlasts = |other: &&LimitEntry| other.end.is_none() || entry.end.is_some_and(|end| other.end >= Some(end));
-        let ended = later.iter().find(outlasts).map(|other| other.start);
-        ended.into_iter().chain(entry.end).min()
+        later.iter().find(outlasts)
     }
 
     /// The instants at which the limit in force may change, in order: what lies between two of them is constant.
@@ -104,6 +116,8 @@ mod tests {
         );
         assert_eq!(history.changes(), [10, 20, 30, 40].map(Time));
         assert_eq!([0, 1, 2].map(|nth| history.end_of(nth)), [Some(Time(40)), Some(Time(30)), None]);
+        let ended = [0, 1, 2].map(|nth| history.ended_by(nth).map(|by| by.start));
+        assert_eq!(ended, [Some(Time(40)), None, None], "the raise had ended by itself");
     }
 
     #[test]
@@ -116,5 +130,6 @@ mod tests {
         ]);
         let ends = [0, 1, 2, 3, 4].map(|nth| history.end_of(nth));
         assert_eq!(ends, [None, Some(Time(30)), Some(Time(30)), Some(Time(60)), None]);
+        assert!((0..5).all(|nth| history.ended_by(nth).is_none()), "each but the last was replaced");
     }
 }

@@ -28,7 +28,20 @@ pub struct PlanApplied {
     /// The limits that the plan set, now or before.
     pub limits: Vec<(Target, LimitEntry)>,
     /// The limits of an earlier plan that ended.
-    pub ended: Vec<(Target, LimitEntry)>,
+    pub ended: Vec<(Target, Ended)>,
+}
+
+/// A limit with its end, and the decision that ended it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub limit: LimitEntry,
+    pub by: LimitEntry,
+}
+
+impl Ended {
+    fn new(limit: LimitEntry, by: LimitEntry) -> Self {
+        Self { limit: LimitEntry { end: Some(by.start), ..limit }, by }
+    }
 }
 
 impl Service {
@@ -49,15 +62,14 @@ impl Service {
         let tally = self.limited(key, now)?;
         let Author { set_by, reason } = author;
         let entry = LimitEntry { slots: Some(slots), start: now.wall, end, set_by, reason };
-        let mut decided = self.decide(vec![(tally, entry)])?;
-        decided.pop().ok_or_else(|| Error::Internal { detail: "a decision was lost".to_owned() })
+        self.decide(vec![(tally, entry)])?.pop().ok_or_else(lost)
     }
 
-    /// Ends the limit of a key now; returns the limit with its end.
+    /// Ends the limit of a key now.
     ///
     /// # Errors
     /// `NotFound` when none is in force; else as [`set_limit`](Self::set_limit).
-    pub fn end_limit(&self, key: &Key, author: Author, now: Now) -> Result<LimitEntry, Error> {
+    pub fn end_limit(&self, key: &Key, author: Author, now: Now) -> Result<Ended, Error> {
         let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
         let found = self.live.registry.find(key).and_then(|tally| {
             let in_force = self.limits.of(tally.id).in_force(now.wall).cloned()?;
@@ -68,8 +80,8 @@ impl Service {
         };
         let Author { set_by, reason } = author;
         let entry = LimitEntry { slots: None, start: now.wall, end: None, set_by, reason };
-        let decided = self.decide(vec![(tally, entry)])?;
-        Ok(LimitEntry { end: decided.first().map(|entry| entry.start), ..in_force })
+        let by = self.decide(vec![(tally, entry)])?.pop().ok_or_else(lost)?;
+        Ok(Ended::new(in_force, by))
     }
 
     /// Puts a project on a plan, in one durable step.
@@ -90,7 +102,7 @@ impl Service {
             if entry.slots.is_none()
                 && let Some(ended) = lasting(&self.limits.of(tally.id), now.wall)
             {
-                applied.ended.push((target, LimitEntry { end: Some(entry.start), ..ended.clone() }));
+                applied.ended.push((target, Ended::new(ended.clone(), entry.clone())));
             }
             with_tallies.push((tally, entry));
         }
@@ -159,6 +171,11 @@ fn plan_reason(author: &Author) -> String {
     if reason.is_empty() { by } else { format!("{reason}, {by}") }
 }
 
+/// What `decide` returns has an entry for each that it was given.
+fn lost() -> Error {
+    Error::Internal { detail: "a decision was lost".to_owned() }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -201,9 +218,22 @@ mod tests {
             assert_eq!(limits, [slots; 2], "{seconds}");
         }
         let ended = service.end_limit(&key("new"), kim(""), at(70)).unwrap();
-        assert_eq!((ended.slots, ended.end), (Some(20), Some(at(70).wall)));
+        assert_eq!((ended.limit.slots, ended.limit.end), (Some(20), Some(at(70).wall)));
         assert!(matches!(service.end_limit(&key("new"), kim(""), at(71)), Err(Error::NotFound { .. })));
         assert!(matches!(service.end_limit(&key("other"), kim(""), at(71)), Err(Error::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_project_of_which_only_limits_are_known_is_there_after_a_restart() {
+        let before = service();
+        let (project, across) = (Project::new("demo").unwrap(), Project::across());
+        before.apply_plan(&project, before.plans.get("livekit-build").unwrap(), &kim(""), at(0)).unwrap();
+        let pool = Target::ModelPool(Meter::new(Kind::Tts, "cartesia/sonic-3", "", None).unwrap());
+        before.set_limit(&Key { project: across.clone(), target: pool }, 40, None, kim(""), at(0)).unwrap();
+        let after = Service::open(before.config.clone(), before.store.clone(), Clock::start()).unwrap();
+        let registry = &after.live.registry;
+        assert!(registry.has_project(&project) && registry.has_project(&across));
+        assert_eq!(registry.of_project(&project).len(), 6);
     }
 
     #[test]
@@ -218,7 +248,7 @@ mod tests {
         let smaller = Plan::read("id='one'\nname='One'\n[[limits]]\nkind='stt'\nslots=1\n").unwrap();
         let moved = service.apply_plan(&project, &smaller, &kim(""), at(9)).unwrap();
         assert_eq!((moved.limits.len(), moved.ended.len()), (1, 5));
-        assert!(moved.ended.iter().all(|(_, ended)| ended.end == Some(at(9).wall)));
+        assert!(moved.ended.iter().all(|(_, ended)| ended.limit.end == Some(at(9).wall)));
     }
 
     #[test]

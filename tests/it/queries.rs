@@ -192,9 +192,11 @@ async fn limits_have_a_history_and_outlive_the_service() {
     for slots in [10, 20, 30] {
         client.set_limit(limit(slots)).await.unwrap();
     }
-    let ended = EndLimitRequest { target: of_meter(), set_by: "kim".to_owned(), ..EndLimitRequest::default() };
+    let (set_by, reason) = ("lee".to_owned(), "contract over".to_owned());
+    let ended = EndLimitRequest { target: of_meter(), set_by, reason, ..EndLimitRequest::default() };
     let limit_ended = client.end_limit(ended.clone()).await.unwrap().into_inner().limit.unwrap();
     assert!(limit_ended.slots == 30 && limit_ended.end_time.is_some());
+    assert_eq!((&*limit_ended.ended_by, &*limit_ended.end_reason), ("lee", "contract over"));
     assert_eq!(client.end_limit(ended).await.unwrap_err().code(), Code::NotFound);
     let plan = ApplyPlanRequest { plan_id: "livekit-build".into(), set_by: "kim".into(), ..Default::default() };
     let applied = client.apply_plan(plan.clone()).await.unwrap().into_inner();
@@ -215,6 +217,8 @@ async fn limits_have_a_history_and_outlive_the_service() {
     let second = client.list_limits(request).await.unwrap().into_inner();
     let all: Vec<_> = first.limits.iter().chain(&second.limits).map(|l| (l.slots, l.end_time.is_some())).collect();
     assert_eq!(all, [(5, false), (30, true), (20, true), (10, true)]);
+    let enders: Vec<_> = first.limits.iter().chain(&second.limits).map(|l| (&*l.ended_by, &*l.end_reason)).collect();
+    assert_eq!(enders, [("", ""), ("lee", "contract over"), ("", ""), ("", "")], "others were replaced");
     assert!(second.next_page_token.is_empty());
 }
 

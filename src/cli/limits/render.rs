@@ -15,13 +15,15 @@ use crate::{
     proto::{CatalogueModel, Limit, Plan},
 };
 
-const LIMIT_COLUMNS: [Column; 6] = [
+const LIMIT_COLUMNS: [Column; 8] = [
     Column::name("of", Column::ALWAYS, 20),
     Column::right("slots", Column::ALWAYS),
     Column::left("since", 60),
     Column::left("until", 90),
     Column::name("set by", 80, 8),
     Column::name("why", 70, 10),
+    Column::name("ended by", 75, 8),
+    Column::name("why", 65, 10),
 ];
 const PLAN_COLUMNS: [Column; 3] =
     [Column::name("of", Column::ALWAYS, 20), Column::right("slots", Column::ALWAYS), Column::left("", 1)];
@@ -90,6 +92,8 @@ fn titled(title: String, limits: &[Limit], width: usize, zone: &TimeZone) -> Vec
             time(limit.end_time.as_ref(), zone).unwrap_or_default().into(),
             limit.set_by.as_str().into(),
             Line::of(Style::Dim, &limit.reason),
+            limit.ended_by.as_str().into(),
+            Line::of(Style::Dim, &limit.end_reason),
         ]);
     }
     let mut lines = vec![Line::of(Style::Heading, title)];
