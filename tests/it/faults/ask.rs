@@ -82,6 +82,16 @@ impl Ask {
         started.elapsed()
     }
 
+    /// Waits until the second before this one is in the history.
+    pub async fn until_durable(&mut self, second: u64, within: Duration) {
+        let started = Instant::now();
+        let reached = |until: prost_types::Timestamp| until.seconds >= second.cast_signed();
+        while !self.status().await.durable_until.is_some_and(reached) {
+            assert!(started.elapsed() < within, "second {second} is not durable");
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// All meters and pools.
     pub async fn quotas(&mut self) -> Vec<Quota> {
         let request = ListQuotasRequest { page_size: PAGE_SIZE, ..Default::default() };

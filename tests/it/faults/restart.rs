@@ -204,8 +204,8 @@ async fn heavy_a_service_that_is_killed_under_load_forgets_nothing_and_shows_no_
     }
     scene.ask.until_held(&truth(&scene.crew), LONG).await;
     // The next second is the first that begins with all of them.
-    sleep(Duration::from_secs(2)).await;
-    let complete_from = now() as u64;
+    let complete_from = now() as u64 + 1;
+    scene.ask.until_durable(complete_from, LONG).await;
     let levels = vec![CONSTANT, CONSTANT + 1];
     let begun = scene.ask.distribution(target(constant()), levels.clone()).await;
     for round in 1..=rounds() {
