@@ -59,7 +59,9 @@ fn pair(criterion: &mut Criterion) {
 fn dashed<S: BuildHasher + Clone>(map: &DashMap<SessionId, Record, S>) -> impl FnMut(u64) -> Duration {
     let mut rounds = vec![0_u64; WORKERS];
     for worker in 0..WORKERS {
-        (0..SESSIONS_EACH as u64).for_each(|nth| drop(map.insert(id(worker, nth), [nth; 2])));
+        for nth in 0..SESSIONS_EACH as u64 {
+            map.insert(id(worker, nth), [nth; 2]);
+        }
     }
     let mut worker = 0;
     move |pairs| {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use highwater::{
     live::{Attachment, Batch, Event, Hello, Live, Meter},
-    model::{Bounds, Incarnation, Kind, Meter as MeterName, Now, Outcome, Project, SessionId, Tick, Time},
+    model::{Bounds, Incarnation, Kind, Meter as MeterName, Now, Outcome, Project, SessionId, Time},
 };
 
 pub const WORKERS: usize = 2_000;
@@ -47,11 +47,8 @@ pub fn at(micros: u64) -> Now {
 impl Fleet {
     /// Workers that each report so many meters, spread over all of them.
     pub fn new(meters_each: usize) -> Self {
-        let bounds = Bounds {
-            sessions_per_project: 2_000_000,
-            lease: Duration::from_secs(1_000_000_000),
-            ..Bounds::default()
-        };
+        let bounds =
+            Bounds { sessions_per_project: 2_000_000, lease: Duration::from_secs(1_000_000_000), ..Bounds::default() };
         let now = at(500);
         let live = Live::new(bounds, now.wall.tick());
         let project = Project::new("bench").expect("the name is one");
@@ -106,9 +103,5 @@ impl Fleet {
         }
         self.workers[self.turn].first += BATCH_PAIRS as u64;
         self.apply(self.turn, events);
-    }
-
-    pub fn tick(&self) -> Tick {
-        self.now.wall.tick()
     }
 }

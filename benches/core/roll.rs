@@ -76,4 +76,3 @@ fn move_all(live: &Live, meters: &[(Project, Vec<Arc<Meter>>)], now: Now, second
 fn now() -> Instant {
     Instant::now()
 }
-

@@ -36,7 +36,8 @@ impl Process {
     /// `highwater serve`, as it is built for users.
     pub fn highwater() -> Self {
         let directory = directory();
-        let store = std::env::var("HIGHWATER_BENCH_STORE").map_or_else(|_| directory.path().join("store.redb"), Into::into);
+        let store =
+            std::env::var("HIGHWATER_BENCH_STORE").map_or_else(|_| directory.path().join("store.redb"), Into::into);
         let more = std::env::var("HIGHWATER_BENCH_SERVE").unwrap_or_default();
         let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(store).args(SERVE);
@@ -55,7 +56,16 @@ impl Process {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = port.expect("a port is free");
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", "", "--appendonly", "no"]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &address.port().to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
         command.arg("--dir").arg(directory.path()).stdout(Stdio::null());
         let child = command.spawn().expect("redis-server is installed (scripts/setup.sh bench)");
         let process = Self { child, address, _directory: directory };

@@ -9,11 +9,7 @@ const WHAT: &[(&str, &str, &str)] = &[
         "session key with an expiry, level of one meter, its highest level ever; each call waits for its answer",
         "pools, peaks by second, outcomes, durations, late and repeated events, leases by worker, history",
     ),
-    (
-        "Redis: function, pipeline of 100",
-        "the same, a hundred calls sent together",
-        "the same",
-    ),
+    ("Redis: function, pipeline of 100", "the same, a hundred calls sent together", "the same"),
     (
         "Redis: one function call for 100",
         "the same, in one call that loops over a hundred events",
