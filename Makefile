@@ -42,9 +42,9 @@ fuzz: ## the fuzz targets, FUZZ_SECONDS each (20)
 	@scripts/setup.sh fuzz
 	@exec scripts/check.sh fuzz
 
-bench: ## the benchmarks
-	@scripts/setup.sh build
-	cargo bench --locked
+bench: ## the benchmarks, beside Redis and an empty service too; refreshes docs/benchmarks.md (10 min)
+	@scripts/setup.sh bench
+	@exec scripts/bench.sh
 
 faults: ## the fault tests, with FAULT_ROUNDS kills (50)
 	@scripts/setup.sh test

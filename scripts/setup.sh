@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a target needs and the machine lacks; says so when it does, and is quick and quiet when all is there.
-# Usage: scripts/setup.sh NEED...   NEED: build lint test fuzz proto python make
+# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto python make
 #
 # It writes to .tools/ alone. A missing system package is installed with apt-get when that may be done without a
 # password, else it says what to install.
@@ -37,6 +37,12 @@ need_rust_lints() {
     need_build
     cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
     cargo clippy --version >/dev/null 2>&1 || die "clippy is missing: rustup component add clippy"
+}
+
+# What the benchmarks stand beside.
+need_bench() {
+    need_build
+    have redis-server || debian "Redis" redis-server
 }
 
 need_fuzz() {
@@ -111,10 +117,10 @@ need_test() {
     need_python
 }
 
-[ $# -gt 0 ] || die "say what is needed: build, lint, test, fuzz, proto, python or make"
+[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, python or make"
 for need in "$@"; do
     case "$need" in
-        build | lint | test | fuzz | proto | python | make) "need_$need" ;;
-        *) die "unknown need: $need (build, lint, test, fuzz, proto, python, make)" ;;
+        build | lint | test | bench | fuzz | proto | python | make) "need_$need" ;;
+        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, python, make)" ;;
     esac
 done

@@ -3,7 +3,8 @@
 //!
 //! - [`word`]: level and tick peak in one atomic, and the ring of the last ticks.
 //! - [`meter`], [`registry`]: what is counted.
-//! - [`book`], [`apply`], [`snapshot`], [`tombs`]: who holds what; the level of a meter is the number of records that name it.
+//! - [`book`], [`record`], [`apply`], [`snapshot`], [`tombs`]: who holds what; the level of a meter is the number of records
+//!   that name it. `moves` takes a batch to the words.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
 //! - [`learn`]: what is awaited after a restart.
 //! - [`roll`] makes one frame a second.
@@ -13,9 +14,12 @@ pub mod apply;
 pub mod attach;
 pub mod audit;
 pub mod book;
+mod entries;
 pub mod learn;
 pub mod lease;
 pub mod meter;
+mod moves;
+pub mod record;
 pub mod registry;
 pub mod roll;
 pub mod snapshot;
@@ -32,8 +36,9 @@ mod race_tests;
 use std::{collections::HashMap, sync::Arc};
 
 use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
 
-pub use apply::{Applied, Event};
+pub use apply::{Applied, Event, Said, Told};
 pub use attach::{Attachment, Gone, Hello, Refusal};
 pub use book::{Book, Link};
 pub use meter::{Meter, Tally};
@@ -70,7 +75,7 @@ pub(crate) type SharedBook = Arc<Mutex<Book>>;
 pub struct Live {
     pub bounds: Bounds,
     pub registry: Registry,
-    books: DashMap<(Project, Incarnation), SharedBook>,
+    books: DashMap<(Project, Incarnation), SharedBook, RandomState>,
     /// The first second that was not rolled yet.
     tick: AtomicU64,
     /// Last second whose frame is durable, plus 1; 0 before the first.
@@ -86,7 +91,7 @@ impl Live {
         Self {
             bounds,
             registry: Registry::default(),
-            books: DashMap::new(),
+            books: DashMap::default(),
             tick: AtomicU64::new(first.0),
             durable: AtomicU64::new(0),
             learning: Mutex::new(None),

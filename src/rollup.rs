@@ -7,20 +7,22 @@ pub mod track;
 
 use std::{ops::Range, time::Duration};
 
-use rustc_hash::FxHashMap;
-
 pub use track::Recent;
 
 use crate::{
-    model::{Coverage, Frame, Hour, KeyHour, KeyId, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
+    model::{Coverage, Entry, Frame, Hour, KeyHour, KeyId, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
     rollup::track::{Steady, Track},
 };
+
+/// Keys of one store, more than all bounds allow together: a greater number is a mistake, and must not cost its room.
+const MOST_KEYS: u32 = 1 << 25;
 
 /// The minutes of all keys that are not folded yet.
 #[derive(Debug)]
 pub struct Rollup {
     late_until: Duration,
-    tracks: FxHashMap<KeyId, Track>,
+    /// By number; a key of which nothing was told has none.
+    tracks: Vec<Option<Box<Track>>>,
     /// The first second that no frame told of.
     next: Option<Tick>,
     /// The first hour that is not folded.
@@ -28,58 +30,121 @@ pub struct Rollup {
     steady: Steady,
 }
 
+/// A frame on its way into the minutes.
+#[derive(Clone, Copy, Debug)]
+pub struct Course {
+    tick: Tick,
+    /// The first second that was not told before.
+    told: Tick,
+    next: Tick,
+    /// Late events change nothing before this second.
+    oldest: Tick,
+    steady: Steady,
+    /// What comes is not like what was: all keys are brought up to here.
+    fills: bool,
+    full: bool,
+}
+
 impl Rollup {
     /// Begins after the hours that are folded; minutes stay open for `late_until` after their end.
     pub fn new(late_until: Duration, folded_until: Option<Hour>) -> Self {
-        Self {
-            late_until,
-            tracks: FxHashMap::default(),
-            next: None,
-            open_from: folded_until,
-            steady: Steady::default(),
-        }
+        Self { late_until, tracks: Vec::new(), next: None, open_from: folded_until, steady: Steady::default() }
     }
 
     /// Takes a frame. Frames come in order; one of a second that was told already changes nothing.
     pub fn apply(&mut self, frame: &Frame) {
+        let Some(course) = self.begin(frame) else { return };
+        self.fill(&course, 0..self.tracks.len());
+        self.take(&course, &frame.entries);
+        self.forget(&course, frame, 0..self.tracks.len());
+        self.end(&course);
+    }
+
+    /// The steps of [`Self::apply`], for who lets others have their turn between them: `begin`, then all keys are filled,
+    /// all entries taken, and all keys forgotten, each some at a time, then `end`. Until then nothing is told of the frame's
+    /// seconds. `None` when the frame changes nothing.
+    pub fn begin(&mut self, frame: &Frame) -> Option<Course> {
         let tick = Tick(frame.tick);
         let next = Tick(frame.tick.saturating_add(frame.repeat).saturating_add(1));
         let folded_until = *self.open_from.get_or_insert(tick.hour());
         let first = folded_until.first_tick();
         if self.next.is_some_and(|told| tick < told) || next <= first {
-            return;
+            return None;
         }
         let told = *self.next.get_or_insert(tick);
         let steady = Steady { settling: frame.settling, jumped: frame.jumped };
-        if told < tick || steady != self.steady || frame.full {
-            // What comes is not like what was: all tracks are brought up to here.
-            for track in self.tracks.values_mut() {
-                track.fill(told, self.steady);
-                if told < tick {
-                    track.skip(tick);
-                }
+        let fills = told < tick || steady != self.steady || frame.full;
+        let oldest = Tick(tick.0.saturating_sub(self.late_until.as_secs() + SECONDS_PER_MINUTE)).max(first);
+        Some(Course { tick, told, next, oldest, steady, fills, full: frame.full })
+    }
+
+    /// Brings keys up to the frame, where what comes is not like what was.
+    pub fn fill(&mut self, course: &Course, keys: Range<usize>) {
+        if !course.fills {
+            return;
+        }
+        let steady = self.steady;
+        for track in self.some(keys) {
+            track.fill(course.told, steady);
+            if course.told < course.tick {
+                track.skip(course.tick);
             }
         }
-        self.steady = steady;
-        let oldest = Tick(tick.0.saturating_sub(self.late_until.as_secs() + SECONDS_PER_MINUTE)).max(first);
-        for entry in &frame.entries {
-            let track = self.tracks.entry(KeyId(entry.key)).or_insert_with(|| Track::new(tick));
-            track.fill(tick, steady);
-            track.apply(entry, tick, self.steady, oldest, next);
+    }
+
+    /// Takes entries of the frame.
+    pub fn take(&mut self, course: &Course, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.key < MOST_KEYS) {
+            let at = entry.key as usize;
+            if at >= self.tracks.len() {
+                self.tracks.resize_with(at + 1, || None);
+            }
+            let track = self.tracks[at].get_or_insert_with(|| Box::new(Track::new(course.tick)));
+            track.fill(course.tick, course.steady);
+            track.apply(entry, course.tick, course.steady, course.oldest, course.next);
         }
-        if frame.full {
-            let named: rustc_hash::FxHashSet<u32> = frame.entries.iter().map(|entry| entry.key).collect();
-            for (_, track) in self.tracks.iter_mut().filter(|(key, _)| !named.contains(&key.0)) {
+    }
+
+    /// Forgets keys that a full frame does not name.
+    pub fn forget(&mut self, course: &Course, frame: &Frame, keys: Range<usize>) {
+        if !course.full {
+            return;
+        }
+        let first = keys.start as u32;
+        let mut named = frame.entries.partition_point(|entry| entry.key < first);
+        for (key, track) in (first..).zip(&mut self.tracks[keys]) {
+            if frame.entries.get(named).is_some_and(|entry| entry.key == key) {
+                named += 1;
+            } else if let Some(track) = track {
                 track.forget();
             }
         }
-        self.next = Some(next);
+    }
+
+    /// The frame was taken: its seconds are told.
+    pub fn end(&mut self, course: &Course) {
+        self.steady = course.steady;
+        self.next = Some(course.next);
+    }
+
+    /// One more than the greatest key of which anything was told.
+    pub fn key_range(&self) -> usize {
+        self.tracks.len()
+    }
+
+    fn some(&mut self, keys: Range<usize>) -> impl Iterator<Item = &mut Track> {
+        let end = keys.end.min(self.tracks.len());
+        self.tracks[keys.start.min(end)..end].iter_mut().flatten().map(|track| &mut **track)
+    }
+
+    fn track(&self, key: KeyId) -> Option<&Track> {
+        self.tracks.get(key.0 as usize)?.as_deref()
     }
 
     /// Fills the seconds of a key that the frames since its last entry told of by leaving it out.
     fn filled(&mut self, key: KeyId) -> Option<&Track> {
         let (next, steady) = (self.next?, self.steady);
-        let track = self.tracks.get_mut(&key)?;
+        let track = self.tracks.get_mut(key.0 as usize)?.as_deref_mut()?;
         track.fill(next, steady);
         Some(track)
     }
@@ -96,23 +161,23 @@ impl Rollup {
 
     /// The level that the last frame left a key at.
     pub fn level(&self, key: KeyId) -> u32 {
-        self.tracks.get(&key).map_or(0, |track| track.level)
+        self.track(key).map_or(0, |track| track.level)
     }
 
     /// Sessions of a key that were opened and have not ended, by the sums of all frames: its level, and those of before
     /// a restart that were never accounted for.
     pub fn left_open(&self, key: KeyId) -> i64 {
-        self.tracks.get(&key).map_or(0, Track::left_open)
+        self.track(key).map_or(0, Track::left_open)
     }
 
     /// Whether the sums left any session open.
     pub fn any_left_open(&self) -> bool {
-        self.tracks.values().any(|track| track.left_open() != 0)
+        self.tracks.iter().flatten().any(|track| track.left_open() != 0)
     }
 
     /// Whether the level of a key was known in the last frame.
     pub fn coverage(&self, key: KeyId) -> Coverage {
-        self.tracks.get(&key).map_or(Coverage::None, |track| track.coverage)
+        self.track(key).map_or(Coverage::None, |track| track.coverage)
     }
 
     /// The points of a key in a range of minutes that are not folded; minutes of which nothing is known are left out.
@@ -147,7 +212,14 @@ impl Rollup {
 
     /// The keys of which anything was told since the last start.
     pub fn keys(&self) -> Vec<KeyId> {
-        self.tracks.keys().copied().collect()
+        self.keys_in(0..self.tracks.len())
+    }
+
+    /// The same of a range of numbers.
+    pub fn keys_in(&self, keys: Range<usize>) -> Vec<KeyId> {
+        let first = keys.start as u32;
+        let there = (first..).zip(&self.tracks[keys]).filter(|(_, track)| track.is_some());
+        there.map(|(key, _)| KeyId(key)).collect()
     }
 
     /// What is to be folded of an hour.
@@ -159,7 +231,7 @@ impl Rollup {
     /// An hour is in the store: it is forgotten here.
     pub fn folded(&mut self, hour: Hour) {
         self.open_from = Some(hour.next());
-        self.tracks.values_mut().for_each(|track| track.forget_before(hour.next()));
+        self.some(0..usize::MAX).for_each(|track| track.forget_before(hour.next()));
     }
 }
 

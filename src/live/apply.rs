@@ -1,16 +1,17 @@
 //! Connects and disconnects, applied to a worker's book.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     live::{
-        book::{Book, Departed, Held, Link},
+        book::{Book, Departed, Link},
         meter::Meter,
+        moves::Moves,
+        record::{Held, Record},
         tombs::Tomb,
     },
-    model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time},
+    model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time, counts::bucket},
 };
-use std::time::Duration;
 
 /// What a worker says of one session.
 #[derive(Clone, Debug)]
@@ -19,6 +20,65 @@ pub enum Event {
     Open { id: SessionId, meter: Arc<Meter>, age: Duration, labels: Option<Box<Labels>> },
     /// It ended, so long ago; the meter lets an end that overtakes its beginning be counted.
     Close { id: SessionId, outcome: Outcome, age: Duration, meter: Option<Arc<Meter>> },
+}
+
+/// The same with the meter lent: what a batch is decoded to, since counting who holds a meter would cost as much as
+/// moving its level.
+#[derive(Debug)]
+pub enum Said<'m> {
+    Open { id: SessionId, meter: &'m Arc<Meter>, age: Duration, labels: Option<Box<Labels>> },
+    Close { id: SessionId, outcome: Outcome, age: Duration, meter: Option<&'m Arc<Meter>> },
+}
+
+impl Said<'_> {
+    /// The same, for who keeps it.
+    pub fn to_event(&self) -> Event {
+        match self {
+            Self::Open { id, meter, age, labels } => {
+                Event::Open { id: *id, meter: Arc::clone(meter), age: *age, labels: labels.clone() }
+            }
+            Self::Close { id, outcome, age, meter } => {
+                Event::Close { id: *id, outcome: *outcome, age: *age, meter: meter.cloned() }
+            }
+        }
+    }
+}
+
+/// What can be applied. Said once, it has no labels any more.
+pub trait Told {
+    fn said(&mut self) -> Said<'_>;
+
+    fn is_open(&self) -> bool;
+}
+
+impl Told for Event {
+    fn said(&mut self) -> Said<'_> {
+        match self {
+            Self::Open { id, meter, age, labels } => Said::Open { id: *id, meter, age: *age, labels: labels.take() },
+            Self::Close { id, outcome, age, meter } => {
+                Said::Close { id: *id, outcome: *outcome, age: *age, meter: meter.as_ref() }
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
+impl Told for Said<'_> {
+    fn said(&mut self) -> Said<'_> {
+        match self {
+            Self::Open { id, meter, age, labels } => Said::Open { id: *id, meter, age: *age, labels: labels.take() },
+            Self::Close { id, outcome, age, meter } => {
+                Said::Close { id: *id, outcome: *outcome, age: *age, meter: *meter }
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
 }
 
 /// How many events of a batch changed something.
@@ -54,6 +114,13 @@ pub(super) struct Moment<'a> {
     pub down_from: Option<Tick>,
 }
 
+/// Events on their way into a book.
+struct Course<'a> {
+    moment: &'a Moment<'a>,
+    moves: Moves,
+    grown: i64,
+}
+
 impl Moment<'_> {
     fn when(&self, age: Duration) -> When {
         let late = age > self.bounds.late_after;
@@ -69,33 +136,36 @@ impl Moment<'_> {
 }
 
 impl Book {
-    /// Applies one event. Whatever was known before, a repeated one changes nothing.
-    pub(super) fn apply(&mut self, event: Event, moment: &Moment<'_>, applied: &mut Applied) {
-        let changed = match event {
-            Event::Open { id, meter, age, labels } => self.open(id, meter, age, labels, moment, &mut applied.grown),
-            Event::Close { id, outcome, age, meter } => self.close(id, outcome, age, meter, moment, &mut applied.grown),
-        };
-        if changed {
-            applied.changed += 1;
-        } else {
-            applied.duplicates += 1;
+    /// Applies events in order. Whatever was known before, a repeated one changes nothing.
+    pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>) -> Applied {
+        let mut applied = Applied::default();
+        let mut course = Course { moment, moves: Moves::default(), grown: 0 };
+        for event in events {
+            let changed = match event.said() {
+                Said::Open { id, meter, age, labels } => self.open(id, meter, age, labels, &mut course),
+                Said::Close { id, outcome, age, meter } => self.close(id, outcome, age, meter, &mut course),
+            };
+            applied.changed += u32::from(changed);
+            applied.duplicates += u32::from(!changed);
         }
+        course.moves.flush(&self.declared);
+        Applied { grown: course.grown, ..applied }
     }
 
     fn open(
         &mut self,
         id: SessionId,
-        meter: Arc<Meter>,
+        meter: &Arc<Meter>,
         age: Duration,
         labels: Option<Box<Labels>>,
-        moment: &Moment<'_>,
-        grown: &mut i64,
+        course: &mut Course<'_>,
     ) -> bool {
-        if let Some(held) = self.sessions.get_mut(&id) {
-            if held.restored {
+        let Course { moment, moves, grown } = course;
+        if let Some(record) = self.sessions.get_mut(&id) {
+            if record.account() {
                 // The connect was not in the history before the restart: it is counted now, and nothing is inherited.
-                held.restored = false;
-                held.meter.count_opened();
+                let slot = record.slot();
+                moves.count_opened(&self.declared, slot);
                 return true;
             }
             return false;
@@ -107,23 +177,17 @@ impl Book {
             Some(Tomb::Counted) => return false,
             Some(Tomb::Overtook(outcome, ended)) => {
                 let when = moment.when(age);
-                self.declare(&meter);
+                let slot = self.declare(meter);
                 if when.late {
                     meter.count_late(when.at.tick(), ended.tick_before().next(), 1);
                 } else if when.dropped {
                     meter.count_late_dropped();
                 } else {
-                    meter.pulse(moment.tick);
+                    moves.pulse(&self.declared, slot, moment.tick);
                 }
-                meter.count_opened();
-                meter.count_closed(outcome, ended.since(when.at).as_millis() as u64);
-                self.tombs.put(
-                    id,
-                    Tomb::Counted,
-                    moment.now.mono,
-                    moment.bounds.tombstone_age,
-                    moment.bounds.tombstones_per_book,
-                );
+                moves.count_opened(&self.declared, slot);
+                moves.count_closed(&self.declared, slot, outcome, bucket(ended.millis_since(when.at)));
+                self.bury(id, Tomb::Counted, moment);
                 return true;
             }
             None => {}
@@ -137,12 +201,12 @@ impl Book {
         let counted_from = held_until.unwrap_or(if when.late { began } else { moment.tick }).min(moment.tick);
         let restored = held_until.and(moment.down_from).is_some_and(|down_from| began <= down_from);
         meter.count_late(counted_from, moment.tick, 1);
+        let slot = self.declare(meter);
         if !restored {
-            meter.count_opened();
+            moves.count_opened(&self.declared, slot);
         }
-        self.declare(&meter);
-        let held = Held { meter, since: moment.now.wall.before(age), counted_from, labels, restored };
-        self.insert(id, held, moment.tick);
+        let record = Record::new(slot, moment.now.wall.before(age), counted_from, labels, restored);
+        self.insert(id, record, moment.tick, moves);
         *grown += 1;
         true
     }
@@ -159,14 +223,17 @@ impl Book {
         id: SessionId,
         outcome: Outcome,
         age: Duration,
-        meter: Option<Arc<Meter>>,
-        moment: &Moment<'_>,
-        grown: &mut i64,
+        meter: Option<&Arc<Meter>>,
+        course: &mut Course<'_>,
     ) -> bool {
+        let Course { moment, moves, grown } = course;
         let when = moment.when(age);
-        if let Some(held) = self.remove(id, moment.last_tick()) {
+        if let Some(record) = self.remove(id, moment.last_tick(), moves) {
             *grown -= 1;
-            finish(&held, outcome, when, moment.tick);
+            self.settle(&record, outcome, when.at, moves);
+            if when.late || when.dropped {
+                flag_late(self.meter(&record), record.counted_from(), when, moment.tick);
+            }
             self.bury(id, Tomb::Counted, moment);
             return true;
         }
@@ -178,7 +245,7 @@ impl Book {
         if self.tombs.get(id).is_some() {
             return false;
         }
-        if let (Some(down_from), Some(meter)) = (moment.down_from, &meter) {
+        if let (Some(down_from), Some(meter)) = (moment.down_from, meter) {
             // It ended while the service was down: history held it up to then. When it began is not known.
             meter.count_late(down_from, when.at.tick_before().next().min(moment.tick), 1);
             meter.account_inherited();
@@ -218,13 +285,18 @@ impl Book {
     }
 }
 
-/// Counts the end of a session whose level went down in tick `left`; seconds in which it was over already are lowered.
+/// Counts the end of a session that had left the level in tick `left`.
 fn finish(held: &Held, outcome: Outcome, when: When, left: Tick) {
     held.settle(outcome, when.at);
+    flag_late(&held.meter, held.counted_from, when, left);
+}
+
+/// A session whose level went down in tick `left` was over before: the seconds since then are lowered.
+fn flag_late(meter: &Meter, counted_from: Tick, when: When, left: Tick) {
     if when.late {
-        let first_without = when.at.tick_before().next().max(held.counted_from);
-        held.meter.count_late(first_without, left, -1);
+        let first_without = when.at.tick_before().next().max(counted_from);
+        meter.count_late(first_without, left, -1);
     } else if when.dropped {
-        held.meter.count_late_dropped();
+        meter.count_late_dropped();
     }
 }

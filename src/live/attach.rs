@@ -201,12 +201,7 @@ impl Live {
     }
 
     pub(super) fn grow(&self, project: &Project, by: i64) {
-        let sessions = &self.registry.project(project).sessions;
-        if by >= 0 {
-            sessions.fetch_add(by.unsigned_abs(), Ordering::AcqRel);
-        } else {
-            sessions.fetch_sub(by.unsigned_abs(), Ordering::AcqRel);
-        }
+        self.registry.project(project).grow(by);
     }
 
     pub(super) fn returned(&self, project: &Project, incarnation: Incarnation) -> bool {

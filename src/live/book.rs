@@ -1,15 +1,29 @@
 //! A worker's book: the records of the sessions it holds. The level of a meter is the number of records that name it;
 //! [`Book::insert`] and [`Book::remove`] are the only places that move it.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use rustc_hash::FxHashSet;
-use std::collections::HashMap;
+use foldhash::fast::RandomState;
+use rustc_hash::FxHashMap;
 
 use crate::{
-    live::{meter::Meter, snapshot::Gathered, tombs::Tombs},
-    model::{Incarnation, KeyId, Labels, Now, Outcome, Project, SessionId, Tick, Time},
+    live::{
+        meter::Meter,
+        moves::{Moves, Slot},
+        record::{Held, Record, View},
+        snapshot::Gathered,
+        tombs::Tombs,
+    },
+    model::{Incarnation, KeyId, Now, Outcome, Project, SessionId, Tick, Time, counts::bucket},
 };
+
+/// Sessions by id. Ids are random, or a hash; the seed is random too and nothing shows it, so that ids can't be chosen to
+/// collide.
+pub(super) type BySession<V> = HashMap<SessionId, V, RandomState>;
 
 /// Seconds in which batches may wait to be durable and be told apart: beyond them, later ones are acknowledged together.
 const MOST_UNDURABLE: usize = 64;
@@ -25,19 +39,6 @@ pub enum Link {
     Unary,
     /// Over: its lease ended, or it said goodbye.
     Gone,
-}
-
-/// One held slot.
-#[derive(Debug)]
-pub struct Held {
-    pub meter: Arc<Meter>,
-    /// When it began, by the wall clock of the service.
-    pub since: Time,
-    /// First tick of the history that counts it.
-    pub counted_from: Tick,
-    pub labels: Option<Box<Labels>>,
-    /// Known from a snapshot after a restart only: whether history knows its connect is not known yet.
-    pub restored: bool,
 }
 
 /// A session that a snapshot no longer named: it has ended, and how is still to be told.
@@ -72,13 +73,13 @@ pub struct Book {
     pub deadline: Time,
     /// When the worker was last heard (wall).
     pub heard: Time,
-    pub(super) sessions: HashMap<SessionId, Held>,
+    pub(super) sessions: BySession<Record>,
     pub(super) departed: HashMap<SessionId, Departed>,
     pub(super) tombs: Tombs,
     /// Meters that it declared, each once. They stay when its lease ends, since the worker may return; while it is gone they
     /// are not counted as reported.
     pub(super) declared: Vec<Arc<Meter>>,
-    pub(super) declared_ids: FxHashSet<KeyId>,
+    slots: FxHashMap<KeyId, Slot>,
     /// XOR of the digests of the sessions.
     pub(super) digest: u64,
     /// The last batch that was applied; `None` before the first.
@@ -108,11 +109,11 @@ impl Book {
             // No lease runs before the first word was heard.
             deadline: Time(u64::MAX),
             heard: Time::default(),
-            sessions: HashMap::new(),
+            sessions: BySession::default(),
             departed: HashMap::new(),
             tombs: Tombs::default(),
             declared: Vec::new(),
-            declared_ids: FxHashSet::default(),
+            slots: FxHashMap::default(),
             digest: 0,
             applied: None,
             undurable: VecDeque::new(),
@@ -136,40 +137,49 @@ impl Book {
     }
 
     /// Puts a record in and moves the level; the caller made sure that there is none of this id.
-    pub(super) fn insert(&mut self, id: SessionId, held: Held, now: Tick) {
-        held.meter.open(now);
+    pub(super) fn insert(&mut self, id: SessionId, record: Record, now: Tick, moves: &mut Moves) {
+        moves.open(&self.declared, record.slot(), now);
         if self.is_silent() {
-            held.meter.add_silent_level(1);
+            self.meter(&record).add_silent_level(1);
         }
         self.digest ^= id.digest();
-        let earlier = self.sessions.insert(id, held);
+        let earlier = self.sessions.insert(id, record);
         debug_assert!(earlier.is_none(), "a session was counted twice");
     }
 
     /// Takes a record out and moves the level; `None` when there is none of this id.
-    pub(super) fn remove(&mut self, id: SessionId, last: Tick) -> Option<Held> {
-        let held = self.sessions.remove(&id)?;
-        held.meter.close(last);
+    pub(super) fn remove(&mut self, id: SessionId, last: Tick, moves: &mut Moves) -> Option<Record> {
+        let record = self.sessions.remove(&id)?;
+        moves.close(&self.declared, record.slot(), last);
         if self.is_silent() {
-            held.meter.add_silent_level(-1);
+            self.meter(&record).add_silent_level(-1);
         }
         self.digest ^= id.digest();
-        Some(held)
+        Some(record)
     }
 
-    /// Notes that the worker reports this meter.
-    pub(super) fn declare(&mut self, meter: &Arc<Meter>) {
-        if self.declared_ids.insert(meter.tally.id) {
-            self.declared.push(meter.clone());
-            match self.link {
-                Link::Gone => {}
-                Link::Cut => {
-                    meter.reporter_came();
-                    meter.reporter_silent();
-                }
-                Link::Stream | Link::Unary => meter.reporter_came(),
-            }
+    /// The meter of a record.
+    pub(super) fn meter(&self, record: &Record) -> &Arc<Meter> {
+        &self.declared[record.slot() as usize]
+    }
+
+    /// Notes that the worker reports this meter; returns its place among those that it reports.
+    pub(super) fn declare(&mut self, meter: &Arc<Meter>) -> Slot {
+        if let Some(slot) = self.slots.get(&meter.tally.id) {
+            return *slot;
         }
+        let slot = self.declared.len() as Slot;
+        self.slots.insert(meter.tally.id, slot);
+        self.declared.push(meter.clone());
+        match self.link {
+            Link::Gone => {}
+            Link::Cut => {
+                meter.reporter_came();
+                meter.reporter_silent();
+            }
+            Link::Stream | Link::Unary => meter.reporter_came(),
+        }
+        slot
     }
 
     /// Whether it is out of use for good: nothing may be put into it, since nothing would ever take it out.
@@ -187,14 +197,18 @@ impl Book {
         self.link = Link::Cut;
         self.gathered = None;
         self.declared.iter().for_each(|meter| meter.reporter_silent());
-        self.sessions.values().for_each(|held| held.meter.add_silent_level(1));
+        self.add_silent_levels(1);
+    }
+
+    fn add_silent_levels(&self, by: i32) {
+        self.sessions.values().for_each(|record| self.meter(record).add_silent_level(by));
     }
 
     /// The worker is heard again.
     pub(super) fn back(&mut self, link: Link) {
         if self.is_silent() {
             self.declared.iter().for_each(|meter| meter.reporter_back());
-            self.sessions.values().for_each(|held| held.meter.add_silent_level(-1));
+            self.add_silent_levels(-1);
         } else if self.link == Link::Gone {
             self.declared.iter().for_each(|meter| meter.reporter_came());
         }
@@ -204,17 +218,29 @@ impl Book {
     /// Ends every session with the outcome, and what a snapshot left open; returns how many were live.
     pub(super) fn end_all(&mut self, outcome: Outcome, now: Time, last: Tick) -> u64 {
         let ids: Vec<_> = self.sessions.keys().copied().collect();
+        let mut moves = Moves::default();
         for id in &ids {
-            if let Some(held) = self.remove(*id, last) {
-                held.settle(outcome, now);
+            if let Some(record) = self.remove(*id, last, &mut moves) {
+                self.settle(&record, outcome, now, &mut moves);
             }
         }
+        moves.flush(&self.declared);
         for (_, departed) in self.departed.drain() {
             departed.held.settle(Outcome::Lost, now);
         }
         // A book is kept for a while after its end: not with the room of a fleet.
-        self.sessions = HashMap::new();
+        self.sessions = BySession::default();
         ids.len() as u64
+    }
+
+    /// Counts the end of a session that is out of the book.
+    pub(super) fn settle(&self, record: &Record, outcome: Outcome, ended: Time, moves: &mut Moves) {
+        if record.is_restored() {
+            // Its connect was before the restart: it is one of those that the history held then.
+            self.meter(record).account_inherited();
+        }
+        let lasted = bucket(ended.millis_since(record.since()));
+        moves.count_closed(&self.declared, record.slot(), outcome, lasted);
     }
 
     /// Asks the stream for a snapshot: what it has sent already is passed over.
@@ -226,9 +252,14 @@ impl Book {
 
     /// Learning is over: what was restored and had no connect is what history held before.
     pub(super) fn account_restored(&mut self) {
-        for held in self.sessions.values_mut().chain(self.departed.values_mut().map(|departed| &mut departed.held)) {
-            if std::mem::take(&mut held.restored) {
-                held.meter.account_inherited();
+        for record in self.sessions.values_mut() {
+            if record.account() {
+                self.declared[record.slot() as usize].account_inherited();
+            }
+        }
+        for departed in self.departed.values_mut() {
+            if std::mem::take(&mut departed.held.restored) {
+                departed.held.meter.account_inherited();
             }
         }
     }
@@ -256,13 +287,13 @@ impl Book {
     }
 
     /// The records, for those who ask who holds what.
-    pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, &Held)> {
-        self.sessions.iter()
+    pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, View<'_>)> {
+        self.sessions.iter().map(|(id, record)| (id, record.view(self.meter(record))))
     }
 
     /// The record of a session, if it is held.
-    pub fn session(&self, id: &SessionId) -> Option<&Held> {
-        self.sessions.get(id)
+    pub fn session(&self, id: &SessionId) -> Option<View<'_>> {
+        self.sessions.get(id).map(|record| record.view(self.meter(record)))
     }
 
     pub fn live_count(&self) -> u64 {
@@ -293,16 +324,5 @@ impl Book {
             self.undurable.pop_front();
         }
         (self.applied.unwrap_or(0), self.durable)
-    }
-}
-
-impl Held {
-    /// Counts the end of a session that is out of its book.
-    pub(super) fn settle(&self, outcome: Outcome, ended: Time) {
-        if self.restored {
-            // Its connect was before the restart: it is one of those that the history held then.
-            self.meter.account_inherited();
-        }
-        self.meter.count_closed(outcome, ended.since(self.since).as_millis() as u64);
     }
 }

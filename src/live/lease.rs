@@ -24,7 +24,7 @@ impl Live {
         worker: &str,
         incarnation: Incarnation,
         lease: Duration,
-        events: Vec<Event>,
+        mut events: Vec<Event>,
         now: Now,
     ) -> Result<Applied, Refusal> {
         let mut shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
@@ -52,7 +52,7 @@ impl Live {
         if std::mem::take(&mut book.fresh) {
             self.came(&book);
         }
-        let applied = self.apply_all(&mut book, events, &moment)?;
+        let applied = self.apply_all(&mut book, &mut events, &moment)?;
         drop(book);
         self.returned(project, incarnation);
         Ok(Applied { new_lease, ..applied })

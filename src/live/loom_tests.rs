@@ -6,7 +6,7 @@ use loom::thread;
 
 use crate::{
     live::{
-        apply::{Applied, Event, Moment},
+        apply::{Event, Moment},
         attach::{Attachment, Gone, take_over},
         book::{Book, Link},
         meter::{Meter, Tally},
@@ -177,6 +177,6 @@ fn open(stream: &Attachment, id: u8, meter: &Arc<Meter>, now: Now) -> Result<(),
     let bounds = Bounds::default();
     let moment = Moment { now, tick: now.wall.tick(), bounds: &bounds, down_from: None };
     let event = Event::Open { id: SessionId([id; 16]), meter: meter.clone(), age: Duration::ZERO, labels: None };
-    book.apply(event, &moment, &mut Applied::default());
+    book.apply_all(&mut [event], &moment);
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     live::{
-        sync::{AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
+        moves::Rise,
+        sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
         word::MeterWord,
     },
     model::{Coverage, Key, KeyId, LateSpan, Outcome, Tick, counts::bucket},
@@ -57,11 +58,15 @@ pub struct Ended {
 pub struct Meter {
     pub tally: Arc<Tally>,
     pub pools: [Arc<Tally>; 2],
+    /// The numbers of those three, for who goes through all meters.
+    pub(super) ids: [KeyId; 3],
     opened: AtomicU64,
     closed: [AtomicU64; Outcome::COUNT],
     refused: AtomicU64,
     diverted: AtomicU64,
     late_dropped: AtomicU64,
+    /// Something was counted since the roller came by; set after it was.
+    fresh: AtomicBool,
     ended: Mutex<Ended>,
     /// Workers that are heard and have declared it.
     reporters: AtomicU32,
@@ -95,14 +100,17 @@ impl Tally {
 
 impl Meter {
     pub fn new(tally: Arc<Tally>, pools: [Arc<Tally>; 2]) -> Self {
+        let ids = [tally.id, pools[0].id, pools[1].id];
         Self {
             tally,
             pools,
+            ids,
             opened: AtomicU64::new(0),
             closed: std::array::from_fn(|_| AtomicU64::new(0)),
             refused: AtomicU64::new(0),
             diverted: AtomicU64::new(0),
             late_dropped: AtomicU64::new(0),
+            fresh: AtomicBool::new(true),
             ended: Mutex::new(Ended::default()),
             reporters: AtomicU32::new(0),
             silent: AtomicU32::new(0),
@@ -113,53 +121,69 @@ impl Meter {
         }
     }
 
-    fn words(&self) -> impl Iterator<Item = &MeterWord> {
-        std::iter::once(&self.tally).chain(&self.pools).map(|tally| &tally.word)
-    }
-
-    /// A record was put into a book: its slot is held from now on, here and in the pools.
-    pub(super) fn open(&self, now: Tick) {
-        self.words().for_each(|word| {
-            word.open(now);
-        });
-    }
-
-    /// A record was taken out of a book.
-    pub(super) fn close(&self, last: Tick) {
-        self.words().for_each(|word| {
-            word.close(last);
-        });
-    }
-
-    /// A session was over before it was known.
-    pub(super) fn pulse(&self, now: Tick) {
-        self.words().for_each(|word| {
-            word.pulse(now);
-        });
-    }
-
     pub(super) fn count_opened(&self) {
         self.opened.fetch_add(1, Ordering::Relaxed);
+        self.freshen();
     }
 
     pub(super) fn count_closed(&self, outcome: Outcome, lasted_ms: u64) {
         self.closed[outcome.index()].fetch_add(1, Ordering::Relaxed);
         lock(&self.ended).durations.push(bucket(lasted_ms));
+        self.freshen();
+    }
+
+    /// The roller is to look at what was counted just before.
+    fn freshen(&self) {
+        self.fresh.store(true, Ordering::Release);
+    }
+
+    /// Whether anything was counted since the last call; only the roller calls it.
+    pub(super) fn take_fresh(&self) -> bool {
+        self.fresh.load(Ordering::Relaxed) && self.fresh.swap(false, Ordering::AcqRel)
+    }
+
+    /// What a batch did: its level, here and in the pool of its model, and the sums. The pool of its kind is moved for all
+    /// meters of a batch at once.
+    pub(super) fn add(&self, now: Tick, rise: Rise, opened: u32, ok: u32) {
+        if opened > 0 {
+            self.opened.fetch_add(opened.into(), Ordering::Relaxed);
+        }
+        self.tally.rise(now, rise);
+        self.pools[1].rise(now, rise);
+        if ok > 0 {
+            self.closed[Outcome::Ok.index()].fetch_add(ok.into(), Ordering::Relaxed);
+        }
+        if opened > 0 || ok > 0 {
+            self.freshen();
+        }
+    }
+
+    /// How long sessions lasted whose ends are counted; bucketed milliseconds.
+    pub(super) fn add_durations(&self, durations: impl Iterator<Item = u64>) {
+        lock(&self.ended).durations.extend(durations);
+        self.freshen();
+    }
+
+    pub(super) fn pool_of_kind(&self) -> &Arc<Tally> {
+        &self.pools[0]
     }
 
     /// Sessions of which nobody knows how long they lasted: they have an outcome and no duration.
     pub(super) fn count_unmeasured(&self, outcome: Outcome, sessions: u64) {
         self.closed[outcome.index()].fetch_add(sessions, Ordering::Relaxed);
+        self.freshen();
     }
 
     pub(super) fn count_late_dropped(&self) {
         self.late_dropped.fetch_add(1, Ordering::Relaxed);
+        self.freshen();
     }
 
     /// Raises or lowers the peaks of the ticks `from..to`.
     pub(super) fn count_late(&self, from: Tick, to: Tick, by: i32) {
         if from < to {
             lock(&self.ended).late.push(LateSpan { from: from.0, to: to.0, by });
+            self.freshen();
         }
     }
 
@@ -262,6 +286,7 @@ impl Meter {
     /// After a restart: the sums left so many sessions open, and no worker has accounted for them yet.
     pub(super) fn inherit(&self, sessions: i64) {
         self.left_open.store(sessions, Ordering::Relaxed);
+        self.freshen();
         self.inherited.store(sessions, Ordering::Release);
     }
 
@@ -278,6 +303,7 @@ impl Meter {
             self.count_unmeasured(Outcome::Lost, left.unsigned_abs());
         } else {
             self.opened.fetch_add(left.unsigned_abs(), Ordering::Relaxed);
+            self.freshen();
         }
         left > 0
     }

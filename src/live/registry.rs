@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
 
 use crate::{
     live::{
@@ -25,12 +26,26 @@ pub struct ProjectCounts {
     pub workers: AtomicU32,
 }
 
+impl ProjectCounts {
+    /// So many sessions were opened, less those that were closed.
+    pub(super) fn grow(&self, by: i64) {
+        if by >= 0 {
+            self.sessions.fetch_add(by.unsigned_abs(), Ordering::AcqRel);
+        } else {
+            self.sessions.fetch_sub(by.unsigned_abs(), Ordering::AcqRel);
+        }
+    }
+}
+
 /// All meters and pools.
 #[derive(Debug, Default)]
 pub struct Registry {
-    tallies: DashMap<Key, Arc<Tally>>,
-    meters: DashMap<Key, Arc<Meter>>,
-    projects: DashMap<Project, Arc<ProjectCounts>>,
+    tallies: DashMap<Key, Arc<Tally>, RandomState>,
+    meters: DashMap<Key, Arc<Meter>, RandomState>,
+    projects: DashMap<Project, Arc<ProjectCounts>, RandomState>,
+    /// The same in the order in which they were made, for those who go through all of them: nobody waits meanwhile.
+    all_tallies: boxcar::Vec<Arc<Tally>>,
+    all_meters: boxcar::Vec<Arc<Meter>>,
     next_id: AtomicU32,
     /// Keys that the store has not been told of.
     new_keys: Mutex<Vec<(KeyId, Key)>>,
@@ -46,9 +61,11 @@ impl Registry {
             if !key.project.is_across() {
                 self.project(&key.project);
             }
+            self.all_tallies.push(tally.clone());
             self.tallies.insert(key, tally);
         }
-        let meters: Vec<_> = self.tallies.iter().filter(|t| !t.key.target.is_pool()).map(|t| t.key.clone()).collect();
+        let tallies = self.tallies().filter(|tally| !tally.key.target.is_pool());
+        let meters: Vec<_> = tallies.map(|tally| tally.key.clone()).collect();
         for key in meters {
             if let Target::Meter(name) = &key.target {
                 self.project(&key.project).meters.fetch_add(1, Ordering::AcqRel);
@@ -114,7 +131,12 @@ impl Registry {
         let tally = self.tally(&key, now);
         match self.meters.entry(key) {
             Entry::Occupied(there) => (there.get().clone(), false),
-            Entry::Vacant(free) => (free.insert(Arc::new(Meter::new(tally, pools))).clone(), true),
+            Entry::Vacant(free) => {
+                let meter = Arc::new(Meter::new(tally, pools));
+                self.all_meters.push(meter.clone());
+                free.insert(meter.clone());
+                (meter, true)
+            }
         }
     }
 
@@ -128,7 +150,10 @@ impl Registry {
             Entry::Vacant(free) => {
                 let id = KeyId(self.next_id.fetch_add(1, Ordering::AcqRel));
                 lock(&self.new_keys).push((id, key.clone()));
-                free.insert(Arc::new(Tally::new(id, key.clone(), now))).clone()
+                let tally = Arc::new(Tally::new(id, key.clone(), now));
+                self.all_tallies.push(tally.clone());
+                free.insert(tally.clone());
+                tally
             }
         }
     }
@@ -144,27 +169,36 @@ impl Registry {
 
     /// The levels of a project, in the order of lists.
     pub fn of_project(&self, project: &Project) -> Vec<Arc<Tally>> {
-        let mut found: Vec<_> =
-            self.tallies.iter().filter(|tally| tally.key.project == *project).map(|tally| tally.clone()).collect();
+        let mut found: Vec<_> = self.tallies().filter(|tally| tally.key.project == *project).cloned().collect();
         found.sort_unstable_by(|a, b| list_order(&a.key.target).cmp(&list_order(&b.key.target)));
         found
     }
 
+    /// All meters and pools there are now, in the order in which they were made.
+    pub fn tallies(&self) -> impl Iterator<Item = &Arc<Tally>> {
+        self.all_tallies.iter().map(|(_, tally)| tally)
+    }
+
+    /// All meters there are now, in the order in which they were made.
+    pub fn meters(&self) -> impl Iterator<Item = &Arc<Meter>> {
+        self.all_meters.iter().map(|(_, meter)| meter)
+    }
+
     pub fn all_tallies(&self) -> Vec<Arc<Tally>> {
-        self.tallies.iter().map(|tally| tally.clone()).collect()
+        self.tallies().cloned().collect()
     }
 
     pub fn all_meters(&self) -> Vec<Arc<Meter>> {
-        self.meters.iter().map(|meter| meter.clone()).collect()
+        self.meters().cloned().collect()
     }
 
     /// Number of meters and pools.
     pub fn len(&self) -> usize {
-        self.tallies.len()
+        self.all_tallies.count()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tallies.is_empty()
+        self.all_tallies.is_empty()
     }
 
     /// Grows with every meter and pool; what was listed at one growth is all there is while it stays.

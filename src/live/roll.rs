@@ -1,13 +1,12 @@
 //! The roller: once a second it moves every word to the new tick and puts what the past one saw into a frame. Only one
 //! roller may run; everything it keeps between ticks is its own.
 
-use std::{sync::Arc, time::Duration};
-
-use rustc_hash::FxHashMap;
+use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use crate::{
     live::{
         Live,
+        entries::{ByKey, Entries},
         meter::{Ended, Meter, Tally, Totals},
         sync::Ordering,
         word::{RING_TICKS, Rolled, TickPeak},
@@ -19,18 +18,40 @@ use crate::{
 /// of all the seconds between. Beyond it they are not known, and a clock set by years makes no years of minutes.
 const LONGEST_JUMP: Duration = Duration::from_secs(3_600);
 
-type Entries = FxHashMap<KeyId, Entry>;
-
 /// Makes the frames of one service.
 #[derive(Debug, Default)]
 pub struct Roller {
     /// What was taken of each meter's sums so far.
-    taken: FxHashMap<KeyId, Totals>,
-    /// Level and coverage that the frames have told of each key; a key that is not here is not covered.
-    told: FxHashMap<KeyId, (u32, Coverage)>,
+    taken: ByKey<Totals>,
+    /// What the frames have told of each key.
+    told: ByKey<Told>,
+    /// Entries of the last frame: the next has about as many.
+    usual: usize,
     started: bool,
     /// When it came by last.
     last: Option<Now>,
+}
+
+/// What the frames have told of a key.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    level: u32,
+    coverage: Coverage,
+    /// Sessions that were opened and have not ended, by the sums; a pool has none.
+    open: Option<i64>,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { level: 0, coverage: Coverage::None, open: None }
+    }
+}
+
+impl Told {
+    /// Sessions that the sums left open beside those that the level counts.
+    fn unaccounted(&self, level: u32) -> i64 {
+        self.open.map_or(0, |open| open - i64::from(level))
+    }
 }
 
 /// The ticks of one roll: the first one, and of the others as many of the last as the ring holds.
@@ -41,9 +62,12 @@ struct Span {
 }
 
 impl Span {
-    fn new(from: Tick, to: Tick) -> Self {
+    /// With room for so many keys, of which so many have something to tell.
+    fn new(from: Tick, to: Tick, keys: usize, usual: usize) -> Self {
         let ticks = (to.0 - from.0).min(RING_TICKS as u64) as usize;
-        Self { from, to, entries: vec![Entries::default(); ticks] }
+        let mut entries = vec![Entries::with_room(keys, usual)];
+        entries.resize_with(ticks, Entries::default);
+        Self { from, to, entries }
     }
 
     fn tick(&self, nth: usize) -> Tick {
@@ -100,24 +124,22 @@ impl Roller {
             return Vec::new();
         }
         live.tick.store(to.0, Ordering::Release);
-        let mut span = Span::new(from, to);
-        let tallies = live.registry.all_tallies();
-        let meters = live.registry.all_meters();
+        let mut span = Span::new(from, to, live.registry.len(), self.usual);
         let mut jumped = false;
-        for tally in &tallies {
+        for tally in live.registry.tallies() {
             let told = self.level_told(tally.id);
             let moved = roll_word(tally, told, &mut span);
             jumped |= moved && span.is_cut();
         }
-        for meter in &meters {
+        for meter in live.registry.meters().filter(|meter| meter.take_fresh()) {
             self.take_sums(meter, &mut span.entries[0]);
         }
-        let coverage = coverage(&meters, to);
-        self.frames(span, &tallies, &coverage, settling, jumped)
+        let coverage = coverage(live.registry.meters(), to);
+        self.frames(span, &coverage, settling, jumped)
     }
 
     fn level_told(&self, key: KeyId) -> u32 {
-        self.told.get(&key).map_or(0, |(level, _)| *level)
+        self.told.get(key).map_or(0, |told| told.level)
     }
 
     /// Adds what a meter opened and closed to its entry and to those of its pools.
@@ -125,25 +147,24 @@ impl Roller {
         // In this order: what is told of an end is never told before it was counted.
         let ended = meter.take_ended();
         let totals = meter.totals();
-        let before = self.taken.insert(meter.tally.id, totals).unwrap_or_default();
+        let [key, pools @ ..] = meter.ids;
+        let before = std::mem::replace(self.taken.entry(key), totals);
+        self.told.entry(key).open = Some(totals.open());
         if totals == before && ended.late.is_empty() && ended.durations.is_empty() {
             return;
         }
-        for tally in std::iter::once(&meter.tally).chain(&meter.pools) {
-            let level = self.level_told(tally.id);
-            let entry = entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
-            add_sums(entry, &before, &totals, &ended);
+        for pool in pools {
+            let entry = entries.entry(pool, self.level_told(pool));
+            add_sums(entry, &before, &totals);
+            entry.durations.extend(&ended.durations);
+            entry.late.extend(&ended.late);
         }
+        let entry = entries.entry(key, self.level_told(key));
+        add_sums(entry, &before, &totals);
+        add_ended(entry, ended);
     }
 
-    fn frames(
-        &mut self,
-        mut span: Span,
-        tallies: &[Arc<Tally>],
-        coverage: &FxHashMap<KeyId, Coverage>,
-        settling: bool,
-        jumped: bool,
-    ) -> Vec<Frame> {
+    fn frames(&mut self, mut span: Span, coverage: &Coverages, settling: bool, jumped: bool) -> Vec<Frame> {
         let mut frames: Vec<Frame> = Vec::with_capacity(span.entries.len());
         for nth in 0..span.entries.len() {
             let tick = span.tick(nth);
@@ -152,12 +173,12 @@ impl Roller {
             let may_repeat_long = nth == 0 && span.is_cut();
             let full = !self.started || may_repeat_long || tick.0.is_multiple_of(SECONDS_PER_MINUTE);
             self.started = true;
-            self.tell(&mut entries, tallies, coverage, full);
+            self.tell(&mut entries, coverage, full);
             if nth > 0 && !full && entries.is_empty() {
                 continue;
             }
-            let mut entries: Vec<_> = entries.into_values().collect();
-            entries.sort_unstable_by_key(|entry| entry.key);
+            self.usual = entries.len();
+            let entries = entries.into_sorted();
             frames.push(Frame { tick: tick.0, repeat: 0, full, settling, jumped, entries });
         }
         // What no frame speaks of was as it was left.
@@ -171,30 +192,19 @@ impl Roller {
 
     /// Puts in what is to be told though nothing was opened or closed: a coverage that changed, and in a full frame all
     /// of which anything is known. Notes what is told.
-    fn tell(
-        &mut self,
-        entries: &mut Entries,
-        tallies: &[Arc<Tally>],
-        coverage: &FxHashMap<KeyId, Coverage>,
-        full: bool,
-    ) {
-        for tally in tallies {
-            let covered = coverage.get(&tally.id).copied().unwrap_or(Coverage::None);
-            let (level, told) = self.told.get(&tally.id).copied().unwrap_or((0, Coverage::None));
-            let open = self.taken.get(&tally.id).map(Totals::open);
-            let unaccounted = |level: u32| open.map_or(0, |open| open - i64::from(level));
-            let unknown = level == 0 && covered == Coverage::None && unaccounted(level) == 0;
-            if covered != told || (full && !unknown) {
-                entries.entry(tally.id).or_insert_with(|| steady(tally.id, level));
+    fn tell(&mut self, entries: &mut Entries, coverage: &Coverages, full: bool) {
+        let keys = self.told.len().max(coverage.0.len()).max(entries.keys());
+        for key in (0..keys as u32).map(KeyId) {
+            let covered = coverage.get(&key).copied().unwrap_or(Coverage::None);
+            let told = self.told.entry(key);
+            let unknown = told.level == 0 && covered == Coverage::None && told.unaccounted(0) == 0;
+            if covered != told.coverage || (full && !unknown) {
+                entries.entry(key, told.level);
             }
-            if let Some(entry) = entries.get_mut(&tally.id) {
+            if let Some(entry) = entries.get_mut(key) {
                 entry.set_coverage(covered);
-                entry.unaccounted = unaccounted(entry.level);
-                if entry.level == 0 && covered == Coverage::None {
-                    self.told.remove(&tally.id);
-                } else {
-                    self.told.insert(tally.id, (entry.level, covered));
-                }
+                entry.unaccounted = told.unaccounted(entry.level);
+                (told.level, told.coverage) = (entry.level, covered);
             }
         }
     }
@@ -207,15 +217,13 @@ fn roll_word(tally: &Tally, told: u32, span: &mut Span) -> bool {
     let first = tally.next_tick().min(span.from);
     tally.set_next_tick(span.to);
     let rolled = tally.word.roll(first, span.to);
-    let ticks = span.ticks(first);
+    let ticks = if rolled == Rolled::Moved { span.ticks(first) } else { Vec::new() };
     let mut level = told;
     let mut note = |nth: usize, seen: TickPeak| {
-        if let Some(entry) = span.entries[nth].get_mut(&tally.id) {
+        if seen.peak != level || seen.level != level {
+            let entry = span.entries[nth].entry(tally.id, level);
             entry.peak = entry.peak.max(seen.peak);
             entry.level = seen.level;
-        } else if seen.peak != level || seen.level != level {
-            let entry = Entry { peak: seen.peak, ..steady(tally.id, seen.level) };
-            span.entries[nth].insert(tally.id, entry);
         }
         level = seen.level;
     };
@@ -235,38 +243,56 @@ fn roll_word(tally: &Tally, told: u32, span: &mut Span) -> bool {
     }
 }
 
+/// How the levels of all keys are known.
+#[derive(Debug)]
+pub struct Coverages(ByKey<Option<Coverage>>);
+
+impl Coverages {
+    pub fn get(&self, key: &KeyId) -> Option<&Coverage> {
+        self.0.get(*key)?.as_ref()
+    }
+}
+
 /// Whether the levels are known: of meters by their workers, of pools by their meters.
-fn coverage(meters: &[Arc<Meter>], now: Tick) -> FxHashMap<KeyId, Coverage> {
-    let mut coverage: FxHashMap<KeyId, Coverage> = FxHashMap::default();
+pub fn coverage<M: Borrow<Arc<Meter>>>(meters: impl IntoIterator<Item = M>, now: Tick) -> Coverages {
+    let mut coverage = ByKey::<Option<Coverage>>::default();
     for meter in meters {
-        coverage.insert(meter.tally.id, meter.coverage());
+        let meter = meter.borrow();
+        let [key, pools @ ..] = meter.ids;
+        *coverage.entry(key) = Some(meter.coverage());
         let Some(told) = meter.coverage_in_pool(now) else { continue };
-        for pool in &meter.pools {
-            let pooled = coverage.entry(pool.id).or_insert(told);
+        for pool in pools {
+            let pooled = coverage.entry(pool).get_or_insert(told);
             if *pooled != told {
                 *pooled = Coverage::Partial;
             }
         }
     }
-    coverage
+    Coverages(coverage)
 }
 
-fn steady(key: KeyId, level: u32) -> Entry {
-    Entry { key: key.0, peak: level, level, ..Entry::default() }
-}
-
-fn add_sums(entry: &mut Entry, before: &Totals, now: &Totals, ended: &Ended) {
+fn add_sums(entry: &mut Entry, before: &Totals, now: &Totals) {
     let grown = |now: u64, before: u64| u32::try_from(now - before).unwrap_or(u32::MAX);
     entry.opened += grown(now.opened, before.opened);
     entry.refused += grown(now.refused, before.refused);
     entry.diverted += grown(now.diverted, before.diverted);
     entry.late_dropped += grown(now.late_dropped, before.late_dropped);
-    if now.closed != before.closed {
-        entry.closed.resize(now.closed.len(), 0);
-        for (sum, (now, before)) in entry.closed.iter_mut().zip(now.closed.into_iter().zip(before.closed)) {
-            *sum += grown(now, before);
-        }
+    // No more places than are needed: most sessions end well, which is the first.
+    let Some(last) = (0..now.closed.len()).rfind(|at| now.closed[*at] != before.closed[*at]) else { return };
+    if entry.closed.len() <= last {
+        entry.closed.resize(last + 1, 0);
     }
-    entry.durations.extend(&ended.durations);
+    for (sum, (now, before)) in entry.closed.iter_mut().zip(now.closed.into_iter().zip(before.closed)) {
+        *sum += grown(now, before);
+    }
+}
+
+/// Puts in what ended, without a copy where nothing is there.
+fn add_ended(entry: &mut Entry, ended: Ended) {
+    if entry.durations.is_empty() {
+        entry.durations = ended.durations;
+    } else {
+        entry.durations.extend(&ended.durations);
+    }
     entry.late.extend(&ended.late);
 }

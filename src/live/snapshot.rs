@@ -1,13 +1,15 @@
 //! Snapshots: the full set of a worker's live sessions replaces its book in one step, closes before opens, so that a
 //! return never shows a spike that did not happen.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     live::{
         apply::{Applied, Moment},
-        book::{Book, Departed, Held},
+        book::{Book, BySession, Departed},
         meter::Meter,
+        moves::Moves,
+        record::Record,
         registry::ProjectCounts,
         sync::Ordering,
     },
@@ -27,7 +29,7 @@ pub struct Live {
 #[derive(Debug)]
 pub struct Gathered {
     next_index: u32,
-    sessions: HashMap<SessionId, Live>,
+    sessions: BySession<Live>,
     counts: Arc<ProjectCounts>,
     counted: u64,
 }
@@ -52,7 +54,7 @@ impl Drop for Gathered {
 impl Gathered {
     /// Nothing yet, of a worker of this project.
     pub fn new(counts: Arc<ProjectCounts>) -> Self {
-        Self { next_index: 0, sessions: HashMap::new(), counts, counted: 0 }
+        Self { next_index: 0, sessions: BySession::default(), counts, counted: 0 }
     }
 
     /// Takes a chunk in.
@@ -94,15 +96,19 @@ impl Book {
         let gone: Vec<_> = self
             .sessions
             .iter()
-            .filter(|(id, held)| snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != held.meter.tally.id))
+            .filter(|(id, record)| {
+                snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != self.meter(record).tally.id)
+            })
             .map(|(id, _)| *id)
             .collect();
         if self.departed.len() + gone.len() > moment.bounds.sessions_per_project {
             // A flood of snapshots: of those that left earlier, no more than a project may hold are waited for.
             self.give_up_departed(moment);
         }
+        let mut moves = Moves::default();
         for id in gone {
-            if let Some(held) = self.remove(id, now.wall.tick_before()) {
+            if let Some(record) = self.remove(id, now.wall.tick_before(), &mut moves) {
+                let held = record.to_held(&self.declared[record.slot() as usize]);
                 if self.departed.len() < moment.bounds.tombstones_per_book {
                     let until = now.mono.after(moment.bounds.lease);
                     self.departed.insert(id, Departed { held, left: tick, until });
@@ -114,6 +120,8 @@ impl Book {
                 applied.grown -= 1;
             }
         }
+        // Closes before opens, also in the words.
+        moves.flush(&self.declared);
         for (id, live) in std::mem::take(&mut snapshot.sessions) {
             if self.sessions.contains_key(&id) {
                 applied.duplicates += 1;
@@ -122,10 +130,11 @@ impl Book {
             if let Some(departed) = self.departed.remove(&id) {
                 departed.held.settle(Outcome::Lost, departed.left.next().start());
             }
-            self.restore(id, live, moment);
+            self.restore(id, live, moment, &mut moves);
             applied.changed += 1;
             applied.grown += 1;
         }
+        moves.flush(&self.declared);
         self.needs_snapshot = false;
         self.snapshot_asked = false;
         self.expired = None;
@@ -135,7 +144,7 @@ impl Book {
 
     /// A session that the service did not know, or had given up, is live. History is put right for the seconds since it
     /// began, or since it was given up, or since the service went down.
-    fn restore(&mut self, id: SessionId, live: Live, moment: &Moment<'_>) {
+    fn restore(&mut self, id: SessionId, live: Live, moment: &Moment<'_>, moves: &mut Moves) {
         let since = moment.now.wall.before(live.age);
         let oldest = moment.now.wall.before(moment.bounds.late_until).tick();
         let known_until = self.expired.map(|expired| expired.first_without).max(moment.down_from);
@@ -150,8 +159,7 @@ impl Book {
         if !restored {
             live.meter.count_opened();
         }
-        self.declare(&live.meter);
-        let held = Held { meter: live.meter, since, counted_from, labels: live.labels, restored };
-        self.insert(id, held, moment.tick);
+        let slot = self.declare(&live.meter);
+        self.insert(id, Record::new(slot, since, counted_from, live.labels, restored), moment.tick, moves);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     live::{
         BoundReached, Live,
-        apply::{Applied, Event, Moment},
+        apply::{Applied, Moment, Told},
         attach::{Attachment, Gone, Refusal, renew},
         book::{Book, Link},
         meter::Meter,
@@ -58,7 +58,9 @@ impl Live {
     pub fn declare(&self, stream: &Attachment, meters: &[Arc<Meter>], now: Now) -> Result<(), Gone> {
         let mut book = stream.mine()?;
         renew(&mut book, now);
-        meters.iter().for_each(|meter| book.declare(meter));
+        for meter in meters {
+            book.declare(meter);
+        }
         Ok(())
     }
 
@@ -66,7 +68,7 @@ impl Live {
     ///
     /// # Errors
     /// When the stream was superseded, or the project would have more sessions than it may.
-    pub fn batch(&self, stream: &Attachment, seq: u64, events: Vec<Event>, now: Now) -> Result<Batch, Refusal> {
+    pub fn batch(&self, stream: &Attachment, seq: u64, mut events: Vec<impl Told>, now: Now) -> Result<Batch, Refusal> {
         let mut book = stream.mine()?;
         let moment = self.moment(now);
         if let Some(expired) = self.heard(&mut book, now) {
@@ -83,7 +85,7 @@ impl Live {
             }
             _ => {}
         }
-        let applied = self.apply_all(&mut book, events, &moment)?;
+        let applied = self.apply_all(&mut book, &mut events, &moment)?;
         book.applied = Some(seq);
         // Read after it was applied: what the roller had not passed by now is in the frame of this second, or an earlier one.
         book.note_undurable(seq, self.tick(now));
@@ -93,10 +95,10 @@ impl Live {
     pub(super) fn apply_all(
         &self,
         book: &mut Book,
-        events: Vec<Event>,
+        events: &mut [impl Told],
         moment: &Moment<'_>,
     ) -> Result<Applied, BoundReached> {
-        let opens = events.iter().filter(|event| matches!(event, Event::Open { .. })).count() as u64;
+        let opens = events.iter().filter(|event| event.is_open()).count() as u64;
         let counts = self.registry.project(&book.project);
         let most = self.bounds.sessions_per_project as u64;
         // Room is taken first and what was too much given back, so that two workers at once can't both have the last of it.
@@ -105,11 +107,8 @@ impl Live {
             counts.sessions.fetch_sub(opens, Ordering::AcqRel);
             return Err(BoundReached { what: "sessions_per_project", most });
         }
-        let mut applied = Applied::default();
-        for event in events {
-            book.apply(event, moment, &mut applied);
-        }
-        self.grow(&book.project, applied.grown - opens.cast_signed());
+        let applied = book.apply_all(events, moment);
+        counts.grow(applied.grown - opens.cast_signed());
         Ok(applied)
     }
 

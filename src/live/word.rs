@@ -15,7 +15,10 @@
 //! the one cell that may still be on its way.
 
 use crate::{
-    live::sync::{AtomicU64, Ordering, yield_now},
+    live::{
+        moves::Rise,
+        sync::{AtomicU64, Ordering, yield_now},
+    },
     model::Tick,
 };
 
@@ -111,30 +114,38 @@ impl MeterWord {
 
     /// One more slot is held from `now` on; returns the level after it.
     pub fn open(&self, now: Tick) -> u32 {
-        self.apply(now, |level| (level + 1).min(MAX_LEVEL), |after| after)
+        self.apply(now, |level| (level + 1).min(MAX_LEVEL), |_, after| after)
     }
 
     /// One slot less is held; returns the level after it. Below zero it does not go: the caller removed a record first.
     pub fn close(&self, now: Tick) -> u32 {
-        self.apply(now, |level| level.saturating_sub(1), |after| after)
+        self.apply(now, |level| level.saturating_sub(1), |_, after| after)
     }
 
     /// A slot was held and given back before it could be counted: the peak knows of it, the level does not.
     pub fn pulse(&self, now: Tick) -> u32 {
-        self.apply(now, |level| level, |after| (after + 1).min(MAX_LEVEL))
+        self.apply(now, |level| level, |_, after| (after + 1).min(MAX_LEVEL))
     }
 
-    fn apply(&self, now: Tick, change: impl Fn(u32) -> u32, high: impl Fn(u32) -> u32) -> u32 {
+    /// Many slots were taken and given back, one after the other with nobody in between.
+    pub fn rise(&self, now: Tick, rise: Rise) -> u32 {
+        let change = |level: u32| level.saturating_add_signed(rise.net).min(MAX_LEVEL);
+        self.apply(now, change, |before, after| (before + rise.high).min(MAX_LEVEL).max(after))
+    }
+
+    /// `high` is the highest level on the way, of that before and that after.
+    fn apply(&self, now: Tick, change: impl Fn(u32) -> u32, high: impl Fn(u32, u32) -> u32) -> u32 {
         let mut seen = self.word.load(Ordering::Acquire);
         loop {
             let before = Parts::of(seen);
             let level = change(before.level);
+            let high = high(before.level, level);
             let ahead = ticks_between(before.tick, now.0 as u16);
             let after = if ahead > 0 {
                 // The new tick starts at the level it was left with.
-                Parts { tick: now.0 as u16, peak: high(level).max(before.level), level }
+                Parts { tick: now.0 as u16, peak: high.max(before.level), level }
             } else {
-                Parts { tick: before.tick, peak: before.peak.max(high(level)), level }
+                Parts { tick: before.tick, peak: before.peak.max(high), level }
             };
             match self.word.compare_exchange_weak(seen, after.word(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {

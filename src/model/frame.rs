@@ -34,7 +34,7 @@ pub struct Frame {
     /// The clock jumped over these seconds, or the service was paused.
     #[prost(bool, tag = "5")]
     pub jumped: bool,
-    /// What changed.
+    /// What changed, in the order of keys.
     #[prost(message, repeated, tag = "6")]
     pub entries: Vec<Entry>,
 }
@@ -54,7 +54,7 @@ pub struct Entry {
     /// Sessions opened.
     #[prost(uint32, tag = "4")]
     pub opened: u32,
-    /// Sessions closed, by [`Outcome::index`](crate::model::Outcome::index); empty when none was.
+    /// Sessions closed, by [`Outcome::index`](crate::model::Outcome::index); what is left out at the end is 0.
     #[prost(uint32, repeated, tag = "5")]
     pub closed: Vec<u32>,
     /// Attempts refused.

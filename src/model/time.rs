@@ -36,6 +36,7 @@ pub struct Slew {
 }
 
 pub const MICROS_PER_SECOND: u64 = 1_000_000;
+const MICROS_PER_MILLI: u64 = 1_000;
 pub const SECONDS_PER_MINUTE: u64 = 60;
 pub const SECONDS_PER_HOUR: u64 = 3_600;
 pub const MINUTES_PER_HOUR: u32 = 60;
@@ -76,6 +77,11 @@ impl Time {
     /// How long ago `earlier` was; zero if it is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The same in whole milliseconds.
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / MICROS_PER_MILLI
     }
 }
 

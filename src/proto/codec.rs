@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use prost::Message;
+use prost::{Message, bytes::Buf as _};
 use tonic::{
     Status,
     codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -67,7 +67,11 @@ impl<M: Message + Default> Decoder for Half<M> {
     /// What can't be decoded is the sender's mistake, not the service's.
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<M>, Status> {
         let problem = |error| Status::invalid_argument(format!("the message can't be decoded: {error}"));
-        M::decode(buffer).map(Some).map_err(problem)
+        // The buffer has the message in one piece. A plain slice of it is read in half the time.
+        let bytes = buffer.remaining();
+        let message = if buffer.chunk().len() == bytes { M::decode(buffer.chunk()) } else { M::decode(&mut *buffer) };
+        buffer.advance(buffer.remaining());
+        message.map(Some).map_err(problem)
     }
 
     fn buffer_settings(&self) -> BufferSettings {

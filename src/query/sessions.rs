@@ -81,7 +81,7 @@ impl Queries {
                 continue;
             }
             for (id, held) in book.sessions() {
-                let meter = &held.meter;
+                let meter = held.meter;
                 if key.is_some_and(|key| meter.tally.id != key && meter.pools.iter().all(|pool| pool.id != key)) {
                     continue;
                 }
@@ -118,7 +118,7 @@ fn view(book: &Book, place: Place) -> Option<SessionView> {
         project: book.project.clone(),
         worker: book.worker.clone(),
         meter: meter.clone(),
-        labels: held.labels.as_deref().cloned().unwrap_or_default(),
+        labels: held.labels.cloned().unwrap_or_default(),
         heard: book.heard,
         silent: book.is_silent(),
     })

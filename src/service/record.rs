@@ -1,11 +1,12 @@
 //! The recorder: each second it takes the frame of the live state, rolls it, makes it durable, and folds the hours that
 //! are closed. When the store does not answer, counting goes on and frames wait, bounded and counted.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use crate::{
     live::Roller,
-    model::{Hour, KeyHour, KeyId, Minute, Now, Tick},
+    model::{Frame, Hour, KeyHour, KeyId, Minute, Now, Tick},
+    rollup::Rollup,
     service::Service,
     store::{KnownWorker, Second, StoreError},
 };
@@ -16,6 +17,8 @@ const MOST_WAITING_FRAMES: usize = 15 * 60;
 const MOST_FOLDS_A_STEP: usize = 4;
 /// Rows that are made of an hour while others wait: about a millisecond.
 const MOST_ROWS_A_LOCK: usize = 64;
+/// Keys that a second's frame changes while others wait: a tenth of a millisecond.
+const MOST_KEYS_A_LOCK: usize = 256;
 /// Hours that a month may have: what retention reckons with.
 const HOURS_PER_MONTH: u32 = 31 * 24;
 const HOURS_PER_DAY: u32 = 24;
@@ -37,10 +40,7 @@ impl Recorder {
     /// Rolls up to `now`, and writes what came of it. Call it once a second, just after the second has begun.
     pub fn step(&mut self, service: &Service, now: Now) {
         let frames = self.roller.roll(&service.live, now);
-        {
-            let mut rollup = service.rollup();
-            frames.iter().for_each(|frame| rollup.apply(frame));
-        }
+        frames.iter().for_each(|frame| take(service, frame));
         self.waiting.frames.extend(frames);
         self.waiting.new_keys.extend(service.live.registry.take_new_keys());
         self.take_roster(service);
@@ -109,6 +109,24 @@ impl Recorder {
             self.retained = Some(folded);
         }
         Ok(())
+    }
+}
+
+/// Takes a frame into the open minutes, some keys at a time, so that nobody waits long for them.
+fn take(service: &Service, frame: &Frame) {
+    let Some(course) = service.rollup().begin(frame) else { return };
+    each_some(service, |rollup, keys| rollup.fill(&course, keys));
+    for entries in frame.entries.chunks(MOST_KEYS_A_LOCK) {
+        service.rollup().take(&course, entries);
+    }
+    each_some(service, |rollup, keys| rollup.forget(&course, frame, keys));
+    service.rollup().end(&course);
+}
+
+fn each_some(service: &Service, step: impl Fn(&mut Rollup, Range<usize>)) {
+    let keys = service.rollup().key_range();
+    for first in (0..keys).step_by(MOST_KEYS_A_LOCK) {
+        step(&mut service.rollup(), first..keys.min(first + MOST_KEYS_A_LOCK));
     }
 }
 

@@ -10,7 +10,7 @@ use highwater::{
         trace::{HEADER, TraceReader},
     },
     live::{
-        Applied, Attachment, Batch, BoundReached, Event, Hello, Live, Meter, Refusal, Roller,
+        Applied, Attachment, Batch, BoundReached, Event, Hello, Live, Meter, Refusal, Roller, Said, Told,
         snapshot::{ChunkProblem, Live as LiveSession},
     },
     model::{
@@ -92,7 +92,7 @@ impl World {
     }
 
     #[track_caller]
-    fn send(&self, seq: u64, events: Vec<Event>) -> Applied {
+    fn send(&self, seq: u64, events: Vec<impl Told>) -> Applied {
         match self.live.batch(&self.stream, seq, events, self.now).unwrap() {
             Batch::Applied(applied) => applied,
             other => panic!("{other:?}"),
@@ -357,7 +357,7 @@ fn labels_go_with_their_sessions() {
     batch.labels = (0..4_096).map(|n| proto::Labels { room: format!("{n:064}"), job: "j".repeat(64) }).collect();
     batch.label_refs = (1..=4_096).collect();
     let events = decode::columns(&batch, &handles, 4_096).unwrap();
-    let labelled = |event: &Event| matches!(event, Event::Open { labels: Some(l), .. } if **l != Labels::default());
+    let labelled = |event: &Said<'_>| matches!(event, Said::Open { labels: Some(l), .. } if **l != Labels::default());
     assert!(events.iter().all(labelled));
     assert_eq!(world.send(1, events).grown, 4_096);
     let held = || -> usize {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     api::{convert, ingest::handles::Handles},
     error::{Error, FieldProblem},
-    live::{Event, Meter, snapshot::Live as LiveSession},
+    live::{Meter, Said as Event, snapshot::Live as LiveSession},
     model::{Labels, Outcome, SessionId, session::ID_BYTES},
     proto::{self, ColumnBatch, Connect, Disconnect, EventBatch, SnapshotChunk, event::Event as Said},
 };
@@ -26,7 +26,7 @@ fn check_batch(path: &str, seq: u64, size: &str, events: usize, most: usize) -> 
 }
 
 /// The events of a batch that names them one by one.
-pub fn events(batch: &EventBatch, handles: &Handles, most: usize) -> Result<Vec<Event>, Error> {
+pub fn events<'h>(batch: &EventBatch, handles: &'h Handles, most: usize) -> Result<Vec<Event<'h>>, Error> {
     check_batch("events", batch.seq, "events", batch.events.len(), most)?;
     let mut events = Vec::with_capacity(batch.events.len());
     for (nth, event) in batch.events.iter().enumerate() {
@@ -42,17 +42,17 @@ pub fn events(batch: &EventBatch, handles: &Handles, most: usize) -> Result<Vec<
     Ok(events)
 }
 
-fn connect(said: &Connect, age: Duration, handles: &Handles) -> Result<Event, FieldProblem> {
+fn connect<'h>(said: &Connect, age: Duration, handles: &'h Handles) -> Result<Event<'h>, FieldProblem> {
     let (id, text_id) = convert::session_id(&said.session_id)?;
-    let meter = handles.meter(said.handle)?.clone();
+    let meter = handles.meter(said.handle)?;
     let labels = convert::labels(said.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
     Ok(Event::Open { id, meter, age, labels: convert::with_text_id(labels, text_id) })
 }
 
-fn disconnect(said: &Disconnect, age: Duration, handles: &Handles) -> Result<Event, FieldProblem> {
+fn disconnect<'h>(said: &Disconnect, age: Duration, handles: &'h Handles) -> Result<Event<'h>, FieldProblem> {
     let (id, _) = convert::session_id(&said.session_id)?;
     let outcome = convert::outcome(said.outcome)?;
-    let meter = if said.handle == 0 { None } else { Some(handles.meter(said.handle)?.clone()) };
+    let meter = if said.handle == 0 { None } else { Some(handles.meter(said.handle)?) };
     Ok(Event::Close { id, outcome, age, meter })
 }
 
@@ -130,7 +130,7 @@ impl<'m> Columns<'m> {
 }
 
 /// The events of a batch in columns.
-pub fn columns(batch: &ColumnBatch, handles: &Handles, most: usize) -> Result<Vec<Event>, Error> {
+pub fn columns<'h>(batch: &ColumnBatch, handles: &'h Handles, most: usize) -> Result<Vec<Event<'h>>, Error> {
     let rows = batch.outcomes.len();
     check_batch("columns", batch.seq, "outcomes", rows, most)?;
     let columns = Columns::new(
@@ -147,7 +147,7 @@ pub fn columns(batch: &ColumnBatch, handles: &Handles, most: usize) -> Result<Ve
         let (id, age) = (columns.id(row), columns.age(row));
         events.push(match Outcome::from_number(u32::from(*number)) {
             None if *number == 0 => {
-                let meter = columns.meter(row, handles)?.clone();
+                let meter = columns.meter(row, handles)?;
                 Event::Open { id, meter, age, labels: columns.labels(row)? }
             }
             None | Some(Outcome::Lost) => {
@@ -155,7 +155,7 @@ pub fn columns(batch: &ColumnBatch, handles: &Handles, most: usize) -> Result<Ve
                 return Err(columns.wrong("outcomes", row, problem).into());
             }
             Some(outcome) => {
-                let meter = if columns.handles[row] == 0 { None } else { Some(columns.meter(row, handles)?.clone()) };
+                let meter = if columns.handles[row] == 0 { None } else { Some(columns.meter(row, handles)?) };
                 Event::Close { id, outcome, age, meter }
             }
         });

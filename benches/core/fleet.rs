@@ -1,0 +1,107 @@
+//! A fleet in process: its workers' streams, and batches that end their oldest sessions and begin new ones.
+
+use std::{sync::Arc, time::Duration};
+
+use highwater::{
+    live::{Attachment, Batch, Event, Hello, Live, Meter},
+    model::{Bounds, Incarnation, Kind, Meter as MeterName, Now, Outcome, Project, SessionId, Time},
+};
+
+pub const WORKERS: usize = 2_000;
+pub const SESSIONS_EACH: usize = 500;
+pub const BATCH_PAIRS: usize = 50;
+const METERS: usize = 1_000;
+/// The clock goes on by so much a batch, in microseconds: 100,000 events a second, each second a thousand batches.
+const BATCH_US: u64 = 1_000;
+
+pub struct Fleet {
+    pub live: Live,
+    meters: Vec<Arc<Meter>>,
+    meters_each: usize,
+    workers: Vec<Worker>,
+    turn: usize,
+    now: Now,
+}
+
+struct Worker {
+    stream: Attachment,
+    seq: u64,
+    /// Its oldest session.
+    first: u64,
+}
+
+/// The id of a worker's session.
+pub fn id(worker: usize, nth: u64) -> SessionId {
+    let mixed = (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ nth.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let other = mixed.rotate_left(31).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&mixed.to_le_bytes());
+    id[8..].copy_from_slice(&other.to_le_bytes());
+    SessionId(id)
+}
+
+pub fn at(micros: u64) -> Now {
+    Now { wall: Time::from_secs(1_700_000_000).after(Duration::from_micros(micros)), mono: Time(micros) }
+}
+
+impl Fleet {
+    /// Workers that each report so many meters, spread over all of them.
+    pub fn new(meters_each: usize) -> Self {
+        let bounds =
+            Bounds { sessions_per_project: 2_000_000, lease: Duration::from_secs(1_000_000_000), ..Bounds::default() };
+        let now = at(500);
+        let live = Live::new(bounds, now.wall.tick());
+        let project = Project::new("bench").expect("the name is one");
+        let kind = |nth: usize| [Kind::Llm, Kind::Stt, Kind::Tts][nth % 3];
+        let name = |nth: usize| MeterName::new(kind(nth), &format!("bench/model-{nth}"), "", None).expect("it is one");
+        let meters = (0..METERS).map(|nth| live.meter(&project, &name(nth), now).expect("there is room")).collect();
+        let mut fleet = Self { live, meters, meters_each, workers: Vec::new(), turn: 0, now };
+        for nth in 0..WORKERS {
+            let mut incarnation = [0; 16];
+            incarnation[..8].copy_from_slice(&(nth as u64 + 1).to_le_bytes());
+            let hello = Hello {
+                project: project.clone(),
+                worker: "bench".into(),
+                incarnation: Incarnation(incarnation),
+                replaces: None,
+                attach_seq: 1,
+            };
+            let stream = fleet.live.attach(&hello, now).expect("there is room");
+            let empty = fleet.live.snapshot(&stream, 0, Vec::new(), Some((0, 0)), now);
+            assert!(matches!(empty, Ok(Batch::Applied(_))));
+            fleet.workers.push(Worker { stream, seq: 0, first: 0 });
+            let opens = (0..SESSIONS_EACH as u64).map(|session| fleet.open(nth, session)).collect();
+            fleet.apply(nth, opens);
+        }
+        fleet
+    }
+
+    fn open(&self, worker: usize, nth: u64) -> Event {
+        // Spread over the meters that this worker reports.
+        let mixed = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let meter = (worker * 7 + mixed as usize % self.meters_each) % METERS;
+        Event::Open { id: id(worker, nth), meter: self.meters[meter].clone(), age: Duration::ZERO, labels: None }
+    }
+
+    fn apply(&mut self, worker: usize, events: Vec<Event>) {
+        self.workers[worker].seq += 1;
+        let seq = self.workers[worker].seq;
+        let applied = self.live.batch(&self.workers[worker].stream, seq, events, self.now);
+        assert!(matches!(applied, Ok(Batch::Applied(applied)) if applied.duplicates == 0), "{applied:?}");
+    }
+
+    /// The next worker's batch.
+    pub fn batch(&mut self) {
+        self.turn = (self.turn + 1) % WORKERS;
+        self.now = at(self.now.mono.0 + BATCH_US);
+        let first = self.workers[self.turn].first;
+        let mut events = Vec::with_capacity(2 * BATCH_PAIRS);
+        for nth in first..first + BATCH_PAIRS as u64 {
+            let id = id(self.turn, nth);
+            events.push(Event::Close { id, outcome: Outcome::Ok, age: Duration::ZERO, meter: None });
+            events.push(self.open(self.turn, nth + SESSIONS_EACH as u64));
+        }
+        self.workers[self.turn].first += BATCH_PAIRS as u64;
+        self.apply(self.turn, events);
+    }
+}

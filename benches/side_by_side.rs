@@ -1,0 +1,132 @@
+//! Highwater beside what a team would use instead, on one machine in one run: a real redis-server that does the work in a
+//! Lua function, and an empty tonic service as the floor of any call. Each is a process of its own; they take turns, for
+//! some rounds, and what is compared is the processor time that each spent an event, by the kernel's count.
+//!
+//! `cargo bench --bench side_by_side`, set by variables:
+//! - `HIGHWATER_BENCH_ROUNDS`: rounds, 5 unless said.
+//! - `HIGHWATER_BENCH_TOKEN`: the bearer token of every call to Highwater; none unless said.
+//! - `HIGHWATER_BENCH_STORE`: the store that Highwater is started on (it may hold that token's key); a new one unless said.
+//! - `HIGHWATER_BENCH_SERVE`: further flags for `highwater serve`, separated by spaces.
+//! - `HIGHWATER_BENCH_MARKDOWN`: a file to which the tables are written too.
+
+#[path = "side_by_side/fleet.rs"]
+mod fleet;
+#[path = "side_by_side/floor.rs"]
+mod floor;
+#[path = "side_by_side/process.rs"]
+mod process;
+#[path = "side_by_side/redis.rs"]
+mod redis;
+#[path = "side_by_side/stream.rs"]
+mod stream;
+#[path = "side_by_side/table.rs"]
+mod table;
+#[path = "side_by_side/unary.rs"]
+mod unary;
+
+use std::time::Duration;
+
+use crate::{process::Process, table::Cases, unary::Call};
+
+/// The same for the floor and the load as for the service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long each case runs in a round.
+const TURN: Duration = Duration::from_millis(1_000);
+/// Connections that load comes on, the same for everyone.
+const CONNECTIONS: usize = 10;
+/// Batches, or pipelines, that each connection has unanswered.
+const IN_FLIGHT: usize = 4;
+const PLAIN_EVENTS: usize = 100;
+const COLUMN_EVENTS: usize = 1_000;
+/// Calls a second at which latency is compared; a machine that can't carry them takes the next.
+const RATES: [u32; 4] = [10_000, 5_000, 2_000, 1_000];
+
+fn main() {
+    if std::env::args().any(|argument| argument == floor::ARGUMENT) {
+        floor::serve();
+        return;
+    }
+    let rounds = std::env::var("HIGHWATER_BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let mut cases = Cases::default();
+    println!("{}", table::machine());
+    for live in [100_000, 1_000_000] {
+        runtime.block_on(events(live, rounds, &mut cases));
+    }
+    runtime.block_on(calls(rounds, &mut cases));
+    let tables = format!("{}\n\n{rounds} rounds\n\n{}", table::machine(), cases.markdown());
+    println!("\n{tables}");
+    if let Ok(path) = std::env::var("HIGHWATER_BENCH_MARKDOWN") {
+        std::fs::write(path, tables).expect("the file of the tables can be written");
+    }
+}
+
+/// Connects and disconnects in batches, at so many live sessions.
+async fn events(live: usize, rounds: usize, cases: &mut Cases) {
+    let group = format!("{} live sessions", table::thousands(live as f64));
+    let server = Process::redis();
+    let ours = Process::highwater();
+    let empty = ours.memory();
+    let mut redis = redis::connect(server.address, live).await;
+    let mut streams = stream::attach(ours.address, live).await;
+    // What allocators keep for a moment is given back before memory is read.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let memory = ours.memory().saturating_sub(empty) as f64 / live as f64;
+    cases.note(&group, &format!("Highwater holds {memory:.0} bytes of memory a live session, all told."));
+    for round in 0..rounds {
+        eprintln!("{group}: round {} of {rounds}", round + 1);
+        let mut turn = |name: &'static str, spent: Duration, events: u64| {
+            cases.add(&group, name, spent.as_nanos() as f64 / events as f64);
+        };
+        for (name, way) in redis::WAYS {
+            let before = server.cpu();
+            let events = redis::run(&mut redis, way, TURN).await;
+            turn(name, server.cpu() - before, events);
+        }
+        for (name, way) in stream::WAYS {
+            let before = ours.cpu();
+            let events = stream::run(&mut streams, way, TURN).await;
+            turn(name, ours.cpu() - before, events);
+        }
+    }
+}
+
+/// Unary calls.
+async fn calls(rounds: usize, cases: &mut Cases) {
+    let (floor, ours) = (Process::floor(), Process::highwater());
+    let group = "unary calls".to_owned();
+    let sides = [
+        ("empty tonic call", &floor, Call::Empty),
+        ("same message, nothing done", &floor, Call::Report),
+        ("Highwater: Report", &ours, Call::Report),
+    ];
+    let mut clients = Vec::new();
+    for (_, process, call) in &sides {
+        clients.push(unary::connect(process.address, *call).await);
+    }
+    for round in 0..rounds {
+        eprintln!("{group}: round {} of {rounds}", round + 1);
+        for ((name, process, _), clients) in sides.iter().zip(&mut clients) {
+            let before = process.cpu();
+            let calls = unary::saturate(clients, TURN).await;
+            cases.add(&group, name, (process.cpu() - before).as_nanos() as f64 / calls as f64);
+        }
+    }
+    for rate in RATES {
+        let latency = format!("p50 latency at {} calls a second", table::thousands(f64::from(rate)));
+        let mut carried = true;
+        for _ in 0..rounds {
+            for ((name, ..), clients) in sides.iter().zip(&mut clients) {
+                let paced = unary::paced(clients, rate, TURN).await;
+                carried &= paced.kept_up;
+                cases.add(&latency, name, paced.median.as_nanos() as f64);
+            }
+        }
+        if carried {
+            break;
+        }
+        cases.note(&latency, "The machine did not carry this rate in every round.");
+    }
+}

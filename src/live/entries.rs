@@ -1,0 +1,97 @@
+//! What the roller finds of one tick, by key. Keys are numbered from 0, so that a table by number does what a map would.
+
+use crate::model::{Entry, KeyId};
+
+/// A table by key, which grows as it is needed.
+#[derive(Debug, Default)]
+pub(super) struct ByKey<V>(Vec<V>);
+
+/// The entries of one tick.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Place of the key's entry in the list, from 1; 0 for none.
+    places: ByKey<u32>,
+    list: Vec<Entry>,
+}
+
+impl<V: Clone + Default> ByKey<V> {
+    pub fn with_len(keys: usize) -> Self {
+        Self(vec![V::default(); keys])
+    }
+
+    pub fn get(&self, key: KeyId) -> Option<&V> {
+        self.0.get(key.0 as usize)
+    }
+
+    pub fn entry(&mut self, key: KeyId) -> &mut V {
+        let at = key.0 as usize;
+        if at >= self.0.len() {
+            self.0.resize(at + 1, V::default());
+        }
+        &mut self.0[at]
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Entries {
+    /// With room for so many keys, of which so many have an entry.
+    pub fn with_room(keys: usize, entries: usize) -> Self {
+        Self { places: ByKey::with_len(keys), list: Vec::with_capacity(entries) }
+    }
+
+    pub fn get_mut(&mut self, key: KeyId) -> Option<&mut Entry> {
+        let place = *self.places.get(key)? as usize;
+        self.list.get_mut(place.checked_sub(1)?)
+    }
+
+    /// The entry of a key; of one that has none, at this level with nothing else to tell.
+    pub fn entry(&mut self, key: KeyId, level: u32) -> &mut Entry {
+        let place = self.places.entry(key);
+        if *place == 0 {
+            self.list.push(Entry { key: key.0, peak: level, level, ..Entry::default() });
+            *place = self.list.len() as u32;
+        }
+        &mut self.list[*place as usize - 1]
+    }
+
+    /// One more than the greatest key that may have an entry.
+    pub fn keys(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// In the order of keys.
+    pub fn into_sorted(mut self) -> Vec<Entry> {
+        if self.list.is_sorted_by_key(|entry| entry.key) {
+            return self.list;
+        }
+        let places = self.places.0.iter().filter_map(|place| (*place as usize).checked_sub(1));
+        places.map(|at| std::mem::take(&mut self.list[at])).collect()
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_in_the_order_of_keys() {
+        let mut entries = Entries::default();
+        entries.entry(KeyId(9), 4).opened = 1;
+        entries.entry(KeyId(2), 5).opened = 2;
+        entries.entry(KeyId(9), 7).opened += 2;
+        assert!(entries.get_mut(KeyId(3)).is_none() && entries.get_mut(KeyId(99)).is_none());
+        let told: Vec<_> = entries.into_sorted().iter().map(|entry| (entry.key, entry.level, entry.opened)).collect();
+        assert_eq!(told, [(2, 5, 2), (9, 4, 3)]);
+    }
+}
