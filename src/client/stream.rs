@@ -320,7 +320,7 @@ impl<'a> Stream<'a> {
                 let within = drain.within.and_then(|within| Duration::try_from(within).ok()).unwrap_or_default();
                 self.drain_at = Some(Instant::now() + backoff::jitter(within.min(BEAT_BOUNDS.1)));
             }
-            Message::Welcome(_) => {}
+            Message::Welcome(_) | Message::Authenticated(_) => {}
         }
     }
 
