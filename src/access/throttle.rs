@@ -54,7 +54,7 @@ mod tests {
     fn a_bucket_empties_and_fills_again() {
         let mut throttle = Throttle::default();
         let here = Subject::Address([127, 0, 0, 1].into());
-        let at = |seconds| Time::from_secs(100 + seconds);
+        let at = |seconds: u64| Time::from_secs(100 + seconds);
         let allowed = (0..50).filter(|_| throttle.fail(here.clone(), at(0))).count();
         assert_eq!(allowed as u64, BURST);
         assert!(throttle.fail(Subject::Key("APIx".into()), at(0)), "another subject has a bucket of its own");

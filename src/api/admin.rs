@@ -4,7 +4,7 @@
 //! - [`view`]: answers as messages.
 
 mod check;
-mod view;
+pub mod view;
 
 use std::sync::Arc;
 
