@@ -4,8 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] =
-    ["highwater/v1/types.proto", "highwater/v1/limit.proto", "highwater/v1/quota.proto", "highwater/v1/ingest.proto"];
+const PROTOS: [&str; 5] = [
+    "highwater/v1/types.proto",
+    "highwater/v1/limit.proto",
+    "highwater/v1/quota.proto",
+    "highwater/v1/ingest.proto",
+    "highwater/v1/admin.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -20,7 +20,7 @@ use highwater::{
     },
     proto::{GetHistoryRequest, ListQuotasRequest, quota_service_server::QuotaService},
     query::Queries,
-    service::{Author, Clock, Service, record::Recorder},
+    service::{Actor, Author, Clock, Service, record::Recorder},
     store::{Store, embedded::EmbeddedStore},
 };
 use prost::Message;
@@ -134,7 +134,7 @@ fn measure(name: &str, mut work: impl FnMut() -> usize) {
 fn main() {
     let directory = tempfile::tempdir().expect("there is room for a directory");
     let service = service(directory.path());
-    let author = || Author { set_by: "bench".to_owned(), reason: String::new() };
+    let author = || Author { set_by: "bench".to_owned(), reason: String::new(), actor: Actor::service() };
     for nth in 0..KEYS {
         let slots = if nth % 10 == 9 { 80 } else { MAX_SLOTS };
         service.set_limit(&key(nth), slots, None, author(), service.clock.now()).expect("the limit can be set");

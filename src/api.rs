@@ -1,7 +1,9 @@
 //! The doors that speak gRPC: one file a service. They check what comes in, call the service, and say what came of it;
 //! they decide nothing.
 
+pub mod admin;
 pub mod aside;
+pub mod auth;
 pub mod convert;
 pub mod ingest;
 pub mod limit;

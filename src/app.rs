@@ -26,7 +26,7 @@ use crate::{
         accept::{Accepted, Places, WAITING_CONNECTIONS},
         routes,
     },
-    service::{Clock, Service, start::StartError},
+    service::{Clock, Service, access::key_file, start::StartError},
     store::{Store, embedded::EmbeddedStore},
 };
 
@@ -56,7 +56,8 @@ impl App {
     ///
     /// # Errors
     /// When the store, the catalogue or the plans can't be read.
-    pub fn build(config: Config) -> Result<Self, AppError> {
+    pub fn build(mut config: Config) -> Result<Self, AppError> {
+        config.access.key_file = key_file(&config);
         let store = EmbeddedStore::open(&config.store).map_err(StartError::from)?;
         Self::with_store(config, Arc::new(store))
     }
@@ -87,6 +88,7 @@ impl App {
         let servers = Servers::start(&self.service, &notifier, &health)?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
+        let keeper = Routine::keeper(self.service.clone())?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
             let places = Places::new(&self.service.config.connections);
@@ -107,6 +109,7 @@ impl App {
         });
         servers.join();
         auditor.stop();
+        keeper.stop();
         recorder.stop();
         outcome
     }
@@ -144,6 +147,13 @@ impl Servers {
         drop(self.dealers);
         self.threads.into_iter().for_each(threads::join);
     }
+}
+
+/// The file of the key that credentials are kept under: the one that is named, or the one beside the store. Where nobody
+/// needs a key none is made.
+fn key_file(config: &Config) -> Option<std::path::PathBuf> {
+    let named = config.access.key_file.clone();
+    named.or_else(|| Some(key_file::beside(&config.store)).filter(|path| !config.dev || path.exists()))
 }
 
 /// Threads that serve: as many as configured, or one a core.

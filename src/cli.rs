@@ -6,6 +6,7 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tokio::runtime;
 
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod check_config;
@@ -15,9 +16,11 @@ pub mod demo;
 pub mod error;
 pub mod history;
 pub mod import;
+pub mod keys;
 pub mod limits;
 pub mod moment;
 pub mod output;
+pub mod projects;
 pub mod quotas;
 pub mod replay;
 pub mod restore;
@@ -57,6 +60,12 @@ enum Command {
     History(history::HistoryArgs),
     /// Limits: what is in force, set, end, plans, catalogue
     Limits(limits::LimitsArgs),
+    /// Keys: who may do what
+    Keys(keys::KeysArgs),
+    /// Projects: made, listed
+    Projects(projects::ProjectsArgs),
+    /// What was changed, by whom
+    Audit(audit::AuditArgs),
     /// How the service fares
     Status(status::StatusArgs),
     /// Copy a store, also while a service uses it
@@ -90,6 +99,9 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Sessions(args) => block_on(sessions::run(args)),
         Command::History(args) => block_on(history::run(args)),
         Command::Limits(args) => block_on(limits::run(args)),
+        Command::Keys(args) => keys::run(args),
+        Command::Projects(args) => block_on(projects::run(args)),
+        Command::Audit(args) => block_on(audit::run(args)),
         Command::Status(args) => block_on(status::run(args)),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),

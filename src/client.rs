@@ -21,11 +21,13 @@ use crate::{
 };
 
 pub mod backoff;
+pub mod credential;
 pub mod journal;
 pub mod name;
 mod stream;
 mod wire;
 
+pub use credential::{Bearer, Credential, Known};
 use journal::{Journal, JournalStats, Live};
 pub use name::SessionName;
 
@@ -52,6 +54,8 @@ pub struct WorkerConfig {
     pub replaces: Option<Incarnation>,
     /// Name and version of the program, for people; at most 128 bytes.
     pub program: String,
+    /// What it is known by; `None` where nobody needs a key.
+    pub credential: Option<Credential>,
 }
 
 /// A session that a worker holds already when its client begins: it was told of under the same incarnation.
@@ -167,6 +171,7 @@ impl WorkerConfig {
             incarnation: Incarnation(rand::random()),
             replaces: None,
             program: concat!("highwater ", env!("CARGO_PKG_VERSION")).to_owned(),
+            credential: None,
         }
     }
 }

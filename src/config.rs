@@ -25,8 +25,10 @@ use crate::{
 /// What the service runs with. Paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// A loopback address until there is access control.
+    /// A loopback address where nobody needs a key.
     pub listen: SocketAddr,
+    /// Nobody needs a key: for development, on loopback alone.
+    pub dev: bool,
     pub store: PathBuf,
     /// Of days and hours as people see them; everything that is stored is in UTC.
     pub time_zone: TimeZone,
@@ -41,10 +43,18 @@ pub struct Config {
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
     pub log: String,
     pub log_format: LogFormat,
+    pub access: Access,
     pub retention: Retention,
     pub connections: ConnectionBounds,
     pub bounds: Bounds,
     effective: Vec<Effective>,
+}
+
+/// What credentials are checked with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The file of 32 random bytes that what is kept of credentials is protected with; beside the store when none is named.
+    pub key_file: Option<PathBuf>,
 }
 
 /// How long history is kept.

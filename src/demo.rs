@@ -66,6 +66,7 @@ impl Demo {
         config.store = options.dir.join(stage::FILE);
         config.time_zone = options.zone.clone();
         config.simulation = true;
+        config.dev = true;
         let app = App::with_store(config, Arc::new(store))?;
         Ok(Self { app, schedule, processes })
     }

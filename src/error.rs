@@ -52,6 +52,16 @@ pub enum Error {
     OutOfOrder(Cow<'static, str>),
     /// There is no such thing.
     NotFound { what: &'static str, name: String },
+    /// Nobody is known by what was presented: why, and what would be right.
+    Unauthenticated(Cow<'static, str>),
+    /// It is known who asks, and that they may not.
+    Forbidden(Cow<'static, str>),
+    /// Too many failed from there, or by that key.
+    TooManyFailures,
+    /// There is no such call, or none that is served.
+    Unserved,
+    /// There is one of that name already.
+    Exists { what: &'static str, name: String },
     /// A bound of the configuration, by its name, and the most that is taken.
     Bound { name: &'static str, most: u64 },
     /// A newer stream of the same incarnation took over: this one is to end.
@@ -75,7 +85,11 @@ impl Error {
             Self::Invalid(_) => Code::InvalidArgument,
             Self::OutOfOrder(_) => Code::FailedPrecondition,
             Self::NotFound { .. } => Code::NotFound,
-            Self::Bound { .. } => Code::ResourceExhausted,
+            Self::Unauthenticated(_) => Code::Unauthenticated,
+            Self::Forbidden(_) => Code::PermissionDenied,
+            Self::Unserved => Code::Unimplemented,
+            Self::Exists { .. } => Code::AlreadyExists,
+            Self::Bound { .. } | Self::TooManyFailures => Code::ResourceExhausted,
             Self::Superseded => Code::Aborted,
             Self::ShuttingDown | Self::Store { .. } => Code::Unavailable,
             Self::Internal { .. } => Code::Internal,
@@ -86,7 +100,12 @@ impl Error {
     pub fn client_message(&self) -> String {
         match self {
             Self::Invalid(FieldProblem { field, problem }) => format!("{field}: {problem}"),
-            Self::OutOfOrder(problem) => problem.to_string(),
+            Self::OutOfOrder(problem) | Self::Unauthenticated(problem) | Self::Forbidden(problem) => {
+                problem.to_string()
+            }
+            Self::Unserved => "there is no such call".to_owned(),
+            Self::Exists { what, name } => format!("there is {what} {name} already"),
+            Self::TooManyFailures => "too many credentials failed from this address or by this key: wait".to_owned(),
             Self::NotFound { what, name } => format!("there is no {what} {name}"),
             Self::Bound { name, most } => format!("{name}: at most {most} are taken; the bound is configured"),
             Self::Superseded => "a newer stream of this incarnation took over".to_owned(),
@@ -116,9 +135,13 @@ impl Error {
             Self::Bound { name, most } => {
                 ErrorDetails::with_quota_failure_violation(*name, format!("at most {most} are taken"))
             }
+            Self::Unauthenticated(_) => ErrorDetails::with_error_info("UNAUTHENTICATED", DOMAIN, []),
+            Self::Forbidden(_) => ErrorDetails::with_error_info("FORBIDDEN", DOMAIN, []),
+            Self::Exists { what, name } => ErrorDetails::with_resource_info(*what, cut(name.clone()), "", ""),
+            Self::TooManyFailures => ErrorDetails::with_retry_info(Some(RETRY_AFTER)),
             Self::Superseded => ErrorDetails::with_error_info("SUPERSEDED", DOMAIN, []),
             Self::ShuttingDown | Self::Store { .. } => ErrorDetails::with_retry_info(Some(RETRY_AFTER)),
-            Self::Internal { .. } => ErrorDetails::new(),
+            Self::Internal { .. } | Self::Unserved => ErrorDetails::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
 //! - [`model`]: the nouns.
+//! - [`access`]: who may do what: roles, credentials, and the chain of the audit log.
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
@@ -22,6 +23,7 @@
 //! - [`demo`]: a simulated project, marked as one.
 //! - [`cli`]: the command line.
 
+pub mod access;
 pub mod api;
 pub mod app;
 pub mod cli;

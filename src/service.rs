@@ -1,17 +1,22 @@
 //! One service's state: what every door of it shares. It is made once, from a store, and lives as long as the process.
 
+pub mod access;
 pub mod clock;
 pub mod decide;
 pub mod health;
+pub mod ledger;
 pub mod limits;
+pub mod projects;
 pub mod record;
 pub mod start;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use access::{Access, Actor};
 pub use clock::Clock;
 pub use decide::{Author, Ended, PlanApplied};
 pub use health::Health;
+pub use ledger::Ledger;
 pub use limits::Limits;
 
 use crate::{
@@ -31,6 +36,9 @@ pub struct Service {
     /// The minutes that are not folded yet. Held for microseconds; never across a call to the store.
     rollup: Mutex<Rollup>,
     pub limits: Limits,
+    /// Writes every decision.
+    pub ledger: Arc<Ledger>,
+    pub access: Access,
     pub catalogue: Catalogue,
     pub plans: Plans,
     pub store: Arc<dyn Store>,

@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    api::{ingest::seats::Seats, notices::Notices, peer::Peer},
+    api::{auth::Caller, ingest::seats::Seats, notices::Notices, peer::Peer},
     error::Error,
     live::{BoundReached, Gone, Refusal},
     proto::{
@@ -55,22 +55,32 @@ impl IngestService for Ingest {
         let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
         let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
         let (notices, seats) = (self.notices.clone(), self.seats.clone());
-        let stream = attach::Stream::new(self.service.clone(), notices, seats, peer, answers);
+        let caller = Caller::of(&request)?;
+        let stream = attach::Stream::new(self.service.clone(), notices, seats, (peer, caller), answers);
         // Not a task beside the stream but the stream itself: it ends with it, and drops what it holds.
         tokio::spawn(stream.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(waiting)))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        Ok(Response::new(unary::report(&self.service, &request.into_inner(), self.service.clock.now())?))
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        Ok(Response::new(unary::report(&self.service, &request, self.service.clock.now())?))
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
-        Ok(Response::new(unary::heartbeat(&self.service, &request.into_inner(), self.service.clock.now())?))
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        Ok(Response::new(unary::heartbeat(&self.service, &request, self.service.clock.now())?))
     }
 
     async fn goodbye(&self, request: Request<GoodbyeRequest>) -> Result<Response<GoodbyeResponse>, Status> {
-        Ok(Response::new(unary::goodbye(&self.service, &request.into_inner(), self.service.clock.now())?))
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        Ok(Response::new(unary::goodbye(&self.service, &request, self.service.clock.now())?))
     }
 }
 

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     api::{
         aside::Aside,
+        auth::Caller,
         convert::{self, Checked, to_target, to_timestamp},
         pages::Page,
         quota::check::{kinds, required_target},
@@ -50,7 +51,9 @@ impl Limits {
 #[tonic::async_trait]
 impl LimitService for Limits {
     async fn list_limits(&self, request: Request<ListLimitsRequest>) -> Result<Response<ListLimitsResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
         request.page_size = 0;
         let page = Page::read("limits", page_size, DEFAULT_LIMITS, &page_token, &request)?;
@@ -88,14 +91,16 @@ impl LimitService for Limits {
     }
 
     async fn set_limit(&self, request: Request<SetLimitRequest>) -> Result<Response<SetLimitResponse>, Status> {
-        let request = request.into_inner();
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let service = self.service();
         let now = service.clock.now();
         let project = convert::project(&request.project)?;
         let target = required_target(&service.catalogue, &project, request.target.as_ref())?;
         let slots = slots(request.slots)?;
         let end = end_time(request.end_time, now.wall)?;
-        let author = author(request.set_by, request.reason)?;
+        let author = author(request.set_by, request.reason, &caller)?;
         let key = Key { project, target };
         let unknown_model = !in_catalogue(&key.target, &service.catalogue);
         let limit = self.aside.run(move |queries| {
@@ -106,12 +111,14 @@ impl LimitService for Limits {
     }
 
     async fn end_limit(&self, request: Request<EndLimitRequest>) -> Result<Response<EndLimitResponse>, Status> {
-        let request = request.into_inner();
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let service = self.service();
         let now = service.clock.now();
         let project = convert::project(&request.project)?;
         let target = required_target(&service.catalogue, &project, request.target.as_ref())?;
-        let author = author(request.set_by, request.reason)?;
+        let author = author(request.set_by, request.reason, &caller)?;
         let key = Key { project, target };
         let limit = self.aside.run(move |queries| {
             let ended = queries.service().end_limit(&key, author, now)?;
@@ -131,7 +138,9 @@ impl LimitService for Limits {
     }
 
     async fn apply_plan(&self, request: Request<ApplyPlanRequest>) -> Result<Response<ApplyPlanResponse>, Status> {
-        let request = request.into_inner();
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let service = self.service();
         let now = service.clock.now();
         let project = convert::project(&request.project)?;
@@ -142,7 +151,7 @@ impl LimitService for Limits {
             convert::text("plan_id", &request.plan_id, 1, MAX_SET_BY_BYTES)?;
             return Err(Error::NotFound { what: "plan", name: request.plan_id }.into());
         };
-        let author = author(request.set_by, request.reason)?;
+        let author = author(request.set_by, request.reason, &caller)?;
         let applied =
             self.aside.run(move |queries| queries.service().apply_plan(&project, &plan, &author, now)).await?;
         let limits = applied.limits.iter().map(|(target, entry)| to_limit(target, entry, entry.end)).collect();
@@ -214,14 +223,14 @@ fn end_time(end: Option<prost_types::Timestamp>, now: Time) -> Checked<Option<Ti
     if end > now { Ok(Some(end)) } else { Err(FieldProblem::new("end_time", "is not in the future")) }
 }
 
-fn author(set_by: String, reason: String) -> Checked<Author> {
+fn author(set_by: String, reason: String, caller: &Caller) -> Checked<Author> {
     convert::text("set_by", &set_by, 1, MAX_SET_BY_BYTES)?;
     if set_by.starts_with(SET_BY_PLAN) {
         let problem = format!("begins with `{SET_BY_PLAN}`, which is for limits that a plan set: apply the plan");
         return Err(FieldProblem::new("set_by", problem));
     }
     convert::text("reason", &reason, 0, MAX_REASON_BYTES)?;
-    Ok(Author { set_by, reason })
+    Ok(Author { set_by, reason, actor: caller.actor() })
 }
 
 /// A limit with the end that is to be told of it.

@@ -2,6 +2,7 @@
 //! not read, and the socket knows whether any call came.
 
 use std::{
+    net::IpAddr,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +13,8 @@ use std::{
 /// One connection.
 #[derive(Debug, Default)]
 pub struct Peer {
+    /// Where it comes from, if that is known.
+    address: Option<IpAddr>,
     has_called: AtomicBool,
     is_closed: AtomicBool,
     /// The task that reads the socket.
@@ -19,6 +22,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// A connection from there.
+    pub fn from_address(address: IpAddr) -> Self {
+        Self { address: Some(address), ..Self::default() }
+    }
+
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// A call came.
     pub fn call(&self) {
         self.has_called.store(true, Ordering::Relaxed);

@@ -12,7 +12,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    api::{aside::Aside, notices::Draining, pages::Page},
+    api::{
+        aside::Aside,
+        auth::{Caller, standing::Standing},
+        notices::Draining,
+        pages::Page,
+    },
     error::Error,
     model::{Key, KeyId, Project},
     proto::{
@@ -49,8 +54,12 @@ impl Quotas {
 impl QuotaService for Quotas {
     type WatchQuotasStream = ReceiverStream<Result<WatchQuotasResponse, Status>>;
 
-    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
-        let status = self.aside.run(|queries| Ok(queries.status())).await?;
+    async fn get_status(&self, request: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let status = self.aside.run(move |queries| {
+            Ok(if caller.is_operator() { queries.status() } else { queries.status_for(caller.project()) })
+        });
+        let status = status.await?;
         Ok(Response::new(view::status(status)))
     }
 
@@ -58,10 +67,12 @@ impl QuotaService for Quotas {
         &self,
         request: Request<ListProjectsRequest>,
     ) -> Result<Response<ListProjectsResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let ListProjectsRequest { page_size, page_token } = request.into_inner();
         let parameters = ListProjectsRequest::default();
         let page = Page::read("projects", page_size, DEFAULT_PROJECTS, &page_token, &parameters)?;
-        let projects = self.queries().projects();
+        let mut projects = self.queries().projects();
+        projects.retain(|project| caller.is_operator() || project == caller.project());
         let after = |name: &&str| page.after.as_ref().is_none_or(|after| name.as_bytes() > &after[..]);
         let (names, last) = page.cut(projects.iter().map(Project::as_str).filter(after));
         let next_page_token = last.map(|last| page.token(last.as_bytes())).unwrap_or_default();
@@ -72,7 +83,9 @@ impl QuotaService for Quotas {
     }
 
     async fn list_quotas(&self, request: Request<ListQuotasRequest>) -> Result<Response<ListQuotasResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
         request.page_size = 0;
         let page = Page::read("quotas", page_size, DEFAULT_QUOTAS, &page_token, &request)?;
@@ -98,14 +111,19 @@ impl QuotaService for Quotas {
         &self,
         request: Request<WatchQuotasRequest>,
     ) -> Result<Response<Self::WatchQuotasStream>, Status> {
-        let request = request.into_inner();
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
         self.queries().seen(&project)?;
-        Ok(Response::new(watch::start(self.clone(), project, kinds)))
+        let standing = Standing::new(self.queries().service(), &caller);
+        Ok(Response::new(watch::start(self.clone(), project, kinds, standing)))
     }
 
     async fn get_history(&self, request: Request<GetHistoryRequest>) -> Result<Response<GetHistoryResponse>, Status> {
-        let request = request.into_inner();
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let service = self.queries().service();
         let tick = service.live.tick(service.clock.now());
         let (project, targets) = check::targets(&service.catalogue, &request)?;
@@ -128,7 +146,9 @@ impl QuotaService for Quotas {
         &self,
         request: Request<GetDistributionRequest>,
     ) -> Result<Response<GetDistributionResponse>, Status> {
-        let request = request.into_inner();
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let service = self.queries().service();
         let tick = service.live.tick(service.clock.now());
         let (key, hours, wanted) = check::distribution(&service.catalogue, request, tick)?;
@@ -143,7 +163,9 @@ impl QuotaService for Quotas {
         &self,
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
         let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
         request.page_size = 0;
         let page = Page::read("sessions", page_size, DEFAULT_SESSIONS, &page_token, &request)?;

@@ -34,7 +34,18 @@ pub fn serve(raw: &RawConfig) -> Result<(), ServeError> {
     let address = config.listen;
     // First of all: workers that come while the store is opened wait in the kernel.
     let listener = http::bind(address).map_err(|error| ServeError::Listen { address, error })?;
-    App::build(config)?.run(listener, signalled())?;
+    let (dev, store) = (config.dev, config.store.clone());
+    let app = App::build(config)?;
+    if dev {
+        tracing::warn!("nobody needs a key (--dev): for development alone");
+    } else if app.service().access.is_empty() {
+        tracing::warn!(
+            "nobody can be let in: there is no key yet. Stop the service, make the first one with `highwater keys create \
+             --store {} --role operator`, and start it again; or use --dev on your own machine",
+            store.display()
+        );
+    }
+    app.run(listener, signalled())?;
     Ok(())
 }
 

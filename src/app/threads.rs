@@ -1,4 +1,4 @@
-//! The threads beside the servers: one makes each second durable, one audits. They end when they are told to, their last
+//! The threads beside the servers: one makes each second durable, one audits, one keeps credentials. They end when they are told to, their last
 //! work done.
 
 use std::{
@@ -14,7 +14,11 @@ use crate::{
     api::notices::Notifier,
     app::{AppError, io_error},
     model::time::MICROS_PER_SECOND,
-    service::{Service, record::Recorder},
+    service::{
+        Service,
+        access::{REFRESH_EVERY, keep::Keeper},
+        record::Recorder,
+    },
 };
 
 /// How often levels are compared with the records that they stand for.
@@ -56,6 +60,20 @@ impl Routine {
                     tracing::error!(key = drift.key.0, drift.level, drift.records, "a level differs from its records");
                 }
             }
+        })
+    }
+
+    /// Takes over decisions on credentials that other processes made, and keeps the audit log.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn keeper(service: Arc<Service>) -> Result<Self, AppError> {
+        Self::start("access", move |stop| {
+            let mut keeper = Keeper::new(service.clock.now());
+            while goes_on(stop, REFRESH_EVERY) {
+                keeper.step(&service, service.clock.now());
+            }
+            keeper.last_step(&service, service.clock.now());
         })
     }
 

@@ -1,15 +1,20 @@
 //! How commands reach a service, and what they say when they can't.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tokio::time::timeout;
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{
+    access::Secret,
     cli::error::CliError,
-    client,
-    proto::{limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient},
+    client::{self, Bearer, Credential, Known},
+    model::key::DEFAULT_PROJECT,
+    proto::{
+        GetCallerRequest, admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
+        quota_service_client::QuotaServiceClient,
+    },
 };
 
 /// How long an answer may take: longer than any read should, shorter than a person waits.
@@ -25,6 +30,12 @@ pub struct ServerArgs {
     /// Address of the service
     #[arg(long, env = "HIGHWATER_SERVER", default_value = "http://127.0.0.1:7422", value_name = "URL", global = true)]
     pub server: String,
+    /// API key, or access token, that the service knows you by
+    #[arg(long, env = "HIGHWATER_KEY", value_name = "KEY", global = true, hide_env_values = true)]
+    pub key: Option<String>,
+    /// File that holds it
+    #[arg(long, env = "HIGHWATER_KEY_FILE", value_name = "PATH", global = true)]
+    pub key_file: Option<PathBuf>,
 }
 
 /// Which service and project.
@@ -32,8 +43,15 @@ pub struct ServerArgs {
 pub struct ProjectArgs {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Project that it is about
-    #[arg(long, env = "HIGHWATER_PROJECT", default_value = "default", value_name = "NAME", global = true)]
+    #[arg(
+        long,
+        env = "HIGHWATER_PROJECT",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME",
+        global = true,
+        help = "Project that it is about; that of the key unless given, `default` where no key is needed"
+    )]
     pub project: String,
 }
 
@@ -42,6 +60,7 @@ pub struct ProjectArgs {
 pub struct Server {
     pub url: String,
     channel: Channel,
+    pub credential: Option<Credential>,
 }
 
 impl ServerArgs {
@@ -51,21 +70,56 @@ impl ServerArgs {
     /// When the address is not one.
     pub fn connect(&self) -> Result<Server, CliError> {
         let channel = client::channel(&self.server).map_err(|error| CliError::Usage(error.to_string()))?;
-        Ok(Server { url: self.server.clone(), channel })
+        Ok(Server { url: self.server.clone(), channel, credential: self.credential()? })
+    }
+
+    /// What the service is to know the caller by; a key that is given comes before a file.
+    fn credential(&self) -> Result<Option<Credential>, CliError> {
+        let key = match (&self.key, &self.key_file) {
+            (Some(key), _) => key.clone(),
+            (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| CliError::Mistakes {
+                message: format!("the key file {} can't be read: {error}", path.display()),
+                hint: None,
+            })?,
+            (None, None) => return Ok(None),
+        };
+        let key = key.trim();
+        Ok((!key.is_empty()).then(|| Credential::fixed(Secret::new(key.to_owned()))))
+    }
+}
+
+impl ProjectArgs {
+    /// Prepares the way, and fills in the project when none was named: the key's own.
+    ///
+    /// # Errors
+    /// When the address is not one, or the service does not know the key.
+    pub async fn connect(&mut self) -> Result<Server, CliError> {
+        let server = self.server.connect()?;
+        if self.project.is_empty() {
+            self.project = match server.credential {
+                None => DEFAULT_PROJECT.to_owned(),
+                Some(_) => server.answer(server.admin().get_caller(GetCallerRequest {})).await?.project,
+            };
+        }
+        Ok(server)
     }
 }
 
 impl Server {
-    pub fn quotas(&self) -> QuotaServiceClient<Channel> {
-        QuotaServiceClient::new(self.channel.clone())
+    pub fn quotas(&self) -> QuotaServiceClient<Known> {
+        QuotaServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
-    pub fn limits(&self) -> LimitServiceClient<Channel> {
-        LimitServiceClient::new(self.channel.clone())
+    pub fn limits(&self) -> LimitServiceClient<Known> {
+        LimitServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
-    pub fn channel(&self) -> Channel {
-        self.channel.clone()
+    pub fn admin(&self) -> AdminServiceClient<Known> {
+        AdminServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
+    fn bearer(&self) -> Bearer {
+        Bearer(self.credential.clone())
     }
 
     /// Waits for an answer.

@@ -162,6 +162,14 @@ fn hint(status: &Status) -> Option<String> {
         return Some(format!("{}: {}", link.description, link.url));
     }
     match status.code() {
+        Code::Unauthenticated => Some(
+            "give a key with --key, HIGHWATER_KEY or --key-file; `highwater keys create` makes one, the first one of a \
+             store with --store and the service stopped"
+                .to_owned(),
+        ),
+        Code::PermissionDenied => {
+            Some("`highwater keys whoami` says what your key may do; an operator makes another".to_owned())
+        }
         Code::ResourceExhausted => Some("the service's bounds are in its configuration, under [bounds]".to_owned()),
         _ => None,
     }

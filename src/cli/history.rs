@@ -70,9 +70,9 @@ struct Window {
 ///
 /// # Errors
 /// When the window makes no sense, the service can't be reached, or the project or target is not known.
-pub async fn run(args: HistoryArgs) -> Result<(), CliError> {
+pub async fn run(mut args: HistoryArgs) -> Result<(), CliError> {
     let window = window(&args, moment::now())?;
-    let server = args.project.server.connect()?;
+    let server = args.project.connect().await?;
     match args.target.target()? {
         Some(target) => one(&args, &server, target, window).await,
         None => all(&args, &server, window).await,

@@ -121,8 +121,8 @@ enum Answer {
 ///
 /// # Errors
 /// When the service can't be reached or refuses, or the output can't be written.
-pub async fn run(args: LimitsArgs) -> Result<(), CliError> {
-    let server = args.project.server.connect()?;
+pub async fn run(mut args: LimitsArgs) -> Result<(), CliError> {
+    let server = args.project.connect().await?;
     let project = args.project.project;
     let answer = match args.action.unwrap_or_else(|| Action::List(ListArgs::default())) {
         Action::List(list_args) => list(&server, &project, &list_args).await?,

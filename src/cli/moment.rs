@@ -91,6 +91,17 @@ pub fn parse(typed: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, 
     now.checked_sub(ago).map_err(|_| wrong())
 }
 
+/// The same for a time to come: `90d` is in 90 days.
+///
+/// # Errors
+/// What is wrong with it and what would be right.
+pub fn parse_ahead(typed: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    match ago(typed).filter(|span| span.is_positive()) {
+        Some(span) => now.checked_add(span).map_err(|_| format!("{typed:?} is too far away")),
+        None => parse(typed, now, zone),
+    }
+}
+
 /// A duration as it is typed; days are of 24 hours.
 fn ago(typed: &str) -> Option<SignedDuration> {
     if let Some(days) = typed.strip_suffix('d') {
@@ -127,6 +138,14 @@ mod tests {
         for typed in ["", "soon", "99999999999d", "-", "d"] {
             assert!(parse(typed, NOW, &TimeZone::UTC).unwrap_err().contains("is not a time; write"), "{typed}");
         }
+    }
+
+    #[test]
+    fn a_time_to_come_is_typed_as_a_span() {
+        let ahead = |typed| parse_ahead(typed, NOW, &TimeZone::UTC).map(|time| time.to_string());
+        assert_eq!(ahead("90d").unwrap(), "1970-04-01T00:00:00Z");
+        assert_eq!(ahead("2026-01-31").unwrap(), "2026-01-31T00:00:00Z");
+        assert!(ahead("soon").is_err());
     }
 
     #[test]

@@ -49,8 +49,8 @@ impl QuotasArgs {
 ///
 /// # Errors
 /// When the service can't be reached, the project is not known, or the output can't be written.
-pub async fn run(args: QuotasArgs) -> Result<(), CliError> {
-    let server = args.project.server.connect()?;
+pub async fn run(mut args: QuotasArgs) -> Result<(), CliError> {
+    let server = args.project.connect().await?;
     if args.watch {
         return watch::run(&args, &server).await;
     }

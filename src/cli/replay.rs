@@ -110,12 +110,12 @@ struct Summary {
 ///
 /// # Errors
 /// When the trace can't be read, the service can't be reached at first, or refuses a worker.
-pub async fn run(args: ReplayArgs) -> Result<(), CliError> {
+pub async fn run(mut args: ReplayArgs) -> Result<(), CliError> {
     let plan = plan::read(open(&args.file)?, args.workers, &args.account)?;
     tell_skipped(&plan);
-    let server = args.project.server.connect()?;
+    let server = args.project.connect().await?;
     server.answer(server.quotas().get_status(GetStatusRequest {})).await?;
-    let mut fleet = Fleet::attach(&server.url, &args.project.project, &plan).await?;
+    let mut fleet = Fleet::attach(&server, &args.project.project, &plan).await?;
     let bar = progress(plan.steps.len());
     let started = Instant::now();
     let complete = tokio::select! {

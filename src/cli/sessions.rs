@@ -84,8 +84,8 @@ const COLUMNS: [Column; 8] = [
 ///
 /// # Errors
 /// When the service can't be reached, the project or target is not known, or the output can't be written.
-pub async fn run(args: SessionsArgs) -> Result<(), CliError> {
-    let server = args.project.server.connect()?;
+pub async fn run(mut args: SessionsArgs) -> Result<(), CliError> {
+    let server = args.project.connect().await?;
     let target = args.target.target()?;
     let listed = fetch(&args, target, &server).await?;
     if args.json {

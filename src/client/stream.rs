@@ -11,12 +11,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
 use crate::{
-    client::{ClientStatus, FLUSH_AFTER, FLUSH_EVENTS, Shared, backoff, journal::Snapshot, wire},
+    client::{Bearer, ClientStatus, Credential, FLUSH_AFTER, FLUSH_EVENTS, Shared, backoff, journal::Snapshot, wire},
     proto::{
         Ack, AttachRequest, AttachResponse, Declared, Hello, Welcome, attach_response::Message,
         ingest_service_client::IngestServiceClient,
     },
 };
+
+mod renewal;
+
+use renewal::Renewal;
 
 /// The protocol's version.
 const PROTOCOL_VERSION: u32 = 1;
@@ -89,17 +93,23 @@ fn ended_by(status: &Status) -> Ended {
 /// One stream, from hello to its end.
 async fn attach(shared: &Shared, channel: Channel, welcomed: &mut bool) -> Ended {
     let (outgoing, receiver) = mpsc::channel(OUTGOING_MESSAGES);
-    let mut client = IngestServiceClient::new(channel);
+    let credential = shared.config.credential.clone();
+    let is_renewed = credential.as_ref().is_some_and(Credential::is_renewed);
+    let mut client = IngestServiceClient::with_interceptor(channel, Bearer(credential));
     let hello = hello(shared);
     let opening = async {
         // The channel is new and has room for it.
         let _ = outgoing.send(hello).await;
         let mut incoming = client.attach(ReceiverStream::new(receiver)).await?.into_inner();
         let welcome = welcome(&mut incoming).await?;
-        Ok((incoming, welcome))
+        Ok::<_, Status>((incoming, welcome))
     };
     let (mut incoming, welcome) = match timeout(WELCOME_TIMEOUT, opening).await {
         Ok(Ok(opened)) => opened,
+        // Another token may be taken.
+        Ok(Err(status)) if is_renewed && status.code() == Code::Unauthenticated => {
+            return Ended::Broken(format!("Unauthenticated: {}", status.message()));
+        }
         Ok(Err(status)) => return ended_by(&status),
         Err(_) => return Ended::Broken("the service did not answer the hello".to_owned()),
     };
@@ -155,6 +165,7 @@ struct Stream<'a> {
     ack_by: Option<Instant>,
     drain_at: Option<Instant>,
     goodbye_by: Option<Instant>,
+    renewal: Renewal,
 }
 
 impl<'a> Stream<'a> {
@@ -176,7 +187,9 @@ impl<'a> Stream<'a> {
             ack_by: None,
             drain_at: None,
             goodbye_by: None,
+            renewal: Renewal::of(shared.config.credential.as_ref()),
         };
+        stream.renewal.before(welcome.credential_expire_time.as_ref());
         let mut state = shared.state();
         state.attachments += 1;
         let snapshot = state.journal.resume(welcome.applied_seq, welcome.durable_seq);
@@ -229,6 +242,10 @@ impl<'a> Stream<'a> {
                     // After the goodbye, however the stream ends: attaching again would bring the sessions back.
                     Ok(None) | Err(_) if self.outgoing.is_none() => return Ended::Goodbye,
                     Ok(None) => return ended_by(&closed()),
+                    // It was good when the stream was opened: whether it still is, the next one tells.
+                    Err(status) if status.code() == Code::Unauthenticated => {
+                        return Ended::Broken(format!("Unauthenticated: {}", status.message()));
+                    }
                     Err(status) => return ended_by(&status),
                 },
                 () = self.shared.wake.notified() => {}
@@ -261,6 +278,10 @@ impl<'a> Stream<'a> {
             return Some(Ended::Drained);
         }
         if self.outgoing.is_none() || !self.outbox.is_empty() {
+            return None;
+        }
+        if passed(self.renewal.at) {
+            self.outbox.extend(self.renewal.due());
             return None;
         }
         self.flush_at = can_send.then(|| self.flush_at.unwrap_or(now + FLUSH_AFTER));
@@ -305,7 +326,7 @@ impl<'a> Stream<'a> {
         let ends = [self.ack_by, self.drain_at, self.goodbye_by];
         // While something waits for room, and after the goodbye, nothing more is sent: its time must not wake us then.
         let may_send = self.outgoing.is_some() && self.outbox.is_empty();
-        let sends = may_send.then_some([self.flush_at, Some(self.beat_at), Some(self.digest_at)]);
+        let sends = may_send.then_some([self.flush_at, Some(self.beat_at), Some(self.digest_at), self.renewal.at]);
         let times = ends.into_iter().chain(sends.into_iter().flatten()).flatten();
         times.min().unwrap_or_else(|| Instant::now() + self.beat_every)
     }
@@ -320,6 +341,7 @@ impl<'a> Stream<'a> {
                 let within = drain.within.and_then(|within| Duration::try_from(within).ok()).unwrap_or_default();
                 self.drain_at = Some(Instant::now() + backoff::jitter(within.min(BEAT_BOUNDS.1)));
             }
+            Message::Authenticated(taken) => self.renewal.before(taken.expire_time.as_ref()),
             Message::Welcome(_) => {}
         }
     }

@@ -74,7 +74,9 @@ impl Naive {
                 book.goodbye = true;
                 return Ok(None);
             }
-            attach_request::Message::Declare(_) | attach_request::Message::Beat(_) => return Ok(None),
+            attach_request::Message::Declare(_)
+            | attach_request::Message::Beat(_)
+            | attach_request::Message::Authenticate(_) => return Ok(None),
             attach_request::Message::Events(batch) => {
                 let Some(()) = book.expect(batch.seq)? else { return Ok(book.needed()) };
                 let events = batch.events.into_iter().map(|event| match event.event.unwrap() {

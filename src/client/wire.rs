@@ -5,14 +5,15 @@ use std::{sync::Arc, time::Instant};
 use prost::bytes::Bytes;
 
 use crate::{
+    access::Secret,
     client::{
         journal::{Batch, Event, Live, Snapshot},
         name::SessionName,
     },
     model::{Outcome, session::ID_BYTES},
     proto::{
-        AttachRequest, Beat, ColumnBatch, Connect, Declare, Disconnect, Event as WireEvent, EventBatch, Hello, Labels,
-        Meter, MeterDeclaration, SnapshotChunk, StreamGoodbye, attach_request::Message, event,
+        AttachRequest, Authenticate, Beat, ColumnBatch, Connect, Declare, Disconnect, Event as WireEvent, EventBatch,
+        Hello, Labels, Meter, MeterDeclaration, SnapshotChunk, StreamGoodbye, attach_request::Message, event,
     },
 };
 
@@ -55,6 +56,10 @@ pub fn declare(first: u32, meters: &[Meter]) -> AttachRequest {
 pub fn beat(digest: Option<(u64, u64, u64)>) -> AttachRequest {
     let (live_count, live_digest, as_of_seq) = digest.unwrap_or_default();
     message(Message::Beat(Beat { has_digest: digest.is_some(), live_count, live_digest, as_of_seq }))
+}
+
+pub fn authenticate(token: &Secret<String>) -> AttachRequest {
+    message(Message::Authenticate(Authenticate { token: token.expose().clone() }))
 }
 
 pub fn goodbye(outcome: Outcome) -> AttachRequest {

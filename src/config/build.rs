@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     config::{
-        Config, ConnectionBounds, Mistake, Retention, parse,
+        Access, Config, ConnectionBounds, Mistake, Retention, parse,
         raw::{Given, Origin},
         setting::{SETTINGS, Setting},
     },
@@ -45,7 +45,8 @@ struct Values<'g> {
 pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
     let mut values = Values { given, effective: Vec::new(), mistakes: Vec::new() };
     let config = Config {
-        listen: values.take("listen", parse::loopback),
+        listen: values.take("listen", parse::address),
+        dev: values.take("dev", parse::switch),
         store: values.take("store", parse::path),
         time_zone: values.take("time_zone", parse::time_zone),
         threads: values.take("threads", parse::number(0..=MOST_THREADS)),
@@ -54,6 +55,7 @@ pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
         plans: values.take("plans", parse::optional_path),
         log: values.take("log", parse::log_filter),
         log_format: values.take("log_format", parse::log_format),
+        access: Access { key_file: values.take("access.key_file", parse::optional_path) },
         retention: Retention {
             points_days: values.take("retention.points_days", parse::number(LEAST_POINTS_DAYS..=MOST_POINTS_DAYS)),
             summaries_months: values.take("retention.summaries_months", parse::number(1..=MOST_SUMMARIES_MONTHS)),
@@ -68,6 +70,7 @@ pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
         effective: Vec::new(),
     };
     values.check_together(&config.bounds);
+    values.check_listen(&config);
     let place = |effective: &Effective| SETTINGS.iter().position(|setting| setting.key == effective.setting.key);
     values.effective.sort_by_key(place);
     (Config { effective: values.effective, ..config }, values.mistakes)
@@ -142,6 +145,15 @@ impl Values<'_> {
                 "bounds.unary_lease_longest",
                 "no lease would be allowed",
             );
+        }
+    }
+
+    /// Where nobody needs a key, nobody from elsewhere may come.
+    fn check_listen(&mut self, config: &Config) {
+        if config.dev && !config.listen.ip().is_loopback() {
+            let why = "with `dev` nobody needs a key, and others could reach it there; leave `dev` out, and make a key with \
+                       `highwater keys create`";
+            self.conflict("listen", "a loopback address such as 127.0.0.1:7422 beside", "dev", why);
         }
     }
 

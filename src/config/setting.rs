@@ -38,7 +38,8 @@ const PATH: Form = Form::Text("PATH");
 
 /// Every setting, in the order of the file: those of a section stand together, after those of none.
 pub const SETTINGS: &[Setting] = &[
-    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC and health; loopback only for now"),
+    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC and health"),
+    setting("dev", "false", Form::Switch, "For development: nobody needs a key; on loopback addresses only"),
     setting("store", ".highwater/store.redb", PATH, "The embedded store, made when it is not there"),
     setting("time_zone", "UTC", Form::Text("ZONE"), "IANA time zone of days and hours as people see them"),
     setting("threads", "0", Form::Number, "Threads that serve workers; 0 for one a core"),
@@ -52,6 +53,12 @@ pub const SETTINGS: &[Setting] = &[
         "What is logged: a level, or levels by module (`warn,highwater=debug`)",
     ),
     setting("log_format", "text", Form::Text("FORMAT"), "How it is logged, to stderr: text or json"),
+    setting(
+        "access.key_file",
+        "",
+        PATH,
+        "File of the key that credentials are kept under; beside the store unless set",
+    ),
     setting("retention.points_days", "8", Form::Number, "Days that every minute is kept, at least 7"),
     setting("retention.summaries_months", "13", Form::Number, "Months that hourly summaries are kept"),
     setting("bounds.connections", "20000", Form::Number, "Connections in all"),
@@ -124,6 +131,7 @@ impl Setting {
         let arg = match self.split().0 {
             // Rarely needed: `--help` lists them, `-h` does not.
             Some("bounds") => arg.help_heading("Bounds").hide_short_help(true),
+            Some("access") => arg.help_heading("Access"),
             Some(_) => arg.help_heading("Retention"),
             None => arg,
         };

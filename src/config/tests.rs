@@ -70,7 +70,7 @@ fn a_flag_comes_before_a_variable_and_a_variable_before_the_file() {
 #[test]
 fn every_mistake_is_named_with_where_it_was_made() {
     let mut raw = flags(&["--log-format", "xml", "--retention-points-days=3"]);
-    raw.given.extend(variable("listen", "0.0.0.0:7422").given);
+    raw.given.extend(variable("listen", "0.0.0.0").given);
     let text = "lisen = 'x'\nlisten = 'here'\nlease = '5s'\nthreads = 1.5\n[bounds]\nlaese = 3\nlearning = 'soon'\n";
     wrong(
         &raw,
@@ -82,8 +82,7 @@ fn every_mistake_is_named_with_where_it_was_made() {
             "h.toml:4: threads: is of type float; a string, a whole number or a switch is needed",
             "h.toml:6: bounds.laese: is not known; did you mean `bounds.lease`?",
             "h.toml:7: bounds.learning: \"soon\" is not a duration; write one such as 10s, 500ms or 15min",
-            "HIGHWATER_LISTEN: 0.0.0.0:7422 can be reached from the network, and this version has no access control: \
-             it listens on loopback only; use 127.0.0.1:7422 or [::1]:7422",
+            "HIGHWATER_LISTEN: \"0.0.0.0\" is not an address and a port; write it as 127.0.0.1:7422 or [::1]:7422",
             "--log-format: \"xml\" is not a format; write text or json",
             "--retention-points-days: \"3\" is not a whole number from 7 to 366",
         ],
@@ -100,6 +99,26 @@ fn values_that_do_not_go_together_are_named_where_they_were_given() {
              loses one beat must not lose its lease",
             "--bounds-unary-lease-longest: `bounds.unary_lease_shortest` is 10s; at most `bounds.unary_lease_longest` \
              (5s) is needed: no lease would be allowed",
+        ],
+    );
+}
+
+#[test]
+fn without_keys_only_loopback_is_listened_on() {
+    for (listen, is_taken) in
+        [("127.0.0.1:0", true), ("[::1]:7422", true), ("0.0.0.0:7422", false), ("[::]:7422", false)]
+    {
+        let keyed = Config::build(&flags(&["--listen", listen]), None);
+        assert!(keyed.is_ok(), "{listen}");
+        assert_eq!(Config::build(&flags(&["--listen", listen, "--dev"]), None).is_ok(), is_taken, "{listen}");
+    }
+    wrong(
+        &flags(&["--dev"]),
+        "listen = '10.0.0.1:7422'\n",
+        &[
+            "--dev: `listen` is 10.0.0.1:7422; a loopback address such as 127.0.0.1:7422 beside `dev` (true) is needed: \
+           with `dev` nobody needs a key, and others could reach it there; leave `dev` out, and make a key with \
+           `highwater keys create`",
         ],
     );
 }

@@ -42,7 +42,7 @@ impl Connection {
     pub fn new(accepted: Accepted) -> io::Result<Self> {
         Ok(Self {
             socket: TcpStream::from_std(accepted.socket)?,
-            peer: Arc::default(),
+            peer: Arc::new(Peer::from_address(accepted.place.address())),
             first_call: Some(Box::pin(sleep(FIRST_CALL_WITHIN))),
             _place: accepted.place,
         })

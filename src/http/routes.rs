@@ -21,7 +21,9 @@ use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
 
 use crate::{
     api::{
+        admin::Admin,
         aside::Aside,
+        auth,
         ingest::Ingest,
         limit::Limits,
         notices::{Draining, Notices},
@@ -30,16 +32,20 @@ use crate::{
     },
     error::Error,
     proto::{
-        self, ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
-        quota_service_server::QuotaServiceServer,
+        self, admin_service_server::AdminServiceServer, ingest_service_server::IngestServiceServer,
+        limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
     },
     query::Queries,
     service::Service,
 };
 
 /// The services whose health is told, beside that of the whole.
-const SERVICES: &[&str] =
-    &[IngestServiceServer::<Ingest>::NAME, QuotaServiceServer::<Quotas>::NAME, LimitServiceServer::<Limits>::NAME];
+const SERVICES: &[&str] = &[
+    IngestServiceServer::<Ingest>::NAME,
+    QuotaServiceServer::<Quotas>::NAME,
+    LimitServiceServer::<Limits>::NAME,
+    AdminServiceServer::<Admin>::NAME,
+];
 
 /// What the plain pages are made of.
 #[derive(Clone)]
@@ -56,6 +62,7 @@ pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter)
     let message_bytes = service.config.connections.message_bytes;
     let ingest = Ingest::new(service.clone(), notices.clone());
     let aside = Aside::new(Arc::new(Queries::new(service.clone())));
+    let admin = Admin::new(aside.clone());
     let quotas = Quotas::new(aside.clone(), notices.draining.clone());
     let reflection = || {
         Reflection::configure()
@@ -65,6 +72,7 @@ pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter)
     let grpc = Routes::new(IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes))
         .add_service(QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes))
         .add_service(LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes))
+        .add_service(AdminServiceServer::new(admin).max_decoding_message_size(message_bytes))
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
@@ -72,7 +80,9 @@ pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter)
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
-    let all = grpc.into_axum_router().merge(pages);
+    // Whatever a gRPC service is asked, the gate is before it; the pages are open.
+    let gated = grpc.into_axum_router().layer(middleware::from_fn_with_state(service.clone(), gate));
+    let all = gated.merge(pages);
     Ok(all.layer(middleware::from_fn_with_state(message_bytes, each_call)).into())
 }
 
@@ -101,6 +111,22 @@ async fn ready(State(pages): State<Pages>) -> Response {
         return (plain, words).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
+}
+
+/// Lets a call in with who makes it, or answers why not.
+async fn gate(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
+    match auth::admit(&service, request.uri().path(), request.headers(), address) {
+        Ok(caller) => {
+            // What it was let in by is not for the services to see.
+            request.headers_mut().remove(header::AUTHORIZATION);
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            next.run(request).await
+        }
+        Err(error) => Status::from(error).into_http::<Body>(),
+    }
 }
 
 /// Notes on the connection that a call came, and gives a message that is too large the status that names its bound.

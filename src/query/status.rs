@@ -30,10 +30,28 @@ pub struct Status {
 impl Queries {
     /// Walks all books: a few times a second at most.
     pub fn status(&self) -> Status {
+        self.status_of(None)
+    }
+
+    /// The same for those who may know of one project alone: its counts, and that something is wrong without its words,
+    /// which may name a file.
+    pub fn status_for(&self, project: &Project) -> Status {
+        let mut status = self.status_of(Some(project));
+        for wrong in &mut status.degraded {
+            let part = wrong.split(':').next().unwrap_or_default();
+            *wrong = format!("{part}: operators are told more");
+        }
+        status
+    }
+
+    fn status_of(&self, project: Option<&Project>) -> Status {
         let service = &*self.service;
         let (mut attached_workers, mut silent_workers, mut live_sessions) = (0, 0, 0);
         for book in service.live.all_books() {
             let book = lock(&book);
+            if project.is_some_and(|project| *project != book.project) {
+                continue;
+            }
             live_sessions += book.live_count();
             match book.link {
                 Link::Stream => attached_workers += 1,

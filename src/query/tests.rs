@@ -13,7 +13,7 @@ use crate::{
         Flags, Hour, Incarnation, KeyHour, Kind, Labels, Meter, Minute, Now, Outcome, Point, SessionId, Target, Tick,
         Time,
     },
-    service::{Author, Clock, record::Recorder},
+    service::{Actor, Author, Clock, record::Recorder},
     store::EmbeddedStore,
 };
 
@@ -158,7 +158,7 @@ fn folded_and_open_minutes_read_as_one() {
 #[test]
 fn a_list_knows_the_week_and_keeps_up_with_it() {
     let mut fixture = Fixture::new();
-    let author = Author { set_by: "kim".to_owned(), reason: String::new() };
+    let author = Author { set_by: "kim".to_owned(), reason: String::new(), actor: Actor::service() };
     fixture.service().set_limit(&key(), BASE + 4, None, author, fixture.now()).unwrap();
     fixture.run(0..70);
     for (to, minutes) in [(71, 70..71), (80, 71..80), (150, 80..150)] {
@@ -208,7 +208,7 @@ fn a_list_knows_the_week_and_keeps_up_with_it() {
 #[test]
 fn five_minutes_are_five_minutes() {
     let mut fixture = Fixture::new();
-    let author = Author { set_by: "kim".to_owned(), reason: String::new() };
+    let author = Author { set_by: "kim".to_owned(), reason: String::new(), actor: Actor::service() };
     fixture.service().set_limit(&key(), 10, None, author, fixture.now()).unwrap();
     assert_eq!(fixture.quota(&fixture.queries).risk, Some(Risk::Unknown));
     fixture.run(0..1);

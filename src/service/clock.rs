@@ -31,12 +31,16 @@ impl Clock {
         Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// The time now, by both clocks.
+    /// The wall clock as the system has it, whatever history says: credentials end by it. Nothing is locked.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that the core's `now` comes from")]
+    pub fn wall() -> Time {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The time now, by both clocks.
     pub fn now(&self) -> Now {
         let mut slew = self.slew.lock().unwrap_or_else(PoisonError::into_inner);
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = Time(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
-        slew.now(wall, self.elapsed())
+        slew.now(Self::wall(), self.elapsed())
     }
 }

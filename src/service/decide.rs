@@ -1,12 +1,13 @@
 //! Decisions on limits: each is in the store before anyone sees it, and they come one after another.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::{
+    access::audit::Entry,
     error::Error,
     live::Tally,
     model::{Key, KeyId, LimitEntry, LimitHistory, Now, Plan, Project, Target, Time, limit::MAX_REASON_BYTES},
-    service::Service,
+    service::{Actor, Service},
     store::Change,
 };
 
@@ -20,6 +21,8 @@ const MOST_KEYS_A_METER: usize = 2;
 pub struct Author {
     pub set_by: String,
     pub reason: String,
+    /// By which key, and from where.
+    pub actor: Actor,
 }
 
 /// What putting a project on a plan came to.
@@ -58,11 +61,11 @@ impl Service {
         author: Author,
         now: Now,
     ) -> Result<LimitEntry, Error> {
-        let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.limits.deciding();
         let tally = self.limited(key, now)?;
-        let Author { set_by, reason } = author;
+        let Author { set_by, reason, actor } = author;
         let entry = LimitEntry { slots: Some(slots), start: now.wall, end, set_by, reason };
-        self.decide(vec![(tally, entry)])?.pop().ok_or_else(lost)
+        self.decide(vec![(tally, entry)], "limit.set", &actor, now)?.pop().ok_or_else(lost)
     }
 
     /// Ends the limit of a key now.
@@ -70,7 +73,7 @@ impl Service {
     /// # Errors
     /// `NotFound` when none is in force; else as [`set_limit`](Self::set_limit).
     pub fn end_limit(&self, key: &Key, author: Author, now: Now) -> Result<Ended, Error> {
-        let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.limits.deciding();
         let found = self.live.registry.find(key).and_then(|tally| {
             let in_force = self.limits.of(tally.id).in_force(now.wall).cloned()?;
             Some((tally, in_force))
@@ -78,9 +81,9 @@ impl Service {
         let Some((tally, in_force)) = found else {
             return Err(Error::NotFound { what: "limit in force of", name: key.target.to_string() });
         };
-        let Author { set_by, reason } = author;
+        let Author { set_by, reason, actor } = author;
         let entry = LimitEntry { slots: None, start: now.wall, end: None, set_by, reason };
-        let by = self.decide(vec![(tally, entry)])?.pop().ok_or_else(lost)?;
+        let by = self.decide(vec![(tally, entry)], "limit.end", &actor, now)?.pop().ok_or_else(lost)?;
         Ok(Ended::new(in_force, by))
     }
 
@@ -89,7 +92,7 @@ impl Service {
     /// # Errors
     /// As [`set_limit`](Self::set_limit).
     pub fn apply_plan(&self, project: &Project, plan: &Plan, author: &Author, now: Now) -> Result<PlanApplied, Error> {
-        let _one_at_a_time = self.limits.deciding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.limits.deciding();
         let tallies = self.live.registry.of_project(project);
         let histories: Vec<_> = tallies.iter().map(|tally| (&tally.key.target, self.limits.of(tally.id))).collect();
         let histories = histories.iter().map(|(target, history)| (*target, &**history));
@@ -106,7 +109,7 @@ impl Service {
             }
             with_tallies.push((tally, entry));
         }
-        self.decide(with_tallies)?;
+        self.decide(with_tallies, &format!("plan.apply {}", plan.id), &author.actor, now)?;
         for target in plan.limits.keys() {
             let Some(tally) = self.live.registry.find(&key(target.clone())) else { continue };
             let history = self.limits.of(tally.id);
@@ -135,15 +138,27 @@ impl Service {
     }
 
     /// Makes decisions durable, and then seen. Returns them as they hold: none begins before the one before it.
-    fn decide(&self, decisions: Vec<(Arc<Tally>, LimitEntry)>) -> Result<Vec<LimitEntry>, Error> {
+    fn decide(
+        &self,
+        decisions: Vec<(Arc<Tally>, LimitEntry)>,
+        action: &str,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<Vec<LimitEntry>, Error> {
         let mut keys: Vec<(KeyId, Key)> = Vec::new();
         let mut entries: Vec<(KeyId, LimitEntry)> = Vec::with_capacity(decisions.len());
+        let mut rows = Vec::with_capacity(decisions.len());
         for (tally, mut entry) in decisions {
             let history = self.limits.of(tally.id);
             if history.entries().len() >= MOST_DECISIONS {
                 return Err(Error::Bound { name: "decisions on one limit", most: MOST_DECISIONS as u64 });
             }
             entry.start = history.entries().last().map_or(entry.start, |newest| newest.start.max(entry.start));
+            rows.push(Entry {
+                before: history.in_force(now.wall).map(describe).unwrap_or_default(),
+                after: describe(&entry),
+                ..actor.entry(action, tally.key.project.as_str(), tally.key.target.to_string())
+            });
             keys.push((tally.id, tally.key.clone()));
             entries.push((tally.id, entry));
         }
@@ -151,10 +166,18 @@ impl Service {
             return Ok(Vec::new());
         }
         let change = Change { new_keys: keys, limits: entries, ..Change::default() };
-        self.store.change(&change).map_err(|error| Error::Store { detail: error.to_string() })?;
+        let change =
+            self.ledger.write(change, &rows, now.wall).map_err(|error| Error::Store { detail: error.to_string() })?;
         self.limits.add(&change.limits);
         Ok(change.limits.into_iter().map(|(_, entry)| entry).collect())
     }
+}
+
+/// What the audit log says of a decision.
+fn describe(entry: &LimitEntry) -> String {
+    let slots = entry.slots.map_or_else(|| "none".to_owned(), |slots| slots.to_string());
+    let end = entry.end.map(|end| format!(" end_us={}", end.0)).unwrap_or_default();
+    format!("slots={slots}{end} set_by={:?} reason={:?}", entry.set_by, entry.reason)
 }
 
 /// The limit that holds when all that end by themselves have ended.
@@ -193,7 +216,7 @@ mod tests {
     }
 
     fn kim(reason: &str) -> Author {
-        Author { set_by: "kim".to_owned(), reason: reason.to_owned() }
+        Author { set_by: "kim".to_owned(), reason: reason.to_owned(), actor: Actor::service() }
     }
 
     fn key(project: &str) -> Key {

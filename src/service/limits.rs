@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use crate::model::{KeyId, LimitEntry, LimitHistory, Time};
@@ -12,7 +12,7 @@ use crate::model::{KeyId, LimitEntry, LimitHistory, Time};
 pub struct Limits {
     by_key: RwLock<HashMap<KeyId, Arc<LimitHistory>>>,
     /// Held from looking at what is in force until a decision on it is durable and seen.
-    pub(super) deciding: Mutex<()>,
+    deciding: Mutex<()>,
 }
 
 impl Limits {
@@ -34,6 +34,11 @@ impl Limits {
     /// The slots allowed at an instant.
     pub fn slots_at(&self, key: KeyId, at: Time) -> Option<u32> {
         self.of(key).slots_at(at)
+    }
+
+    /// Decisions come one after another: held until one is durable and seen.
+    pub(super) fn deciding(&self) -> MutexGuard<'_, ()> {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds decisions that the store holds already.

@@ -10,12 +10,13 @@ use crate::{
     config::Config,
     live::Live,
     model::{
+        Project,
         catalogue::{Catalogue, CatalogueError},
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Clock, Health, Limits, Service},
-    store::{Store, StoreError},
+    service::{Access, Clock, Health, Ledger, Limits, Service, access::AccessError},
+    store::{Shelf, Store, StoreError},
 };
 
 /// The note of a store that holds a simulation.
@@ -26,6 +27,8 @@ pub const SIMULATION_NOTE: &str = "simulation";
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
     #[error("{}: {error}", path.display())]
@@ -56,12 +59,21 @@ impl Service {
             let known = known.into_iter().map(|worker| (worker.project, worker.incarnation));
             live.start_learning(known, &|key| rollup.left_open(key), down_from, now);
         }
+        let ledger = Arc::new(Ledger::open(store.clone())?);
+        let access = Access::open(store.clone(), ledger.clone(), config.access.key_file.clone())?;
+        for (name, _) in store.documents(Shelf::Projects)? {
+            if let Ok(project) = Project::new(&name) {
+                let _listed = live.registry.project(&project);
+            }
+        }
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
         Ok(Arc::new(Self {
             clock,
             live,
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
+            ledger,
+            access,
             catalogue,
             plans,
             store,

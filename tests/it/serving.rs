@@ -30,6 +30,7 @@ pub const MODEL: &str = "cartesia/sonic-3";
 pub fn config() -> Config {
     let mut config = Config::default();
     config.threads = 1;
+    config.dev = true;
     config
 }
 

@@ -35,6 +35,7 @@ const CORE: &str = "(core)";
 pub const ROOMS: &[Room] = &[
     shell("proto", &[]),
     core("model", &[]),
+    core("access", &["model"]),
     core("limit", &["model"]),
     core("live", &["model", "limit"]),
     core("rollup", &["model", "limit", "live"]),

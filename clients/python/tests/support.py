@@ -44,7 +44,8 @@ class Service:
 
     def start(self) -> None:
         """Starts it on the port and store it had before, or on a free port, and waits until it is ready."""
-        command = [self._binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--store", self._folder / "store.redb"]
+        command = [self._binary, "serve", "--dev", "--listen", f"127.0.0.1:{self.port}", "--store"]
+        command.append(self._folder / "store.redb")
         with self._log_path.open("a") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self._folder)
         ready: queue.SimpleQueue[str] = queue.SimpleQueue()

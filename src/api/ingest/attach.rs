@@ -14,6 +14,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::{
     api::{
+        auth::{self, Caller, standing::Standing},
         convert,
         ingest::{
             conversation::{Conversation, Next},
@@ -24,7 +25,8 @@ use crate::{
     },
     error::Error,
     proto::{
-        AttachRequest, AttachResponse, Drain, attach_request::Message as Said, attach_response::Message as Answer,
+        AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, attach_request::Message as Said,
+        attach_response::Message as Answer,
     },
     service::Service,
 };
@@ -44,6 +46,8 @@ pub struct Stream {
     notices: Notices,
     seats: Seats,
     peer: Arc<Peer>,
+    caller: Arc<Caller>,
+    standing: Standing,
     answers: Sender<Result<AttachResponse, Status>>,
 }
 
@@ -70,10 +74,11 @@ impl Stream {
         service: Arc<Service>,
         notices: Notices,
         seats: Seats,
-        peer: Arc<Peer>,
+        (peer, caller): (Arc<Peer>, Arc<Caller>),
         answers: Sender<Result<AttachResponse, Status>>,
     ) -> Self {
-        Self { service, notices, seats, peer, answers }
+        let standing = Standing::new(&service, &caller);
+        Self { service, notices, seats, peer, caller, standing, answers }
     }
 
     /// Lives until the stream ends.
@@ -93,12 +98,16 @@ impl Stream {
             Err(_) => return Err(Error::OutOfOrder("no hello came within 5 s".into()).into()),
             Ok(message) => self.received(message)?,
         };
-        let Some(Said::Hello(hello)) = hello.message else {
+        let Some(Said::Hello(mut hello)) = hello.message else {
             return Err(Error::OutOfOrder("hello comes first".into()).into());
         };
+        self.caller.scope(&mut hello.project)?;
         let (mut conversation, answers) = Conversation::open(&self.service, &hello, self.service.clock.now())?;
         let seat = self.seats.take(conversation.name(), hello.attach_seq);
-        for answer in answers {
+        for mut answer in answers {
+            if let Answer::Welcome(welcome) = &mut answer {
+                welcome.credential_expire_time = self.standing.until().map(convert::to_timestamp);
+            }
             self.answer(answer).await?;
         }
         match self.listen(&mut conversation, &seat, messages, true).await {
@@ -126,6 +135,11 @@ impl Stream {
                 message = messages.message(), if in_a_row < MOST_IN_A_ROW => {
                     in_a_row += 1;
                     let message = self.received(message)?;
+                    if let Some(Said::Authenticate(presented)) = &message.message {
+                        let answer = self.authenticate(presented)?;
+                        self.answer(answer).await?;
+                        continue;
+                    }
                     match conversation.take(message, self.service.clock.now())? {
                         Next::Wait => {}
                         Next::Acknowledge => ack_is_due = true,
@@ -133,6 +147,7 @@ impl Stream {
                         Next::End => return Err(End::Done),
                     }
                 }
+                error = self.standing.lost() => return Err(error.into()),
                 () = seat.taken() => return Err(Error::Superseded.into()),
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
                 () = self.notices.durable.more(), if conversation.is_lagging() => {
@@ -165,6 +180,16 @@ impl Stream {
                 _ => End::Gone,
             }),
         }
+    }
+
+    /// Goes on with the credential that the worker presents. It must be of the same project, and may report.
+    fn authenticate(&mut self, presented: &Authenticate) -> Result<Answer, End> {
+        if self.caller.pass().is_some() {
+            let pass = auth::renew(&self.service, &presented.token, &self.caller)?;
+            self.standing.renew(Some(pass));
+        }
+        let expire_time = self.standing.until().map(convert::to_timestamp);
+        Ok(Answer::Authenticated(Authenticated { expire_time }))
     }
 
     async fn acknowledge(&self, conversation: &mut Conversation) -> Result<(), End> {

@@ -74,6 +74,7 @@ impl Conversation {
             max_batch_events: most(bounds.batch_events),
             max_message_bytes: most(service.config.connections.message_bytes),
             server: SERVER.to_owned(),
+            credential_expire_time: None,
         }));
         let conversation = Self {
             service: service.clone(),
@@ -101,6 +102,8 @@ impl Conversation {
         let most = self.service.config.bounds.batch_events;
         match message.message {
             None => Err(Error::invalid("message", "is empty, or newer than this service")),
+            // Of the stream, and not of what is said on it: it never comes here.
+            Some(Said::Authenticate(_)) => Ok(Next::Wait),
             Some(Said::Hello(_)) => Err(Error::OutOfOrder("hello comes once, as the first message".into())),
             Some(Said::Declare(declare)) => self.declare(&declare, now),
             Some(Said::Events(batch)) => {

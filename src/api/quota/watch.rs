@@ -11,7 +11,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::{
-    api::quota::{Quotas, view},
+    api::{
+        auth::standing::Standing,
+        quota::{Quotas, view},
+    },
     error::Error,
     model::{KeyId, Kind, Project},
     proto::WatchQuotasResponse,
@@ -28,9 +31,10 @@ pub fn start(
     quotas: Quotas,
     project: Project,
     kinds: Vec<Kind>,
+    standing: Standing,
 ) -> ReceiverStream<Result<WatchQuotasResponse, Status>> {
     let (changes, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(watch(quotas, project, kinds, changes));
+    tokio::spawn(watch(quotas, project, kinds, standing, changes));
     ReceiverStream::new(waiting)
 }
 
@@ -38,6 +42,7 @@ async fn watch(
     quotas: Quotas,
     project: Project,
     kinds: Vec<Kind>,
+    mut standing: Standing,
     changes: mpsc::Sender<Result<WatchQuotasResponse, Status>>,
 ) {
     let mut draining = quotas.draining.clone();
@@ -49,11 +54,14 @@ async fn watch(
         let room = tokio::select! {
             room = changes.reserve() => room,
             () = draining.begun() => return,
+            // Its reader takes nothing, so that nothing can be said.
+            _ = standing.lost() => return,
         };
         let Ok(room) = room else { return };
         tokio::select! {
             _ = ticks.tick() => {}
             () = draining.begun() => return room.send(Err(Error::ShuttingDown.into())),
+            error = standing.lost() => return room.send(Err(error.into())),
             () = changes.closed() => return,
         }
         match newest(&quotas, &project).await {

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     cli::{
+        connect::Server,
         error::CliError,
         replay::plan::{Plan, Step, Turn},
     },
@@ -43,11 +44,13 @@ impl Fleet {
     ///
     /// # Errors
     /// When the service refuses one.
-    pub async fn attach(url: &str, project: &str, plan: &Plan) -> Result<Self, CliError> {
+    pub async fn attach(server: &Server, project: &str, plan: &Plan) -> Result<Self, CliError> {
         let mut clients = Vec::with_capacity(plan.workers.len());
         for worker in &plan.workers {
-            let channel = client::channel(url).map_err(|error| CliError::Usage(error.to_string()))?;
-            clients.push(WorkerClient::attach(channel, WorkerConfig::new(project, worker)));
+            let channel = client::channel(&server.url).map_err(|error| CliError::Usage(error.to_string()))?;
+            let credential = server.credential.clone();
+            let config = WorkerConfig { credential, ..WorkerConfig::new(project, worker) };
+            clients.push(WorkerClient::attach(channel, config));
         }
         for client in &clients {
             client.attached().await.map_err(refused)?;

@@ -34,7 +34,7 @@ impl Process {
     pub fn start(store: &Path, listen: &str, settings: &[&str]) -> Self {
         let started = Instant::now();
         let mut command = with_most_files(PROGRAM);
-        command.args(["serve", "--listen", listen, "--log", "warn", "--store"]).arg(store).args(settings);
+        command.args(["serve", "--dev", "--listen", listen, "--log", "warn", "--store"]).arg(store).args(settings);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -1,0 +1,60 @@
+//! Answers of the admin service as messages.
+
+use crate::{
+    access::{AuditRow, KeyRecord, ProjectRecord},
+    api::convert::to_timestamp,
+    model::{Project, Time},
+    proto,
+    service::Service,
+};
+
+pub fn api_key(record: &KeyRecord) -> proto::ApiKey {
+    proto::ApiKey {
+        id: record.id.clone(),
+        display_name: record.name.clone(),
+        project: record.project.to_string(),
+        role: record.role as i32,
+        livekit: record.is_livekit(),
+        create_time: Some(to_timestamp(record.created)),
+        created_by: record.created_by.clone(),
+        start_time: record.not_before.map(to_timestamp),
+        expire_time: record.expires.map(to_timestamp),
+        revoke_time: record.revoked.map(to_timestamp),
+        last_use_time: record.last_used.map(to_timestamp),
+        replaced_by: record.replaced_by.clone().unwrap_or_default(),
+    }
+}
+
+/// A project as it is now; `made` is what is kept of it when somebody made it.
+pub fn project(service: &Service, project: &Project, made: Option<&ProjectRecord>, now: Time) -> proto::Project {
+    let is_good = |record: &&KeyRecord| {
+        record.project == *project && record.revoked.is_none() && record.expires.is_none_or(|expires| now < expires)
+    };
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    proto::Project {
+        name: project.to_string(),
+        create_time: made.map(|made| to_timestamp(made.created)),
+        created_by: made.map(|made| made.created_by.clone()).unwrap_or_default(),
+        key_count: count(service.live.registry.of_project(project).len()),
+        api_key_count: count(service.access.records().iter().filter(is_good).count()),
+    }
+}
+
+pub fn audit_row(row: &AuditRow) -> proto::AuditRow {
+    let entry = row.entry.clone();
+    proto::AuditRow {
+        seq: row.seq,
+        time: Some(to_timestamp(row.time)),
+        actor: entry.actor,
+        role: entry.role,
+        address: entry.address,
+        action: entry.action,
+        project: entry.project,
+        object: entry.object,
+        before: entry.before,
+        after: entry.after,
+        request_id: entry.request_id,
+        previous_hash: row.previous.to_string(),
+        hash: row.hash.to_string(),
+    }
+}

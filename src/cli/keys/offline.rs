@@ -1,0 +1,114 @@
+//! Keys at a store whose service is stopped: the first one, and what is left to do when no key is good any more.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    access::{KeyRecord, Role},
+    api::admin::view,
+    cli::{
+        error::CliError,
+        keys::{Action, Answer, KeysArgs, ListArgs, expires, has_ended, read_secret},
+    },
+    error::Error,
+    model::{Project, Time},
+    service::{
+        Access, Actor, Clock, Ledger,
+        access::{AccessError, decide::NewKey, key_file},
+    },
+    store::{EmbeddedStore, Store},
+};
+
+/// Does what was asked, at the store.
+pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
+    let KeysArgs { project, store: path, access_key_file, action, .. } = args;
+    let path = path.ok_or_else(|| CliError::failed("no store was named"))?;
+    let action = action.unwrap_or_else(|| Action::List(ListArgs::default()));
+    if matches!(action, Action::Whoami) {
+        return Err(CliError::Usage("keys whoami asks a service: leave --store out".to_owned()));
+    }
+    let makes = matches!(action, Action::Create(_));
+    if !makes && !path.exists() {
+        return Err(CliError::NotFound { message: format!("there is no store {}", path.display()), hint: None });
+    }
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&path).map_err(CliError::from_store)?);
+    let ledger = Arc::new(Ledger::open(store.clone()).map_err(CliError::from_store)?);
+    let (actor, now) = (Actor::offline(), Clock::wall());
+    if matches!(action, Action::Reset) {
+        let removed = Access::reset(&*store, &ledger, now).map_err(CliError::from_store)?;
+        return Ok((String::new(), Answer::Reset(removed)));
+    }
+    let key_file = access_key_file.unwrap_or_else(|| key_file::beside(&path));
+    let access = Access::open(store, ledger, Some(key_file)).map_err(failed)?;
+    let all = |_: &KeyRecord| true;
+    let named = Project::new(&project.project).map_err(|error| CliError::Usage(error.to_string()))?;
+    let refused = |error| refused(error, &path);
+    let time = |typed: Option<String>| -> Result<Option<Time>, CliError> {
+        Ok(typed.as_deref().map(expires).transpose()?.map(of_timestamp))
+    };
+    let answer = match action {
+        Action::Create(create) => {
+            let expires = time(create.expires)?;
+            let (name, role) = (create.name, create.role);
+            let new = NewKey { name, project: named.clone(), role, not_before: None, expires };
+            let (record, token) = access.create_key(new, &actor, now).map_err(refused)?;
+            Answer::Made { key: view::api_key(&record), token: token.expose().clone() }
+        }
+        Action::List(list) => {
+            let mut keys: Vec<_> = access.records().iter().map(view::api_key).collect();
+            let of_project = |project: &str| list.all_projects || named.as_str() == project;
+            keys.retain(|key| of_project(&key.project) && (list.ended || !has_ended(key)));
+            Answer::Listed(keys)
+        }
+        Action::Update(update) => {
+            let ends = match update.expires.as_deref() {
+                None => None,
+                Some("never") => Some(None),
+                Some(_) => Some(time(update.expires)?),
+            };
+            let updated = access.update_key(&update.id, update.name, ends, (&all, &actor), now);
+            Answer::Changed(view::api_key(&updated.map_err(refused)?))
+        }
+        Action::Revoke { id } => {
+            Answer::Revoked(view::api_key(&access.revoke_key(&id, &all, &actor, now).map_err(refused)?))
+        }
+        Action::Rotate(rotate) => {
+            let rotated = access.rotate_key(&rotate.id, rotate.overlap, (&all, &actor), now);
+            let (old, new, token) = rotated.map_err(refused)?;
+            let (key, replaced) = (view::api_key(&new), view::api_key(&old));
+            Answer::Rotated { key, token: token.expose().clone(), replaced }
+        }
+        Action::RegisterLivekit(register) => {
+            let secret = crate::access::Secret::new(read_secret(&register.secret_file)?.into_bytes());
+            let (name, project, role) = (register.name, named.clone(), Role::Worker);
+            let new = NewKey { name, project, role, not_before: None, expires: None };
+            let record = access.register_livekit(&register.api_key, secret, new, &actor, now).map_err(refused)?;
+            Answer::Registered(view::api_key(&record))
+        }
+        Action::Whoami | Action::Reset => return Err(CliError::failed("that is done elsewhere")),
+    };
+    Ok((named.to_string(), answer))
+}
+
+fn of_timestamp(at: jiff::Timestamp) -> Time {
+    Time(u64::try_from(at.as_microsecond()).unwrap_or(0))
+}
+
+fn failed(error: AccessError) -> CliError {
+    match error {
+        AccessError::Store(error) => CliError::from_store(error),
+        other => CliError::failed(other.to_string()),
+    }
+}
+
+fn refused(error: Error, store: &Path) -> CliError {
+    let message = error.client_message();
+    match &error {
+        Error::NotFound { .. } => CliError::NotFound {
+            message,
+            hint: Some(format!("`highwater keys list --all-projects --ended --store {}` lists them", store.display())),
+        },
+        Error::Store { detail } => CliError::failed(detail.clone()),
+        Error::Internal { detail } => CliError::failed(detail.clone()),
+        _ => CliError::Mistakes { message, hint: None },
+    }
+}

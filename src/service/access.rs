@@ -1,0 +1,276 @@
+//! Who is known to the service: its credentials, checked on each call and changed by decisions that are durable before
+//! they hold.
+//!
+//! - [`decide`]: making, changing and ending credentials and projects.
+//! - [`failures`]: what becomes of credentials that are refused.
+//! - [`keep`]: what is done beside the calls.
+//! - [`key_file`]: the key that what is kept of them is protected with.
+
+pub mod decide;
+pub mod failures;
+pub mod keep;
+pub mod key_file;
+
+use std::{
+    cell::RefCell,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ring::{
+    digest,
+    rand::{SecureRandom as _, SystemRandom},
+};
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+
+pub use failures::Failures;
+
+use crate::{
+    access::{Credentials, KeyRecord, Pass, Refused, Role, Secret, Throttle, Vault, audit::Entry},
+    model::{Project, Time},
+    service::{Ledger, access::key_file::KeyFileError},
+    store::{Shelf, Store, StoreError},
+};
+
+/// The note of a store by which the key file of its credentials is known.
+const CHECK_NOTE: &str = "access_key_check";
+/// Credentials that a server's thread remembers to have verified. One that is forgotten is verified again.
+const MOST_REMEMBERED: usize = 4_096;
+/// How often the store is asked for decisions that another process made: a revocation is to hold within 5 s.
+pub const REFRESH_EVERY: Duration = Duration::from_secs(2);
+/// Days that audit rows are kept.
+pub const AUDIT_DAYS: u64 = 400;
+
+/// Why credentials can't be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(
+        "the key file {} is not the one that this store's credentials were made with; bring that one back, or make all \
+         credentials anew: `highwater keys reset --store PATH`", .0.display()
+    )]
+    WrongKeyFile(PathBuf),
+}
+
+/// Who does something, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Id of the key; `dev` or `offline` where there is none.
+    pub key: Box<str>,
+    pub role: Option<Role>,
+    pub address: Option<IpAddr>,
+    /// What the client calls its request; empty when it does not say.
+    pub request_id: Box<str>,
+}
+
+/// The credentials of one service.
+#[derive(Debug)]
+pub struct Access {
+    store: Arc<dyn Store>,
+    pub ledger: Arc<Ledger>,
+    vault: Vault,
+    credentials: RwLock<Credentials>,
+    /// Held from looking at what there is until a decision on it is durable and seen.
+    deciding: Mutex<()>,
+    /// Tells what is open that credentials were changed.
+    changed: watch::Sender<u64>,
+    pub failures: Failures,
+    /// Tells this service's verified credentials from those of others in the same process.
+    number: u64,
+    /// The key does not outlive the process, so that credentials would not either.
+    is_ephemeral: bool,
+}
+
+/// Tells that credentials were changed.
+#[derive(Clone, Debug)]
+pub struct Changes(watch::Receiver<u64>);
+
+impl Changes {
+    /// Waits for the next change.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The service is gone: nothing changes any more.
+            std::future::pending().await
+        }
+    }
+}
+
+impl Actor {
+    /// Somebody at the store itself, with no service running.
+    pub fn offline() -> Self {
+        Self { key: "offline".into(), role: None, address: None, request_id: "".into() }
+    }
+
+    /// The service by itself.
+    pub fn service() -> Self {
+        Self { key: "service".into(), role: None, address: None, request_id: "".into() }
+    }
+
+    /// A row of the audit log that tells of this actor.
+    pub fn entry(&self, action: &str, project: &str, object: impl Into<String>) -> Entry {
+        Entry {
+            actor: self.key.to_string(),
+            role: self.role.map(|role| role.to_string()).unwrap_or_default(),
+            address: self.address.map(|address| address.to_string()).unwrap_or_default(),
+            action: action.to_owned(),
+            project: project.to_owned(),
+            object: object.into(),
+            request_id: self.request_id.to_string(),
+            ..Entry::default()
+        }
+    }
+}
+
+/// Random bytes of the system's.
+pub(crate) fn random<const BYTES: usize>() -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).expect("OK because every system that this runs on has random bytes to give");
+    bytes
+}
+
+type Remembered = FxHashMap<(u64, [u8; digest::SHA256_OUTPUT_LEN]), Pass>;
+
+thread_local! {
+    /// What this thread verified: looked at with no lock, on each call.
+    static REMEMBERED: RefCell<Remembered> = RefCell::default();
+}
+
+impl Access {
+    /// The credentials of a store, under the key of a file, which is made when it is not there; with no file, under a key
+    /// that ends with the process.
+    ///
+    /// # Errors
+    /// When the store or the file can't be read, or the file is not the one that the credentials were made with.
+    pub fn open(store: Arc<dyn Store>, ledger: Arc<Ledger>, key_file: Option<PathBuf>) -> Result<Self, AccessError> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let master = key_file.as_deref().map(key_file::read_or_make).transpose()?;
+        let is_ephemeral = master.is_none();
+        let vault = Vault::new(&master.unwrap_or_else(|| Secret::new(random())));
+        let records = records(&*store)?;
+        if let Some(path) = key_file {
+            match store.note(CHECK_NOTE)? {
+                Some(check) if check == vault.check() => {}
+                // Nothing is kept under the other one.
+                _ if records.is_empty() => store.set_note(CHECK_NOTE, &vault.check())?,
+                _ => return Err(AccessError::WrongKeyFile(path)),
+            }
+        }
+        Ok(Self {
+            credentials: RwLock::new(Credentials::load(records, &vault)),
+            store,
+            ledger,
+            vault,
+            deciding: Mutex::default(),
+            changed: watch::Sender::new(0),
+            failures: Failures::new(Throttle::default()),
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            is_ephemeral,
+        })
+    }
+
+    /// What was presented, if it is right and good now. What this thread has verified before costs a hash and a look.
+    ///
+    /// # Errors
+    /// Why it is not taken, and whose it was said to be.
+    pub fn verify(&self, text: &str, now: Time) -> Result<Pass, (Refused, Option<Box<str>>)> {
+        let mut name = (self.number, [0; digest::SHA256_OUTPUT_LEN]);
+        name.1.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        let known = REMEMBERED.with_borrow(|remembered| {
+            let pass = remembered.get(&name)?;
+            pass.check(now).ok().map(|()| pass.clone())
+        });
+        if let Some(pass) = known {
+            pass.used(now);
+            return Ok(pass);
+        }
+        let pass = self.credentials().verify(&self.vault, text, now)?;
+        pass.used(now);
+        REMEMBERED.with_borrow_mut(|remembered| {
+            if remembered.len() >= MOST_REMEMBERED {
+                remembered.clear();
+            }
+            remembered.insert(name, pass.clone());
+        });
+        Ok(pass)
+    }
+
+    /// Tells what is open when credentials change.
+    pub fn changes(&self) -> Changes {
+        Changes(self.changed.subscribe())
+    }
+
+    /// The project and secret of a LiveKit API key that is in force: what webhooks are verified with.
+    pub fn secret_of(&self, api_key: &str, now: Time) -> Option<(Project, Secret<Vec<u8>>)> {
+        let credentials = self.credentials();
+        let credential = credentials.get(api_key)?;
+        Some((credential.project().clone(), credential.livekit_secret(now)?))
+    }
+
+    /// Whether the key that credentials are kept under ends with the process.
+    pub fn is_ephemeral(&self) -> bool {
+        self.is_ephemeral
+    }
+
+    /// Whether nobody could be let in.
+    pub fn is_empty(&self) -> bool {
+        self.credentials().is_empty()
+    }
+
+    /// What is kept of a credential.
+    pub fn record(&self, id: &str) -> Option<KeyRecord> {
+        self.credentials().get(id).map(|credential| credential.record())
+    }
+
+    /// What is kept of all credentials, by id.
+    pub fn records(&self) -> Vec<KeyRecord> {
+        let mut records: Vec<_> = self.credentials().iter().map(|credential| credential.record()).collect();
+        records.sort_by(|a, b| a.id.cmp(&b.id));
+        records
+    }
+
+    /// Takes over what another process decided, if any did.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.deciding();
+        if self.ledger.has_grown()? {
+            let records = records(&*self.store)?;
+            let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
+            credentials.retain(|id| records.iter().any(|record| record.id == id));
+            records.into_iter().for_each(|record| credentials.put(record, &self.vault));
+            drop(credentials);
+            self.tell();
+        }
+        Ok(())
+    }
+
+    /// What is open looks again at what it was let in by.
+    fn tell(&self) {
+        self.changed.send_modify(|number| *number += 1);
+    }
+
+    fn credentials(&self) -> std::sync::RwLockReadGuard<'_, Credentials> {
+        self.credentials.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deciding(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn records(store: &dyn Store) -> Result<Vec<KeyRecord>, StoreError> {
+    let decode = |(name, bytes): (String, Vec<u8>)| {
+        KeyRecord::decode(&bytes).ok_or_else(|| StoreError::Damaged(format!("the credential {name} can't be read")))
+    };
+    store.documents(Shelf::ApiKeys)?.into_iter().map(decode).collect()
+}
