@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod access;
+mod access_matrix;
+mod access_program;
 mod bad_input;
 mod demo;
 mod doors;
