@@ -12,13 +12,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use highwater::{
     access::{Role, Secret},
     client::{self, Bearer, ClientStatus, Credential, Known, WorkerClient, WorkerConfig},
-    model::{Outcome, Project, Time},
+    model::{Outcome, Project},
     proto::{
-        Authenticate, CreateApiKeyRequest, GetCallerRequest, ListAuditRowsRequest, ListQuotasRequest, ReportRequest,
-        ReportedEvent, RevokeApiKeyRequest, RotateApiKeyRequest, SetLimitRequest, VerifyAuditRequest,
-        WatchQuotasRequest, admin_service_client::AdminServiceClient, attach_request::Message as Say,
-        attach_response::Message as Heard, ingest_service_client::IngestServiceClient,
-        limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient,
+        AttachRequest, AttachResponse, Authenticate, ListQuotasRequest, ReportRequest, ReportedEvent,
+        RevokeApiKeyRequest, WatchQuotasRequest, admin_service_client::AdminServiceClient,
+        attach_request::Message as Say, attach_response::Message as Heard, ingest_service_client::IngestServiceClient,
+        quota_service_client::QuotaServiceClient,
     },
     service::{Actor, Clock, access::decide::NewKey},
 };
@@ -63,11 +62,11 @@ pub async fn quotas(serving: &Serving, token: &str) -> QuotaServiceClient<Known>
     QuotaServiceClient::with_interceptor(serving.channel().await, bearer(token))
 }
 
-async fn admin(serving: &Serving, token: &str) -> AdminServiceClient<Known> {
+pub async fn admin(serving: &Serving, token: &str) -> AdminServiceClient<Known> {
     AdminServiceClient::with_interceptor(serving.channel().await, bearer(token))
 }
 
-async fn ingest(serving: &Serving, token: &str) -> IngestServiceClient<Known> {
+pub async fn ingest(serving: &Serving, token: &str) -> IngestServiceClient<Known> {
     IngestServiceClient::with_interceptor(serving.channel().await, bearer(token))
 }
 
@@ -202,22 +201,22 @@ async fn too_many_failures_are_told_no_more_and_lock_nobody_out() {
 }
 
 /// Opens a worker's stream with a token, and says hello.
-async fn attach(
+pub async fn attach(
     serving: &Serving,
     token: &str,
-) -> Result<(mpsc::Sender<highwater::proto::AttachRequest>, tonic::Streaming<highwater::proto::AttachResponse>), Status>
-{
+    attach_seq: u64,
+) -> Result<(mpsc::Sender<AttachRequest>, tonic::Streaming<AttachResponse>), Status> {
     let (say, said) = mpsc::channel(16);
-    say.send(message(Say::Hello(hello(3, 1)))).await.unwrap();
+    say.send(message(Say::Hello(hello(3, attach_seq)))).await.unwrap();
     let heard = ingest(serving, token).await.attach(ReceiverStream::new(said)).await?;
     Ok((say, heard.into_inner()))
 }
 
-fn message(message: Say) -> highwater::proto::AttachRequest {
-    highwater::proto::AttachRequest { message: Some(message) }
+fn message(message: Say) -> AttachRequest {
+    AttachRequest { message: Some(message) }
 }
 
-async fn end<T>(stream: &mut tonic::Streaming<T>, within: Duration) -> Status {
+pub async fn end<T>(stream: &mut tonic::Streaming<T>, within: Duration) -> Status {
     let ended = timeout(within, async {
         loop {
             match stream.message().await {
@@ -236,7 +235,7 @@ async fn streams_end_when_their_key_is_revoked() {
     let (worker, worker_token) = key(&serving, new_key(Role::Worker, "acme"));
     let (viewer, viewer_token) = key(&serving, new_key(Role::Viewer, "acme"));
     let (_, operator) = key(&serving, new_key(Role::Operator, "default"));
-    let (_say, mut stream) = attach(&serving, &worker_token).await.unwrap();
+    let (_say, mut stream) = attach(&serving, &worker_token, 1).await.unwrap();
     assert!(matches!(stream.message().await.unwrap().unwrap().message, Some(Heard::Welcome(_))));
     ingest(&serving, &worker_token).await.report(report("")).await.unwrap();
     let mut viewing = quotas(&serving, &viewer_token).await;
@@ -250,7 +249,7 @@ async fn streams_end_when_their_key_is_revoked() {
     for status in [end(&mut stream, REVOKED_WITHIN).await, end(&mut watch, REVOKED_WITHIN).await] {
         assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the credential was revoked"));
     }
-    assert_eq!(attach(&serving, &worker_token).await.err().unwrap().code(), Code::Unauthenticated);
+    assert_eq!(attach(&serving, &worker_token, 2).await.err().unwrap().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]
@@ -259,7 +258,7 @@ async fn a_stream_ends_with_its_token_unless_it_presents_another() {
     register_livekit(&serving, "acme");
     // The leeway of 10 s included, it is good for 2 s more.
     let short = || mint(LIVEKIT_KEY, LIVEKIT_SECRET, -8, PERFORM);
-    let (_say, mut stream) = attach(&serving, &short()).await.unwrap();
+    let (_say, mut stream) = attach(&serving, &short(), 1).await.unwrap();
     let Some(Heard::Welcome(welcome)) = stream.message().await.unwrap().unwrap().message else {
         panic!("a welcome is due")
     };
@@ -267,7 +266,7 @@ async fn a_stream_ends_with_its_token_unless_it_presents_another() {
     let status = end(&mut stream, SOON).await;
     assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the credential has expired"));
 
-    let (say, mut stream) = attach(&serving, &short()).await.unwrap();
+    let (say, mut stream) = attach(&serving, &short(), 2).await.unwrap();
     assert!(matches!(stream.message().await.unwrap().unwrap().message, Some(Heard::Welcome(_))));
     let token = mint(LIVEKIT_KEY, LIVEKIT_SECRET, 600, PERFORM);
     say.send(message(Say::Authenticate(Authenticate { token }))).await.unwrap();
@@ -314,111 +313,4 @@ async fn a_worker_without_a_good_key_is_told_and_does_not_try_for_ever() {
     let worker = WorkerClient::attach(channel, config);
     let refused = timeout(SOON, worker.attached()).await.unwrap().unwrap_err().to_string();
     assert!(refused.contains("Unauthenticated"), "{refused}");
-}
-
-#[tokio::test]
-async fn a_rotated_key_overlaps_with_the_one_it_replaces() {
-    let serving = keyed();
-    let (_, operator) = key(&serving, new_key(Role::Operator, "default"));
-    let (old, old_token) = key(&serving, new_key(Role::Viewer, "acme"));
-    let mut admin = admin(&serving, &operator).await;
-    let request =
-        RotateApiKeyRequest { id: old.clone(), overlap: Some(prost_types::Duration { seconds: 2, nanos: 0 }) };
-    let rotated = admin.rotate_api_key(request).await.unwrap().into_inner();
-    let (new, replaced) = (rotated.api_key.unwrap(), rotated.replaced.unwrap());
-    assert_eq!((new.role, new.project.as_str(), &replaced.replaced_by), (2, "acme", &new.id));
-    let caller = async |token: &str| {
-        let mut client = AdminServiceClient::with_interceptor(serving.channel().await, bearer(token));
-        client.get_caller(GetCallerRequest {}).await.map(|caller| caller.into_inner().key_id)
-    };
-    assert_eq!(caller(&old_token).await.unwrap(), old);
-    assert_eq!(caller(&rotated.token).await.unwrap(), new.id);
-    let ended = timeout(SOON, async {
-        while caller(&old_token).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    ended.await.expect("the old one ends");
-    assert_eq!(caller(&rotated.token).await.unwrap(), new.id);
-}
-
-#[tokio::test]
-async fn an_editor_manages_keys_up_to_its_own_role() {
-    let serving = keyed();
-    let (_, editor) = key(&serving, new_key(Role::Editor, "acme"));
-    let mut client = admin(&serving, &editor).await;
-    let make = |role: i32| CreateApiKeyRequest { role, ..CreateApiKeyRequest::default() };
-    for role in [1, 2, 3] {
-        let made = client.create_api_key(make(role)).await.unwrap().into_inner();
-        assert_eq!(made.api_key.unwrap().project, "acme");
-    }
-    for role in [4, 5] {
-        assert_eq!(client.create_api_key(make(role)).await.unwrap_err().code(), Code::PermissionDenied);
-    }
-    assert_eq!(client.create_api_key(make(0)).await.unwrap_err().code(), Code::InvalidArgument);
-    let (operator, _) = key(&serving, new_key(Role::Operator, "acme"));
-    let refused = client.revoke_api_key(RevokeApiKeyRequest { id: operator.clone() }).await.unwrap_err();
-    assert_eq!((refused.code(), refused.message()), (Code::NotFound, &*format!("there is no key {operator}")));
-}
-
-#[tokio::test]
-async fn every_change_is_told_with_who_made_it_in_a_chain() {
-    let serving = keyed();
-    let (operator, token) = key(&serving, new_key(Role::Operator, "acme"));
-    let channel = serving.channel().await;
-    let mut limits = LimitServiceClient::with_interceptor(channel.clone(), bearer(&token));
-    let target = highwater::proto::Target { target: Some(highwater::proto::target::Target::Meter(meter(MODEL))) };
-    for slots in [5, 7] {
-        let set_by = "kim".to_owned();
-        let request =
-            SetLimitRequest { target: Some(target.clone()), slots: Some(slots), set_by, ..Default::default() };
-        let mut request = tonic::Request::new(request);
-        request.metadata_mut().insert("x-request-id", format!("change-{slots}").parse().unwrap());
-        limits.set_limit(request).await.unwrap();
-    }
-    let mut admin = AdminServiceClient::with_interceptor(channel, bearer(&token));
-    let rows = admin.list_audit_rows(ListAuditRowsRequest::default()).await.unwrap().into_inner().rows;
-    let told: Vec<_> = rows.iter().map(|row| (&*row.action, &*row.actor)).collect();
-    assert_eq!(told, [("limit.set", &*operator), ("limit.set", &*operator), ("key.create", "offline")]);
-    let newest = &rows[0];
-    assert_eq!((&*newest.role, &*newest.address, &*newest.request_id), ("operator", "127.0.0.1", "change-7"));
-    assert!(newest.before.contains("slots=5") && newest.after.contains("slots=7"), "{newest:?}");
-    assert_eq!(newest.previous_hash, rows[1].hash);
-    let page = ListAuditRowsRequest { page_size: 2, ..Default::default() };
-    let first = admin.list_audit_rows(page.clone()).await.unwrap().into_inner();
-    let second = ListAuditRowsRequest { page_token: first.next_page_token, ..page };
-    let second = admin.list_audit_rows(second).await.unwrap().into_inner();
-    assert_eq!((first.rows.len(), second.rows.len(), second.next_page_token.is_empty()), (2, 1, true));
-    let verified = admin.verify_audit(VerifyAuditRequest {}).await.unwrap().into_inner();
-    assert_eq!((verified.rows, &*verified.problem, &verified.head_hash), (3, "", &newest.hash));
-}
-
-#[tokio::test]
-async fn a_key_is_in_the_store_with_its_audit_row_or_not_at_all() {
-    let serving = keyed();
-    key(&serving, new_key(Role::Viewer, "acme"));
-    let store = &serving.service.store;
-    let end = store.audit_end().unwrap();
-    // Another writer adds a row: the next decision takes it over, in one step again.
-    let row = highwater::access::AuditRow::after(end, serving.service.ledger.head().1, Time(1), Default::default());
-    let change = highwater::store::Change { audit_from: end, audit: vec![row.encode()], ..Default::default() };
-    store.change(&change).unwrap();
-    key(&serving, new_key(Role::Viewer, "acme"));
-    let keys = store.documents(highwater::store::Shelf::ApiKeys).unwrap().len() as u64;
-    assert_eq!((keys, store.audit_end().unwrap()), (2, 3));
-    let (_, operator) = key(&serving, new_key(Role::Operator, "acme"));
-    let verified = admin(&serving, &operator).await.verify_audit(VerifyAuditRequest {}).await.unwrap().into_inner();
-    assert_eq!((verified.rows, &*verified.problem), (4, ""));
-}
-
-#[tokio::test]
-async fn in_development_nobody_needs_a_key_and_none_is_looked_at() {
-    let serving = Serving::start();
-    let mut client = ingest(&serving, "hwm_nonsense").await;
-    client.report(report("acme")).await.unwrap();
-    let mut admin = AdminServiceClient::new(serving.channel().await);
-    let caller = admin.get_caller(GetCallerRequest {}).await.unwrap().into_inner();
-    assert_eq!((caller.key_id.as_str(), caller.role, caller.project.as_str()), ("", 4, "default"));
-    let refused = admin.create_api_key(CreateApiKeyRequest { role: 1, ..Default::default() }).await.unwrap_err();
-    assert_eq!(refused.code(), Code::FailedPrecondition, "it would end with the process");
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use highwater::{
     access::Role,
     api::auth::table::{Rule, TABLE},
+    model::{Key, Meter, Target},
     proto::{self, Labels, ReportRequest, ReportedEvent},
-    service::{Actor, Clock},
+    service::{Actor, Author, Clock},
 };
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
@@ -108,7 +109,12 @@ impl Answer {
             code: status.code(),
             message: status.message().to_owned(),
             details: status.details().to_vec(),
-            metadata: headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
+            // All but the time of day.
+            metadata: headers
+                .iter()
+                .filter(|(name, _)| *name != "date")
+                .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+                .collect(),
             body: Vec::new(),
         }
     }
@@ -244,21 +250,35 @@ impl World {
                 events: vec![event],
             };
             ingest.report(report).await.unwrap();
-            let (actor, now) = (Actor::offline(), serving.service.clock.now());
-            let target = highwater::model::Meter::new(highwater::model::Kind::Tts, MODEL, "", None).unwrap();
-            let key = highwater::model::Key {
-                project: crate::access::project(project),
-                target: highwater::model::Target::Meter(target),
-            };
-            let author = highwater::service::Author { set_by: "test".into(), reason: String::new(), actor };
-            serving.service.set_limit(&key, 9, None, author, now).unwrap();
         }
-        Self { serving, channel }
+        let world = Self { serving, channel };
+        world.limit(FOREIGN);
+        world
     }
 
-    /// The own ids of a caller; keys are new each time, since some calls end them.
-    fn own(&self) -> Ids {
-        Ids { project: OWN.to_owned(), key: self.victim(OWN), incarnation: id(1) }
+    /// Sets a limit, which some calls end.
+    fn limit(&self, project: &str) {
+        let (actor, now) = (Actor::offline(), self.serving.service.clock.now());
+        let target = Target::Meter(Meter::new(highwater::model::Kind::Tts, MODEL, "", None).unwrap());
+        let key = Key { project: crate::access::project(project), target };
+        let author = Author { set_by: "test".into(), reason: String::new(), actor };
+        self.serving.service.set_limit(&key, 9, None, author, now).unwrap();
+    }
+
+    /// What a caller names of its own; keys and limits are new each time, since some calls end them.
+    fn own(&self, method: &MethodDescriptor) -> Ids {
+        self.limit(OWN);
+        let project = match method.name() {
+            "CreateProject" => format!("made-{}", Clock::wall().0),
+            "DeleteProject" => {
+                let name = format!("left-{}", Clock::wall().0);
+                let (service, project) = (&self.serving.service, crate::access::project(&name));
+                service.create_project(&project, &Actor::offline(), service.clock.now()).unwrap();
+                name
+            }
+            _ => OWN.to_owned(),
+        };
+        Ids { project, key: self.victim(OWN), incarnation: id(1) }
     }
 
     fn victim(&self, project: &str) -> String {
@@ -287,7 +307,9 @@ fn rule(method: &MethodDescriptor) -> Rule {
 
 fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
     descriptor.fields().any(|field| {
-        let nested = matches!(field.name(), "hello" | "api_key") && matches!(field.kind(), Kind::Message(_));
+        // A key's project is told, and not asked for.
+        let within = if what == "id" { "api_key" } else { "hello" };
+        let nested = field.name() == within && matches!(field.kind(), Kind::Message(_));
         field.name() == what || (nested && matches!(field.kind(), Kind::Message(inner) if names(&inner, what)))
     })
 }
@@ -300,7 +322,7 @@ async fn nobody_is_where_they_do_not_belong() {
     for method in methods() {
         let rule = rule(&method);
         let what = |role: &str| format!("{} by {role}", method.full_name());
-        let anonymous = call(&world.channel, None, &method, &world.own()).await;
+        let anonymous = call(&world.channel, None, &method, &world.own(&method)).await;
         match rule {
             Rule::Open => assert_eq!(anonymous.code, Code::Ok, "{}: {anonymous:?}", what("nobody")),
             // Failures are throttled after the first ones: either way nothing is said.
@@ -322,7 +344,7 @@ async fn nobody_is_where_they_do_not_belong() {
 async fn check(world: &World, method: &MethodDescriptor, role: Role, token: &str, may: bool) {
     let what = format!("{} by {role}", method.full_name());
     let ask = async |ids: Ids| call(&world.channel, Some(token), method, &ids).await;
-    let own = ask(world.own()).await;
+    let own = ask(world.own(method)).await;
     let foreign_key = world.victim(FOREIGN);
     let (project, key, incarnation) =
         (names(&method.input(), "project"), names(&method.input(), "id"), names(&method.input(), "incarnation"));
@@ -330,12 +352,12 @@ async fn check(world: &World, method: &MethodDescriptor, role: Role, token: &str
         (
             "project",
             project,
-            Ids { project: FOREIGN.to_owned(), ..world.own() },
+            Ids { project: FOREIGN.to_owned(), ..world.own(method) },
             FOREIGN.to_owned(),
             MISSING.to_owned(),
         ),
-        ("key", key, Ids { key: foreign_key.clone(), ..world.own() }, foreign_key, MISSING_KEY.to_owned()),
-        ("incarnation", incarnation, Ids { incarnation: id(2), ..world.own() }, String::new(), String::new()),
+        ("key", key, Ids { key: foreign_key.clone(), ..world.own(method) }, foreign_key, MISSING_KEY.to_owned()),
+        ("incarnation", incarnation, Ids { incarnation: id(2), ..world.own(method) }, String::new(), String::new()),
     ];
     if !may {
         assert_eq!(own.code, Code::PermissionDenied, "{what}: {own:?}");
