@@ -62,7 +62,7 @@ enum Command {
     Limits(limits::LimitsArgs),
     /// Keys: who may do what
     Keys(keys::KeysArgs),
-    /// Projects: made, listed
+    /// Projects: listed, made, deleted
     Projects(projects::ProjectsArgs),
     /// What was changed, by whom
     Audit(audit::AuditArgs),

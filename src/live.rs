@@ -53,7 +53,7 @@ use crate::{
         learn::Learning,
         sync::{AtomicU64, Mutex, Ordering, lock},
     },
-    model::{Bounds, Coverage, Incarnation, Key, KeyId, Meter as MeterName, Now, Project, Tick},
+    model::{Bounds, Coverage, Incarnation, Key, KeyId, Meter as MeterName, Now, Outcome, Project, Tick},
 };
 
 /// A bound that was reached: nothing of the request was applied.
@@ -183,6 +183,20 @@ impl Live {
             let lost = book.expired.map_or(0, |earlier| earlier.lost);
             book.expired = Some(Expired { lost, ..expired });
         }
+    }
+
+    /// Ends all workers of a project with their sessions.
+    pub fn end_project(&self, project: &Project, now: Now) {
+        let of_project = self.books.iter().filter(|book| book.key().0 == *project);
+        let incarnations: Vec<Incarnation> = of_project.map(|book| book.key().1).collect();
+        for incarnation in incarnations {
+            self.goodbye(project, incarnation, Outcome::Cancelled, now);
+        }
+    }
+
+    /// Whether a project has workers.
+    pub fn has_workers(&self, project: &Project) -> bool {
+        self.books.iter().any(|book| book.key().0 == *project)
     }
 
     /// All books, for those who walk them without holding up the map.

@@ -222,6 +222,11 @@ impl Rollup {
         there.map(|(key, _)| KeyId(key)).collect()
     }
 
+    /// Forgets keys of which nothing is to be kept.
+    pub fn retain(&mut self, keeps: impl Fn(KeyId) -> bool) {
+        self.tracks.retain(|key, _| keeps(*key));
+    }
+
     /// What is to be folded of an hour.
     pub fn rows(&mut self, hour: Hour) -> Vec<(KeyId, KeyHour)> {
         let keys = self.keys();

@@ -18,6 +18,7 @@ pub use decide::{Author, Ended, PlanApplied};
 pub use health::Health;
 pub use ledger::Ledger;
 pub use limits::Limits;
+pub use projects::Leaving;
 
 use crate::{
     config::Config,
@@ -39,6 +40,8 @@ pub struct Service {
     /// Writes every decision.
     pub ledger: Arc<Ledger>,
     pub access: Access,
+    /// Projects that are being deleted; the recorder does it.
+    pub leaving: Leaving,
     pub catalogue: Catalogue,
     pub plans: Plans,
     pub store: Arc<dyn Store>,

@@ -92,6 +92,13 @@ pub struct Removed {
     pub summaries: u64,
 }
 
+/// What was kept of a project, and is no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    pub keys: u64,
+    pub hours: u64,
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -154,6 +161,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Writes decisions and the audit rows that tell of them, in one step: `Conflict`, and nothing is written, when the audit
     /// log does not end where the change says.
     fn change(&self, change: &Change) -> Result<()>;
+
+    /// Removes all that is kept of a project but the audit log: its keys with their hours, summaries and limits, its workers,
+    /// and then makes the change, in one step. The numbers of the keys are never used again: see `keys_end`.
+    fn forget(&self, project: &Project, change: &Change) -> Result<Forgotten> {
+        let _ = change;
+        Err(StoreError::Unavailable(format!("this kind of store can't remove the project {project}")))
+    }
+
+    /// A number above those of all keys that there are or were.
+    fn keys_end(&self) -> Result<u32> {
+        Ok(self.keys()?.iter().map(|(id, _)| id.0.saturating_add(1)).max().unwrap_or(0))
+    }
 
     /// All documents of a shelf with their names, by name.
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>>;

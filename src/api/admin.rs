@@ -6,7 +6,7 @@
 mod check;
 pub mod view;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
 
@@ -16,11 +16,12 @@ use crate::{
     error::Error,
     proto::{
         self, AdminServiceListProjectsRequest, AdminServiceListProjectsResponse, CreateApiKeyRequest,
-        CreateApiKeyResponse, CreateProjectRequest, CreateProjectResponse, GetApiKeyRequest, GetApiKeyResponse,
-        GetCallerRequest, GetCallerResponse, ListApiKeysRequest, ListApiKeysResponse, ListAuditRowsRequest,
-        ListAuditRowsResponse, RegisterLiveKitKeyRequest, RegisterLiveKitKeyResponse, RevokeApiKeyRequest,
-        RevokeApiKeyResponse, RotateApiKeyRequest, RotateApiKeyResponse, UpdateApiKeyRequest, UpdateApiKeyResponse,
-        VerifyAuditRequest, VerifyAuditResponse, admin_service_server::AdminService,
+        CreateApiKeyResponse, CreateProjectRequest, CreateProjectResponse, DeleteProjectRequest, DeleteProjectResponse,
+        GetApiKeyRequest, GetApiKeyResponse, GetCallerRequest, GetCallerResponse, ListApiKeysRequest,
+        ListApiKeysResponse, ListAuditRowsRequest, ListAuditRowsResponse, RegisterLiveKitKeyRequest,
+        RegisterLiveKitKeyResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, RotateApiKeyRequest,
+        RotateApiKeyResponse, UpdateApiKeyRequest, UpdateApiKeyResponse, VerifyAuditRequest, VerifyAuditResponse,
+        admin_service_server::AdminService,
     },
     service::{Clock, Service},
     store::{Store, StoreError},
@@ -29,6 +30,8 @@ use crate::{
 const DEFAULT_KEYS: usize = 100;
 const DEFAULT_PROJECTS: usize = 100;
 const DEFAULT_ROWS: usize = 100;
+/// How long the answer to a deletion waits for it; it goes on after that, too.
+const DELETED_WITHIN: Duration = Duration::from_secs(10);
 /// Audit rows that are read at once.
 const ROWS_A_READ: u64 = 1_000;
 /// Reads for one page of the rows of one project among those of others.
@@ -228,6 +231,26 @@ impl AdminService for Admin {
             Ok(AdminServiceListProjectsResponse { projects: projects.into_iter().map(view).collect(), next_page_token })
         });
         Ok(Response::new(listed.await?))
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<DeleteProjectRequest>,
+    ) -> Result<Response<DeleteProjectResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let project = check::project(&request.into_inner().project)?;
+        let deleted = self.aside.run(move |queries| {
+            let service = queries.service();
+            let (api_keys, told) = service.delete_project(&project, &caller.actor(), service.clock.now())?;
+            let forgotten = told.recv_timeout(DELETED_WITHIN);
+            let forgotten = forgotten.map_err(|_| Error::Store { detail: format!("{project} is not deleted yet") })?;
+            Ok(DeleteProjectResponse {
+                api_keys: u32::try_from(api_keys).unwrap_or(u32::MAX),
+                keys: u32::try_from(forgotten.keys).unwrap_or(u32::MAX),
+                hours: forgotten.hours,
+            })
+        });
+        Ok(Response::new(deleted.await?))
     }
 
     async fn list_audit_rows(

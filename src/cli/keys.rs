@@ -131,7 +131,7 @@ enum Answer {
     Listed(Vec<ApiKey>),
     Changed(ApiKey),
     Revoked(ApiKey),
-    Rotated { key: ApiKey, token: String, replaced: ApiKey },
+    Rotated { key: Box<ApiKey>, token: String, replaced: Box<ApiKey> },
     Caller(GetCallerResponse),
     Reset(usize),
 }
@@ -203,6 +203,7 @@ async fn ask(mut args: KeysArgs) -> Result<(String, Answer), CliError> {
             let overlap = prost_types::Duration::try_from(overlap).ok();
             let rotated = server.answer(server.admin().rotate_api_key(RotateApiKeyRequest { id, overlap })).await?;
             let (key, replaced) = (rotated.api_key.unwrap_or_default(), rotated.replaced.unwrap_or_default());
+            let (key, replaced) = (Box::new(key), Box::new(replaced));
             Answer::Rotated { key, token: rotated.token, replaced }
         }
         Action::RegisterLivekit(register) => {

@@ -1,4 +1,4 @@
-//! `highwater projects`: which there are, and making one before anything is reported for it.
+//! `highwater projects`: which there are, making one before anything is reported for it, and deleting one.
 
 use std::io::{Write as _, stdout};
 
@@ -11,11 +11,11 @@ use crate::{
         error::CliError,
         moment,
         output::{self, Rfc3339},
-        screen::{Line, Screen},
+        screen::{Line, Screen, say},
         table::{Column, Table},
         text,
     },
-    proto::{AdminServiceListProjectsRequest, CreateProjectRequest, Project},
+    proto::{AdminServiceListProjectsRequest, CreateProjectRequest, DeleteProjectRequest, Project},
 };
 
 #[derive(Args, Debug)]
@@ -38,6 +38,14 @@ enum Action {
     Create {
         /// Its name, 1 to 64 of a-z, 0-9 and -
         name: String,
+    },
+    /// Delete a project with all that is kept of it: keys, limits, history, live sessions
+    Delete {
+        /// Its name
+        name: String,
+        /// The name again, since it can't be undone
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
     },
 }
 
@@ -84,6 +92,10 @@ pub async fn run(args: ProjectsArgs) -> Result<(), CliError> {
             let request = CreateProjectRequest { project: name };
             server.answer(server.admin().create_project(request)).await?.project.into_iter().collect()
         }
+        Action::Delete { name, confirm } if name != confirm => {
+            return Err(CliError::Usage(format!("--confirm {confirm} is not {name}: nothing was deleted")));
+        }
+        Action::Delete { name, .. } => return delete(&server, name, args.json).await,
     };
     if args.json {
         let projects: Vec<_> = projects.iter().map(ProjectOut::from).collect();
@@ -93,6 +105,24 @@ pub async fn run(args: ProjectsArgs) -> Result<(), CliError> {
     let mut out = stdout().lock();
     screen.write(&mut out, &lines(&projects, screen.width))?;
     Ok(out.flush()?)
+}
+
+async fn delete(server: &Server, name: String, json: bool) -> Result<(), CliError> {
+    let request = DeleteProjectRequest { project: name.clone() };
+    let deleted = server.answer(server.admin().delete_project(request)).await?;
+    if json {
+        let (keys, hours) = (deleted.keys, deleted.hours);
+        let deleted = serde_json::json!({
+            "project": name, "api_keys": deleted.api_keys, "meters_and_pools": keys, "hours": hours
+        });
+        return output::print(&deleted, true);
+    }
+    say(&format!(
+        "deleted {name}: {} keys, {} meters and pools, {} hours of history",
+        text::number(deleted.api_keys.into()),
+        text::number(deleted.keys.into()),
+        text::number(deleted.hours),
+    ))
 }
 
 async fn list(server: &Server) -> Result<Vec<Project>, CliError> {

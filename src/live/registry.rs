@@ -47,6 +47,8 @@ pub struct Registry {
     all_tallies: boxcar::Vec<Arc<Tally>>,
     all_meters: boxcar::Vec<Arc<Meter>>,
     next_id: AtomicU32,
+    /// Meters and pools that were removed.
+    removed: AtomicU64,
     /// Keys that the store has not been told of.
     new_keys: Mutex<Vec<(KeyId, Key)>>,
 }
@@ -203,7 +205,35 @@ impl Registry {
 
     /// Grows with every meter and pool; what was listed at one growth is all there is while it stays.
     pub fn growth(&self) -> usize {
-        self.tallies.len() + self.meters.len()
+        // Twice, since what is removed is no part of the other numbers any more.
+        self.tallies.len() + self.meters.len() + 2 * self.removed.load(Ordering::Acquire) as usize
+    }
+
+    /// No key is given a number below this: those were used.
+    pub fn begin_at(&self, id: KeyId) {
+        self.next_id.fetch_max(id.0, Ordering::AcqRel);
+    }
+
+    /// Removes a project with its meters and pools, whose sessions have ended and whose last sums were taken; returns their
+    /// numbers. What is still open on them elsewhere, by the part of a second, is counted no more.
+    pub fn forget(&self, project: &Project) -> Vec<KeyId> {
+        let mut removed = Vec::new();
+        self.meters.retain(|key, _| {
+            let stays = key.project != *project;
+            self.removed.fetch_add(u64::from(!stays), Ordering::AcqRel);
+            stays
+        });
+        self.tallies.retain(|key, tally| {
+            let stays = key.project != *project;
+            if !stays {
+                removed.push(tally.id);
+                self.removed.fetch_add(1, Ordering::AcqRel);
+            }
+            stays
+        });
+        lock(&self.new_keys).retain(|(_, key)| key.project != *project);
+        self.projects.remove(project);
+        removed
     }
 
     /// Takes the keys that the store has not been told of.

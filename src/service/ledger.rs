@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     access::{AuditRow, Hash, audit::Entry},
-    model::Time,
-    store::{Change, Store, StoreError},
+    model::{Project, Time},
+    store::{Change, Forgotten, Store, StoreError},
 };
 
 /// How often a decision is tried again when another writer added to the log meanwhile.
@@ -37,9 +37,35 @@ impl Ledger {
     ///
     /// # Errors
     /// What the store says; nothing was written then.
-    pub fn write(&self, mut change: Change, entries: &[Entry], now: Time) -> Result<Change, StoreError> {
+    pub fn write(&self, change: Change, entries: &[Entry], now: Time) -> Result<Change, StoreError> {
+        self.write_by(change, entries, now, |change| self.store.change(change)).map(|((), change)| change)
+    }
+
+    /// Removes all that is kept of a project, and writes a decision and what tells of it, in one durable step.
+    ///
+    /// # Errors
+    /// What the store says; nothing was removed or written then.
+    pub fn forget(
+        &self,
+        project: &Project,
+        change: Change,
+        entries: &[Entry],
+        now: Time,
+    ) -> Result<Forgotten, StoreError> {
+        self.write_by(change, entries, now, |change| self.store.forget(project, change)).map(|(forgotten, _)| forgotten)
+    }
+
+    fn write_by<T>(
+        &self,
+        mut change: Change,
+        entries: &[Entry],
+        now: Time,
+        write: impl Fn(&Change) -> Result<T, StoreError>,
+    ) -> Result<(T, Change), StoreError> {
         let mut end = self.end();
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             let mut next = *end;
             change.audit_from = next.next;
             change.audit.clear();
@@ -48,16 +74,15 @@ impl Ledger {
                 change.audit.push(row.encode());
                 next = End { next: row.seq + 1, hash: row.hash };
             }
-            match self.store.change(&change) {
-                Ok(()) => {
+            match write(&change) {
+                Ok(done) => {
                     *end = next;
-                    break;
+                    return Ok((done, change));
                 }
                 Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => *end = read_end(&*self.store)?,
                 Err(error) => return Err(error),
             }
         }
-        Ok(change)
     }
 
     /// Number of the next row and hash of the last one.

@@ -41,6 +41,11 @@ impl Limits {
         self.deciding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets the limits of keys that are no more.
+    pub(super) fn forget(&self, keys: &[KeyId]) {
+        self.by_key.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !keys.contains(key));
+    }
+
     /// Adds decisions that the store holds already.
     pub(super) fn add(&self, entries: &[(KeyId, LimitEntry)]) {
         let mut by_key = self.by_key.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,47 @@
-//! Projects that somebody makes. Most are only reported for, and need not be made.
+//! Projects that somebody makes, and those that somebody deletes. Most are only reported for, and need not be made.
+
+use std::sync::{
+    Mutex, PoisonError,
+    mpsc::{Receiver, SyncSender, sync_channel},
+};
 
 use crate::{
     access::{ProjectRecord, audit::Entry},
     error::Error,
     model::{Now, Project},
     service::{Actor, Service},
-    store::{Change, Document, Shelf, StoreError},
+    store::{Change, Document, Forgotten, Shelf, StoreError},
 };
+
+/// Projects that are being deleted, each with who waits for it.
+#[derive(Debug, Default)]
+pub struct Leaving(Mutex<Vec<(Project, Option<SyncSender<Forgotten>>)>>);
+
+impl Leaving {
+    pub fn add(&self, project: Project, waits: Option<SyncSender<Forgotten>>) {
+        self.locked().push((project, waits));
+    }
+
+    fn projects(&self) -> Vec<Project> {
+        self.locked().iter().map(|(project, _)| project.clone()).collect()
+    }
+
+    /// Tells those who wait for it that a project is gone.
+    fn gone(&self, project: &Project, forgotten: Forgotten) {
+        self.locked().retain(|(leaving, waits)| {
+            let is_gone = leaving == project;
+            if let Some(waits) = waits.as_ref().filter(|_| is_gone) {
+                // Who waited too long has gone.
+                let _ = waits.try_send(forgotten);
+            }
+            !is_gone
+        });
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<(Project, Option<SyncSender<Forgotten>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Service {
     /// The projects that somebody made.
@@ -37,13 +72,72 @@ impl Service {
         if registry.projects().len() >= most {
             return Err(Error::Bound { name: "projects", most: most as u64 });
         }
-        let record = ProjectRecord { project: project.clone(), created: now.wall, created_by: actor.key.to_string() };
-        let document = Document { shelf: Shelf::Projects, name: project.to_string(), bytes: Some(record.encode()) };
-        let change = Change { documents: vec![document], ..Change::default() };
-        let entry =
-            Entry { after: "made".to_owned(), ..actor.entry("project.create", project.as_str(), project.as_str()) };
+        let record = record(project, actor, now, false);
+        let change = Change { documents: vec![document(&record)], ..Change::default() };
+        let name = project.as_str();
+        let entry = Entry { after: "made".to_owned(), ..actor.entry("project.create", name, name) };
         self.ledger.write(change, &[entry], now.wall)?;
         let _made = registry.project(project);
         Ok(record)
     }
+
+    /// Begins to delete a project: its credentials end now, and the recorder removes the rest within a second or two, also
+    /// after a restart. Returns how many credentials there were, and what tells when all is done.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; `Store` when it is not durable, and then nothing was deleted.
+    pub fn delete_project(
+        &self,
+        project: &Project,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<(usize, Receiver<Forgotten>), Error> {
+        let _one_at_a_time = self.limits.deciding();
+        if !self.live.registry.has_project(project) {
+            return Err(Error::NotFound { what: "project", name: project.to_string() });
+        }
+        let name = project.as_str();
+        let entry = Entry { after: "its keys ended".to_owned(), ..actor.entry("project.delete", name, name) };
+        let leaving = document(&record(project, actor, now, true));
+        let keys = self.access.end_project(leaving, project, entry, now.wall)?;
+        let (tell, told) = sync_channel(1);
+        self.leaving.add(project.clone(), Some(tell));
+        Ok((keys, told))
+    }
+
+    /// Ends the sessions of projects that are being deleted. Called before the seconds up to now are rolled, so that the
+    /// pools across projects are told how they ended.
+    pub(super) fn end_leaving(&self, now: Now) {
+        self.leaving.projects().iter().for_each(|project| self.live.end_project(project, now));
+    }
+
+    /// Removes what is left of projects that are being deleted, after the last seconds of their sessions are durable.
+    pub(super) fn forget_leaving(&self, now: Now) -> Result<(), StoreError> {
+        for project in self.leaving.projects() {
+            // A worker that came since waits for the next time.
+            if self.live.has_workers(&project) {
+                continue;
+            }
+            let _one_at_a_time = self.limits.deciding();
+            let name = project.as_str();
+            let documents = vec![Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None }];
+            let entry = Actor::service().entry("project.deleted", name, name);
+            let forgotten =
+                self.ledger.forget(&project, Change { documents, ..Change::default() }, &[entry], now.wall)?;
+            let keys = self.live.registry.forget(&project);
+            self.limits.forget(&keys);
+            self.rollup().retain(|key| !keys.contains(&key));
+            tracing::info!(project = name, keys = forgotten.keys, hours = forgotten.hours, "a project was deleted");
+            self.leaving.gone(&project, forgotten);
+        }
+        Ok(())
+    }
+}
+
+fn record(project: &Project, actor: &Actor, now: Now, leaving: bool) -> ProjectRecord {
+    ProjectRecord { project: project.clone(), created: now.wall, created_by: actor.key.to_string(), leaving }
+}
+
+fn document(record: &ProjectRecord) -> Document {
+    Document { shelf: Shelf::Projects, name: record.project.to_string(), bytes: Some(record.encode()) }
 }

@@ -39,12 +39,13 @@ pub struct Recorder {
 impl Recorder {
     /// Rolls up to `now`, and writes what came of it. Call it once a second, just after the second has begun.
     pub fn step(&mut self, service: &Service, now: Now) {
+        service.end_leaving(now);
         let frames = self.roller.roll(&service.live, now);
         frames.iter().for_each(|frame| take(service, frame));
         self.waiting.frames.extend(frames);
         self.waiting.new_keys.extend(service.live.registry.take_new_keys());
         self.take_roster(service);
-        if let Err(error) = self.write(service) {
+        if let Err(error) = self.write(service).and_then(|()| service.forget_leaving(now)) {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
             self.bound_waiting();

@@ -2,20 +2,22 @@
 //! workers hold.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
 use crate::{
+    access::ProjectRecord,
     config::Config,
     live::Live,
     model::{
-        Project,
+        KeyId,
         catalogue::{Catalogue, CatalogueError},
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Access, Clock, Health, Ledger, Limits, Service, access::AccessError},
+    service::{Access, Clock, Health, Leaving, Ledger, Limits, Service, access::AccessError},
     store::{Shelf, Store, StoreError},
 };
 
@@ -52,7 +54,12 @@ impl Service {
         let now = clock.now();
         let first = now.wall.tick();
         let live = Live::new(config.bounds.clone(), first);
-        live.load(store.keys()?, &|key| rollup.coverage(key));
+        let keys = store.keys()?;
+        // Frames of the last hour may still tell of keys that were removed with their project.
+        let known: HashSet<KeyId> = keys.iter().map(|(key, _)| *key).collect();
+        rollup.retain(|key| known.contains(&key));
+        live.registry.begin_at(KeyId(store.keys_end()?));
+        live.load(keys, &|key| rollup.coverage(key));
         let known = store.known_workers()?;
         if !known.is_empty() || rollup.any_left_open() {
             let down_from = rollup.next_tick().unwrap_or(first);
@@ -61,9 +68,13 @@ impl Service {
         }
         let ledger = Arc::new(Ledger::open(store.clone())?);
         let access = Access::open(store.clone(), ledger.clone(), config.access.key_file.clone())?;
-        for (name, _) in store.documents(Shelf::Projects)? {
-            if let Ok(project) = Project::new(&name) {
-                let _listed = live.registry.project(&project);
+        let leaving = Leaving::default();
+        for (_, bytes) in store.documents(Shelf::Projects)? {
+            if let Some(record) = ProjectRecord::decode(&bytes) {
+                let _listed = live.registry.project(&record.project);
+                if record.leaving {
+                    leaving.add(record.project, None);
+                }
             }
         }
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
@@ -74,6 +85,7 @@ impl Service {
             limits: Limits::load(store.limits()?),
             ledger,
             access,
+            leaving,
             catalogue,
             plans,
             store,

@@ -19,7 +19,7 @@ use open::Healing;
 
 use crate::{
     model::{Frame, Hour, HourSummary, Key, KeyHour, KeyId, LimitEntry, Project},
-    store::{Change, HourPeaks, KnownWorker, Removed, Result, Second, Shelf, Store},
+    store::{Change, Forgotten, HourPeaks, KnownWorker, Removed, Result, Second, Shelf, Store},
 };
 
 /// Most rows of each kind that one call of [`Store::retain`] removes, so that the second after it is not kept waiting:
@@ -143,6 +143,14 @@ impl Store for EmbeddedStore {
 
     fn change(&self, change: &Change) -> Result<()> {
         self.database.write(|transaction| write::change(transaction, change))
+    }
+
+    fn forget(&self, project: &Project, change: &Change) -> Result<Forgotten> {
+        self.database.write(|transaction| write::forget(transaction, project, change))
+    }
+
+    fn keys_end(&self) -> Result<u32> {
+        self.database.read(read::keys_end)
     }
 
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {

@@ -5,7 +5,7 @@ mod ask;
 mod crew;
 mod late_streams;
 mod no_leak;
-mod process;
+pub mod process;
 mod process_a_call;
 mod proxy;
 mod restart;

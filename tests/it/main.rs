@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod access;
+mod access_admin;
+mod access_matrix;
+mod access_program;
 mod bad_input;
 mod demo;
 mod doors;
@@ -18,3 +22,4 @@ mod queries;
 mod serving;
 mod store_contract;
 mod store_faults;
+mod store_forget;

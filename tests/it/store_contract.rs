@@ -11,6 +11,8 @@ use highwater::{
     store::{Change, Document, EmbeddedStore, KnownWorker, Removed, Second, Shelf, Store, StoreError},
 };
 
+use crate::store_forget::a_forgotten_project_is_gone_and_its_numbers_are_not_used_again;
+
 /// Opens one place; what was stored is there again each time, once the store before is dropped.
 pub type Place = Box<dyn Fn() -> Box<dyn Store>>;
 
@@ -32,6 +34,7 @@ const CASES: &[Case] = &[
     ("documents are kept by shelf and name", documents_are_kept_by_shelf_and_name),
     ("a change is whole or not at all", a_change_is_whole_or_not_at_all),
     ("audit rows are numbered without a gap", audit_rows_are_numbered_without_a_gap),
+    ("a forgotten project is gone", a_forgotten_project_is_gone_and_its_numbers_are_not_used_again),
     ("notes are kept", notes_are_kept),
     ("readers and writers do not wait for each other", readers_and_writers_do_not_wait_for_each_other),
 ];

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -32,6 +32,10 @@ FIRST_BACKOFF_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 10.0
 # A service that accepts a stream and says nothing for so long is given up.
 WELCOME_SECONDS = 10.0
+# New tokens are asked for at most this often.
+RENEW_SECONDS = 1.0
+# Stands for a token that is due, which is minted outside the lock.
+_RENEW: list[pb.AttachRequest] = [pb.AttachRequest()]
 MAX_METERS = 1_024
 MAX_LABEL_BYTES = 64
 MAX_ID_BYTES = 128
@@ -64,6 +68,8 @@ class _Stream:
     sent_seq: int = 0
     beat_at: float = 0.0
     drain_at: float | None = None
+    # When another credential is to be presented on it.
+    renew_at: float | None = None
     said_goodbye: bool = False
     ended: bool = False
 
@@ -71,18 +77,29 @@ class _Stream:
 class Worker:
     """Reports the sessions of this process to a Highwater service. Safe to use from any thread; not across a fork."""
 
-    def __init__(self, target: str, project: str = "default", worker_id: str = "worker") -> None:
+    def __init__(
+        self,
+        target: str,
+        project: str = "",
+        worker_id: str = "worker",
+        token: str | Callable[[], str] | None = None,
+    ) -> None:
         """Starts to attach to `target` (`host:port`) in the background; reports may begin at once.
+
+        `token` is what the service knows this worker by: an API key (`hwm_...`), or a function that mints a LiveKit access
+        token; it is called for each stream, and again before the token of a stream ends. The project is the key's own
+        when none is named.
 
         Raises ValueError for names that the service would refuse.
         """
-        if not re.fullmatch(r"[a-z0-9-]{1,64}", project):
-            raise ValueError(f"project {project!r} is not 1 to 64 bytes of [a-z0-9-]")
+        if not re.fullmatch(r"[a-z0-9-]{0,64}", project):
+            raise ValueError(f"project {project!r} is not at most 64 bytes of [a-z0-9-]")
         if not 1 <= len(worker_id.encode()) <= MAX_ID_BYTES:
             raise ValueError(f"worker id {worker_id!r} is not 1 to {MAX_ID_BYTES} bytes")
         self._target = target
         self._project = project
         self._worker_id = worker_id
+        self._token = token
         self.incarnation = uuid.uuid4().bytes
         self._attach_seq = 0
         self._meters: dict[int, types.Meter] = {}
@@ -208,10 +225,13 @@ class Worker:
         """Opens a stream and stays until it ends."""
         stream = _Stream(opened_at=time.monotonic())
         with grpc.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+            # Outside the lock: minting is the caller's code.
+            metadata = self._metadata()
             with self._changed:
                 self._stream = stream
                 self._attach_seq += 1
-                stream.call = IngestServiceStub(channel).Attach(self._requests(stream, self._attach_seq))
+                requests = self._requests(stream, self._attach_seq)
+                stream.call = IngestServiceStub(channel).Attach(requests, metadata=metadata)
             try:
                 for answer in stream.call:
                     with self._changed:
@@ -226,6 +246,27 @@ class Worker:
                     self._changed.notify_all()
         return stream
 
+    def _mint(self) -> str | None:
+        """The credential to present now; None when there is none, or none can be had."""
+        if not callable(self._token):
+            return self._token
+        try:
+            return self._token()
+        except Exception:
+            log.exception("no token could be minted")
+            return None
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        token = self._mint()
+        return [("authorization", f"Bearer {token}")] if token else []
+
+    def _renew_before(self, stream: _Stream, message: pb.Welcome | pb.Authenticated, field: str) -> None:
+        """Notes when the credential ends: another is presented when a fifth of the time until then is left."""
+        stream.renew_at = None
+        if callable(self._token) and message.HasField(field):
+            left = getattr(message, field).ToSeconds() - time.time()
+            stream.renew_at = time.monotonic() + max(left * 0.8, RENEW_SECONDS)
+
     def _note_end(self, stream: _Stream, error: grpc.RpcError) -> None:
         log.info("the stream ended: %s %s", error.code(), error.details())
         if error.code() == grpc.StatusCode.INVALID_ARGUMENT and stream.attached:
@@ -239,7 +280,10 @@ class Worker:
         match answer.WhichOneof("message"):
             case "welcome":
                 stream.welcome = answer.welcome
+                self._renew_before(stream, answer.welcome, "credential_expire_time")
                 self._go_on_from(stream, answer.welcome.applied_seq, answer.welcome.durable_seq)
+            case "authenticated":
+                self._renew_before(stream, answer.authenticated, "expire_time")
             case "ack":
                 self._book.acknowledge(answer.ack.applied_seq, answer.ack.durable_seq)
             case "declared":
@@ -279,7 +323,11 @@ class Worker:
             )
         )
         while due := self._due(stream):
-            yield from due
+            if due is _RENEW:
+                if token := self._mint():
+                    yield pb.AttachRequest(authenticate=pb.Authenticate(token=token))
+            else:
+                yield from due
 
     def _due(self, stream: _Stream) -> Iterable[pb.AttachRequest] | None:
         """Waits for what is to be sent next. None at the end of the stream."""
@@ -288,10 +336,15 @@ class Worker:
                 now = time.monotonic()
                 if stream.welcome is None:
                     wake_at = stream.opened_at + WELCOME_SECONDS
+                elif stream.renew_at is not None and now >= stream.renew_at:
+                    stream.renew_at = now + RENEW_SECONDS
+                    return _RENEW
                 elif due := self._due_now(stream, stream.welcome, now):
                     return due
                 else:
                     wake_at = stream.beat_at
+                    if stream.renew_at is not None:
+                        wake_at = min(wake_at, stream.renew_at)
                 if stream.drain_at is not None:
                     wake_at = min(wake_at, stream.drain_at)
                 if now >= wake_at:

@@ -35,17 +35,18 @@ def until(what: str, probe: Callable[[], T], seconds: float = ANSWER_SECONDS) ->
 class Service:
     """The service as a process of its own."""
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, dev: bool = True) -> None:
         self._binary = binary
         self._folder = folder
+        self._dev = dev
         self._process: subprocess.Popen | None = None
         self._channel: grpc.Channel | None = None
         self.port = 0
 
     def start(self) -> None:
         """Starts it on the port and store it had before, or on a free port, and waits until it is ready."""
-        command = [self._binary, "serve", "--dev", "--listen", f"127.0.0.1:{self.port}", "--store"]
-        command.append(self._folder / "store.redb")
+        command = [self._binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store]
+        command += ["--dev"] if self._dev else ["--log", "debug"]
         with self._log_path.open("a") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self._folder)
         ready: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -59,6 +60,15 @@ class Service:
         self._channel = grpc.insecure_channel(self.target, options=[("grpc.use_local_subchannel_pool", 1)])
         self.ingest = IngestServiceStub(self._channel)
         self.quotas = QuotaServiceStub(self._channel)
+
+    @property
+    def store(self) -> Path:
+        return self._folder / "store.redb"
+
+    def run(self, *args: str) -> str:
+        """What a command of the program says; the service must be stopped where it works at the store."""
+        ran = subprocess.run([self._binary, *args], check=True, capture_output=True, text=True, cwd=self._folder)
+        return ran.stdout.strip()
 
     def kill(self) -> None:
         """Ends it with SIGKILL, as a crash does."""

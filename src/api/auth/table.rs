@@ -51,6 +51,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.AdminService/RegisterLiveKitKey", EDIT),
     ("/highwater.v1.AdminService/CreateProject", OPERATE),
     ("/highwater.v1.AdminService/ListProjects", OPERATE),
+    ("/highwater.v1.AdminService/DeleteProject", OPERATE),
     ("/highwater.v1.AdminService/ListAuditRows", EDIT),
     ("/highwater.v1.AdminService/VerifyAudit", OPERATE),
     ("/grpc.health.v1.Health/Check", Rule::Open),

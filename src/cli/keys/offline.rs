@@ -74,7 +74,7 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
         Action::Rotate(rotate) => {
             let rotated = access.rotate_key(&rotate.id, rotate.overlap, (&all, &actor), now);
             let (old, new, token) = rotated.map_err(refused)?;
-            let (key, replaced) = (view::api_key(&new), view::api_key(&old));
+            let (key, replaced) = (Box::new(view::api_key(&new)), Box::new(view::api_key(&old)));
             Answer::Rotated { key, token: token.expose().clone(), replaced }
         }
         Action::RegisterLivekit(register) => {

@@ -50,10 +50,10 @@ pub struct KeyOut {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Out {
-    Made { key: KeyOut, token: String },
-    Key { key: KeyOut },
+    Made { key: Box<KeyOut>, token: String },
+    Key { key: Box<KeyOut> },
     Keys { keys: Vec<KeyOut> },
-    Rotated { key: KeyOut, token: String, replaced: KeyOut },
+    Rotated { key: Box<KeyOut>, token: String, replaced: Box<KeyOut> },
     Caller { key: String, role: &'static str, project: String, expires: Option<Rfc3339> },
     Reset { removed: usize },
 }
@@ -78,12 +78,14 @@ impl From<&ApiKey> for KeyOut {
 
 pub fn json(answer: &Answer) -> Out {
     match answer {
-        Answer::Made { key, token } => Out::Made { key: key.into(), token: token.clone() },
-        Answer::Registered(key) | Answer::Changed(key) | Answer::Revoked(key) => Out::Key { key: key.into() },
+        Answer::Made { key, token } => Out::Made { key: Box::new(key.into()), token: token.clone() },
+        Answer::Registered(key) | Answer::Changed(key) | Answer::Revoked(key) => Out::Key { key: Box::new(key.into()) },
         Answer::Listed(keys) => Out::Keys { keys: keys.iter().map(KeyOut::from).collect() },
-        Answer::Rotated { key, token, replaced } => {
-            Out::Rotated { key: key.into(), token: token.clone(), replaced: replaced.into() }
-        }
+        Answer::Rotated { key, token, replaced } => Out::Rotated {
+            key: Box::new((&**key).into()),
+            token: token.clone(),
+            replaced: Box::new((&**replaced).into()),
+        },
         Answer::Caller(caller) => Out::Caller {
             key: caller.key_id.clone(),
             role: caller_role(caller.role),
@@ -105,7 +107,7 @@ pub fn beside(answer: &Answer) -> String {
         Answer::Made { key, .. } => (key, String::new()),
         Answer::Rotated { key, replaced, .. } => {
             let until = time(replaced.expire_time.as_ref(), &zone);
-            (key, format!("it takes the place of {}, which is good until {until}\n", replaced.id))
+            (&**key, format!("it takes the place of {}, which is good until {until}\n", replaced.id))
         }
         _ => return String::new(),
     };

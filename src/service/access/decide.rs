@@ -173,6 +173,20 @@ impl Access {
         Ok((old, new, token))
     }
 
+    /// Ends and removes every credential of a project, with the document that says that it is leaving; returns how many.
+    ///
+    /// # Errors
+    /// `Store` when it is not durable, and then they go on.
+    pub fn end_project(&self, leaving: Document, project: &Project, entry: Entry, now: Time) -> Result<usize, Error> {
+        let _one_at_a_time = self.deciding();
+        let of_project = self.records().into_iter().filter(|record| record.project == *project);
+        let gone = |record: KeyRecord| Document { shelf: Shelf::ApiKeys, name: record.id, bytes: None };
+        let removed: Vec<Document> = of_project.map(gone).collect();
+        let count = removed.len();
+        self.decide(removed.into_iter().chain([leaving]).collect(), Vec::new(), entry, now)?;
+        Ok(count)
+    }
+
     /// Removes every credential, so that new ones can be made under another key file. For a store whose key file is lost.
     ///
     /// # Errors
@@ -267,9 +281,10 @@ impl Access {
     }
 
     /// Makes a decision durable, and then seen.
-    fn decide(&self, removed: Vec<Document>, put: Vec<KeyRecord>, entry: Entry, now: Time) -> Result<(), Error> {
-        let gone: Vec<String> = removed.iter().map(|document| document.name.clone()).collect();
-        let documents = removed.into_iter().chain(put.iter().map(document)).collect();
+    fn decide(&self, documents: Vec<Document>, put: Vec<KeyRecord>, entry: Entry, now: Time) -> Result<(), Error> {
+        let is_gone = |document: &&Document| document.shelf == Shelf::ApiKeys && document.bytes.is_none();
+        let gone: Vec<String> = documents.iter().filter(is_gone).map(|document| document.name.clone()).collect();
+        let documents = documents.into_iter().chain(put.iter().map(document)).collect();
         let change = Change { documents, ..Change::default() };
         self.ledger.write(change, &[entry], now).map_err(|error| Error::Store { detail: error.to_string() })?;
         let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);

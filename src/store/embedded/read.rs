@@ -7,8 +7,8 @@ use redb::{ReadTransaction, ReadableTable};
 use super::{
     fault::{Fallible, Fault},
     tables::{
-        AUDIT, AUDIT_END_ROW, DOCUMENTS, FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, Place, SUMMARIES,
-        WORKERS, added, first_rows,
+        AUDIT, AUDIT_END_ROW, DOCUMENTS, FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, KEYS_END_ROW, LIMITS, META, NOTES,
+        Place, SUMMARIES, WORKERS, added, first_rows,
     },
     write::decode_frame,
 };
@@ -20,6 +20,13 @@ use crate::{
 
 pub fn keys(transaction: &ReadTransaction) -> Fallible<Vec<(KeyId, Key)>> {
     all_keys(&transaction.open_table(KEYS)?)
+}
+
+pub fn keys_end(transaction: &ReadTransaction) -> Fallible<u32> {
+    let end = transaction.open_table(KEYS)?.last()?.map_or(0, |(id, _)| id.value().saturating_add(1));
+    let removed = transaction.open_table(META)?.get(KEYS_END_ROW)?.map_or(0, |row| row.value());
+    let removed = u32::try_from(removed).map_err(|_| Fault::damaged("the end of the keys is out of range"))?;
+    Ok(end.max(removed))
 }
 
 /// The keys of one project.

@@ -16,12 +16,15 @@ pub const FORMAT: u64 = 2;
 /// Where a row of hours, summaries or limits is: by the key's number, and the hour or the order.
 pub type Place = (u32, u32);
 
-/// Numbers by name: [`FORMAT_ROW`], [`FOLDED_UNTIL_ROW`] and [`AUDIT_END_ROW`].
+/// Numbers by name: [`FORMAT_ROW`], [`FOLDED_UNTIL_ROW`], [`AUDIT_END_ROW`] and [`KEYS_END_ROW`].
 pub const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub const FORMAT_ROW: &str = "format";
 pub const FOLDED_UNTIL_ROW: &str = "folded_until";
 /// Number of the audit row that comes next, also when the rows before it were dropped.
 pub const AUDIT_END_ROW: &str = "audit_end";
+
+/// A number above those of keys that were removed; it is not there while none was.
+pub const KEYS_END_ROW: &str = "keys_end";
 
 /// Words by name.
 pub const NOTES: TableDefinition<'_, &str, &str> = TableDefinition::new("notes");

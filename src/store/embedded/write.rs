@@ -9,13 +9,14 @@ use super::{
     fault::{Fallible, Fault},
     read,
     tables::{
-        AUDIT, AUDIT_END_ROW, DOCUMENTS, FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, LIMITS, META, Place, SUMMARIES, WORKERS,
+        AUDIT, AUDIT_END_ROW, DOCUMENTS, FOLDED_UNTIL_ROW, FRAMES, HOURS, KEYS, KEYS_END_ROW, LIMITS, META, Place,
+        SUMMARIES, WORKERS,
     },
 };
 use crate::{
     history::{pack, pack_summary},
-    model::{Frame, Hour, Key, KeyHour, KeyId, LimitEntry, Project},
-    store::{Change, Document, KnownWorker, Second, StoreError, rows},
+    model::{Frame, Hour, Key, KeyHour, KeyId, LimitEntry, Project, session::ID_BYTES},
+    store::{Change, Document, Forgotten, KnownWorker, Second, StoreError, rows},
 };
 
 type Rows<'t> = Table<'t, Place, &'static [u8]>;
@@ -79,6 +80,29 @@ pub fn change(transaction: &WriteTransaction, change: &Change) -> Fallible<()> {
     add_limits(transaction, &change.limits)?;
     put_documents(transaction, &change.documents)?;
     add_audit(transaction, change.audit_from, &change.audit)
+}
+
+pub fn forget(transaction: &WriteTransaction, project: &Project, change: &Change) -> Fallible<Forgotten> {
+    let hours = remove_hours(transaction, project, Hour(0)..Hour(u32::MAX))?;
+    let mut keys = transaction.open_table(KEYS)?;
+    let forgotten = read::keys_of(&keys, project)?;
+    let mut limits = transaction.open_table(LIMITS)?;
+    for (key, _) in &forgotten {
+        limits.retain_in((key.0, 0)..=(key.0, u32::MAX), |_, _| false)?;
+    }
+    let mut meta = transaction.open_table(META)?;
+    let end = keys.last()?.map_or(0, |(id, _)| u64::from(id.value()) + 1);
+    let end = meta.get(KEYS_END_ROW)?.map_or(end, |row| row.value().max(end));
+    meta.insert(KEYS_END_ROW, end)?;
+    for (key, _) in &forgotten {
+        keys.remove(key.0)?;
+    }
+    let name = project.as_str();
+    let mut workers = transaction.open_table(WORKERS)?;
+    workers.retain_in((name, &[0; ID_BYTES])..=(name, &[u8::MAX; ID_BYTES]), |_, _| false)?;
+    drop((keys, limits, meta, workers));
+    self::change(transaction, change)?;
+    Ok(Forgotten { keys: forgotten.len() as u64, hours })
 }
 
 fn put_documents(transaction: &WriteTransaction, put: &[Document]) -> Fallible<()> {

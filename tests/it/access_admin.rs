@@ -1,0 +1,177 @@
+//! Keys, projects and the audit log as those who manage them see them.
+
+use std::time::Duration;
+
+use highwater::{
+    access::{AuditRow, Role},
+    model::{Key, Kind, Meter, Target, Time},
+    proto::{
+        self, CreateApiKeyRequest, DeleteProjectRequest, GetCallerRequest, ListAuditRowsRequest, ListQuotasRequest,
+        RevokeApiKeyRequest, RotateApiKeyRequest, SetLimitRequest, VerifyAuditRequest,
+        admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
+    },
+    service::{Actor, Author},
+    store::{Change, Shelf},
+};
+use tokio::time::timeout;
+use tonic::Code;
+
+use crate::{
+    access::{admin, attach, bearer, end, ingest, key, keyed, new_key, project, quotas, report},
+    serving::{MODEL, SOON, Serving, meter},
+};
+
+#[tokio::test]
+async fn a_rotated_key_overlaps_with_the_one_it_replaces() {
+    let serving = keyed();
+    let (_, operator) = key(&serving, new_key(Role::Operator, "default"));
+    let (old, old_token) = key(&serving, new_key(Role::Viewer, "acme"));
+    let mut admin = admin(&serving, &operator).await;
+    let request =
+        RotateApiKeyRequest { id: old.clone(), overlap: Some(prost_types::Duration { seconds: 2, nanos: 0 }) };
+    let rotated = admin.rotate_api_key(request).await.unwrap().into_inner();
+    let (new, replaced) = (rotated.api_key.unwrap(), rotated.replaced.unwrap());
+    assert_eq!((new.role, new.project.as_str(), &replaced.replaced_by), (2, "acme", &new.id));
+    let caller = async |token: &str| {
+        let mut client = AdminServiceClient::with_interceptor(serving.channel().await, bearer(token));
+        client.get_caller(GetCallerRequest {}).await.map(|caller| caller.into_inner().key_id)
+    };
+    assert_eq!(caller(&old_token).await.unwrap(), old);
+    assert_eq!(caller(&rotated.token).await.unwrap(), new.id);
+    let ended = timeout(SOON, async {
+        while caller(&old_token).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    ended.await.expect("the old one ends");
+    assert_eq!(caller(&rotated.token).await.unwrap(), new.id);
+}
+
+#[tokio::test]
+async fn an_editor_manages_keys_up_to_its_own_role() {
+    let serving = keyed();
+    let (_, editor) = key(&serving, new_key(Role::Editor, "acme"));
+    let mut client = admin(&serving, &editor).await;
+    let make = |role: i32| CreateApiKeyRequest { role, ..CreateApiKeyRequest::default() };
+    for role in [1, 2, 3] {
+        let made = client.create_api_key(make(role)).await.unwrap().into_inner();
+        assert_eq!(made.api_key.unwrap().project, "acme");
+    }
+    for role in [4, 5] {
+        assert_eq!(client.create_api_key(make(role)).await.unwrap_err().code(), Code::PermissionDenied);
+    }
+    assert_eq!(client.create_api_key(make(0)).await.unwrap_err().code(), Code::InvalidArgument);
+    let (operator, _) = key(&serving, new_key(Role::Operator, "acme"));
+    let refused = client.revoke_api_key(RevokeApiKeyRequest { id: operator.clone() }).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), (Code::NotFound, &*format!("there is no key {operator}")));
+}
+
+#[tokio::test]
+async fn every_change_is_told_with_who_made_it_in_a_chain() {
+    let serving = keyed();
+    let (operator, token) = key(&serving, new_key(Role::Operator, "acme"));
+    let channel = serving.channel().await;
+    let mut limits = LimitServiceClient::with_interceptor(channel.clone(), bearer(&token));
+    let target = proto::Target { target: Some(proto::target::Target::Meter(meter(MODEL))) };
+    for slots in [5, 7] {
+        let set_by = "kim".to_owned();
+        let request =
+            SetLimitRequest { target: Some(target.clone()), slots: Some(slots), set_by, ..Default::default() };
+        let mut request = tonic::Request::new(request);
+        request.metadata_mut().insert("x-request-id", format!("change-{slots}").parse().unwrap());
+        limits.set_limit(request).await.unwrap();
+    }
+    let mut admin = AdminServiceClient::with_interceptor(channel, bearer(&token));
+    let rows = admin.list_audit_rows(ListAuditRowsRequest::default()).await.unwrap().into_inner().rows;
+    let told: Vec<_> = rows.iter().map(|row| (&*row.action, &*row.actor)).collect();
+    assert_eq!(told, [("limit.set", &*operator), ("limit.set", &*operator), ("key.create", "offline")]);
+    let newest = &rows[0];
+    assert_eq!((&*newest.role, &*newest.address, &*newest.request_id), ("operator", "127.0.0.1", "change-7"));
+    assert!(newest.before.contains("slots=5") && newest.after.contains("slots=7"), "{newest:?}");
+    assert_eq!(newest.previous_hash, rows[1].hash);
+    let page = ListAuditRowsRequest { page_size: 2, ..Default::default() };
+    let first = admin.list_audit_rows(page.clone()).await.unwrap().into_inner();
+    let second = ListAuditRowsRequest { page_token: first.next_page_token, ..page };
+    let second = admin.list_audit_rows(second).await.unwrap().into_inner();
+    assert_eq!((first.rows.len(), second.rows.len(), second.next_page_token.is_empty()), (2, 1, true));
+    let verified = admin.verify_audit(VerifyAuditRequest {}).await.unwrap().into_inner();
+    assert_eq!((verified.rows, &*verified.problem, &verified.head_hash), (3, "", &newest.hash));
+}
+
+#[tokio::test]
+async fn a_key_is_in_the_store_with_its_audit_row_or_not_at_all() {
+    let serving = keyed();
+    key(&serving, new_key(Role::Viewer, "acme"));
+    let store = &serving.service.store;
+    let end = store.audit_end().unwrap();
+    // Another writer adds a row: the next decision takes it over, in one step again.
+    let row = AuditRow::after(end, serving.service.ledger.head().1, Time(1), Default::default());
+    let change = Change { audit_from: end, audit: vec![row.encode()], ..Default::default() };
+    store.change(&change).unwrap();
+    key(&serving, new_key(Role::Viewer, "acme"));
+    let keys = store.documents(Shelf::ApiKeys).unwrap().len() as u64;
+    assert_eq!((keys, store.audit_end().unwrap()), (2, 3));
+    let (_, operator) = key(&serving, new_key(Role::Operator, "acme"));
+    let verified = admin(&serving, &operator).await.verify_audit(VerifyAuditRequest {}).await.unwrap().into_inner();
+    assert_eq!((verified.rows, &*verified.problem), (4, ""));
+}
+
+#[tokio::test]
+async fn in_development_nobody_needs_a_key_and_none_is_looked_at() {
+    let serving = Serving::start();
+    let mut client = ingest(&serving, "hwm_nonsense").await;
+    client.report(report("acme")).await.unwrap();
+    let mut admin = AdminServiceClient::new(serving.channel().await);
+    let caller = admin.get_caller(GetCallerRequest {}).await.unwrap().into_inner();
+    assert_eq!((caller.key_id.as_str(), caller.role, caller.project.as_str()), ("", 4, "default"));
+    let refused = admin.create_api_key(CreateApiKeyRequest { role: 1, ..Default::default() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "it would end with the process");
+}
+
+/// What of the model across all projects is held.
+fn level_across(serving: &Serving) -> u32 {
+    let pool = Target::ModelPool(Meter::new(Kind::Tts, MODEL, "", None).unwrap());
+    let key = Key { project: project("-"), target: pool };
+    serving.service.live.registry.find(&key).map_or(0, |tally| tally.word.level())
+}
+
+#[tokio::test]
+async fn a_deleted_project_leaves_nothing_behind() {
+    let serving = keyed();
+    let (_, operator) = key(&serving, new_key(Role::Operator, "default"));
+    let (_, worker) = key(&serving, new_key(Role::Worker, "acme"));
+    ingest(&serving, &worker).await.report(report("")).await.unwrap();
+    ingest(&serving, &operator).await.report(report("beside")).await.unwrap();
+    let (_say, mut stream) = attach(&serving, &worker, 1).await.unwrap();
+    assert!(stream.message().await.unwrap().is_some());
+    let target = Target::Meter(Meter::new(Kind::Tts, MODEL, "", None).unwrap());
+    let author = Author { set_by: "kim".into(), reason: String::new(), actor: Actor::service() };
+    let limited = Key { project: project("acme"), target };
+    serving.service.set_limit(&limited, 9, None, author, serving.service.clock.now()).unwrap();
+    assert_eq!(level_across(&serving), 2);
+    let highest = serving.service.store.keys_end().unwrap();
+
+    let mut client = admin(&serving, &operator).await;
+    let missing = client.delete_project(DeleteProjectRequest { project: "nobody".into() }).await.unwrap_err();
+    assert_eq!((missing.code(), missing.message()), (Code::NotFound, "there is no project nobody"));
+    let deleted = client.delete_project(DeleteProjectRequest { project: "acme".into() }).await.unwrap().into_inner();
+    assert_eq!((deleted.api_keys, deleted.keys), (1, 2), "its key; its meter and the pool of the kind");
+    assert_eq!(end(&mut stream, SOON).await.code(), Code::Unauthenticated);
+    assert_eq!(level_across(&serving), 1, "the pool across projects knows that its session ended");
+    let asked = ListQuotasRequest { project: "acme".into(), ..ListQuotasRequest::default() };
+    let gone = quotas(&serving, &operator).await.list_quotas(asked).await.unwrap_err();
+    assert_eq!(gone.code(), Code::NotFound);
+    let store = &serving.service.store;
+    assert!(store.keys().unwrap().iter().all(|(_, key)| key.project != project("acme")));
+    assert!(store.limits().unwrap().is_empty() && store.documents(Shelf::Projects).unwrap().is_empty());
+    assert_eq!(store.documents(Shelf::ApiKeys).unwrap().len(), 1, "the operator's");
+    let all = ListAuditRowsRequest { all_projects: true, ..ListAuditRowsRequest::default() };
+    let rows = client.list_audit_rows(all).await.unwrap().into_inner().rows;
+    assert_eq!((&*rows[0].action, &*rows[1].action), ("project.deleted", "project.delete"));
+    assert_eq!(client.verify_audit(VerifyAuditRequest {}).await.unwrap().into_inner().problem, "");
+
+    // One of the same name is another one: no number is used again.
+    ingest(&serving, &operator).await.report(report("acme")).await.unwrap();
+    let again = serving.service.live.registry.find(&limited).unwrap();
+    assert!(again.id.0 >= highest && serving.service.limits.slots_at(again.id, Time(u64::MAX)).is_none());
+}

@@ -1,0 +1,392 @@
+//! Every call of the contract, by every role, with ids of its own, of another project and of nobody, made from the
+//! descriptors: whoever may not is told so, and what is another's answers as what does not exist, byte for byte.
+
+use std::collections::BTreeMap;
+
+use highwater::{
+    access::Role,
+    api::auth::table::{Rule, TABLE},
+    model::{Key, Meter, Target},
+    proto::{self, Labels, ReportRequest, ReportedEvent},
+    service::{Actor, Author, Clock},
+};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+    prost::{
+        Message as _,
+        bytes::{Buf as _, BufMut as _, Bytes},
+    },
+};
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    transport::Channel,
+};
+
+use crate::{
+    access::{bearer, key, keyed, new_key},
+    serving::{MODEL, SOON, Serving, id, meter},
+};
+
+const OWN: &str = "project-own";
+const FOREIGN: &str = "project-two";
+const MISSING: &str = "project-non";
+/// What only the other project knows.
+const FOREIGN_ROOM: &str = "room-of-the-others";
+const MISSING_KEY: &str = "Missing000";
+
+/// Messages as bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        let length = buffer.remaining();
+        Ok(Some(buffer.copy_to_bytes(length)))
+    }
+}
+
+/// What a request names.
+#[derive(Clone, Debug)]
+struct Ids {
+    project: String,
+    /// Id of a key.
+    key: String,
+    incarnation: Vec<u8>,
+}
+
+/// What came back: the first message, or the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    code: Code,
+    message: String,
+    details: Vec<u8>,
+    metadata: BTreeMap<String, Vec<u8>>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn of(answered: Result<Option<Bytes>, Status>) -> Self {
+        let status = match answered {
+            Ok(body) => {
+                let body = body.unwrap_or_default().to_vec();
+                let (message, details, metadata) = Default::default();
+                return Self { code: Code::Ok, message, details, metadata, body };
+            }
+            Err(status) => status,
+        };
+        let headers = status.metadata().clone().into_headers();
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            details: status.details().to_vec(),
+            // All but the time of day.
+            metadata: headers
+                .iter()
+                .filter(|(name, _)| *name != "date")
+                .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+                .collect(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The same as it would be had another name been sent.
+    fn renamed(&self, from: &str, to: &str) -> Self {
+        assert_eq!(from.len(), to.len(), "so that lengths in the details are the same");
+        let swap = |bytes: &[u8]| replace(bytes, from.as_bytes(), to.as_bytes());
+        let metadata = self.metadata.iter().map(|(name, value)| (name.clone(), swap(value))).collect();
+        let message = self.message.replace(from, to);
+        Self { code: self.code, message, details: swap(&self.details), metadata, body: self.body.clone() }
+    }
+
+    fn says(&self, words: &str) -> bool {
+        let has = |bytes: &[u8]| bytes.windows(words.len()).any(|part| part == words.as_bytes());
+        self.message.contains(words) || has(&self.details) || has(&self.body)
+    }
+}
+
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    for at in 0..out.len().saturating_sub(from.len() - 1) {
+        if out[at..].starts_with(from) {
+            out[at..at + from.len()].copy_from_slice(to);
+        }
+    }
+    out
+}
+
+/// A request of this type that is right in all but, perhaps, what it names.
+fn fill(descriptor: &MessageDescriptor, ids: &Ids) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor.clone());
+    for field in descriptor.fields() {
+        // Of a choice, the first: a hello of a stream's messages, a meter of a target.
+        let is_later_choice = field.containing_oneof().is_some_and(|oneof| {
+            oneof.fields().next().is_some_and(|first| first.number() != field.number())
+                && !field.supports_presence_alone()
+        });
+        if !is_later_choice && let Some(value) = value(&field, ids) {
+            message.set_field(&field, value);
+        }
+    }
+    message
+}
+
+/// Whether a field is in a choice by itself, as `optional` fields are.
+trait Alone {
+    fn supports_presence_alone(&self) -> bool;
+}
+
+impl Alone for FieldDescriptor {
+    fn supports_presence_alone(&self) -> bool {
+        self.containing_oneof().is_some_and(|oneof| oneof.fields().len() == 1)
+    }
+}
+
+fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
+    let text = |text: &str| Some(Value::String(text.to_owned()));
+    let value = match field.name() {
+        "project" => return text(&ids.project),
+        "id" => return text(&ids.key),
+        "incarnation" => return Some(Value::Bytes(ids.incarnation.clone().into())),
+        "worker_id" => return text(if field.parent_message().name() == "ListSessionsRequest" { "" } else { "w" }),
+        "set_by" => return text("matrix"),
+        "plan_id" => return text("livekit-build"),
+        "livekit_api_key" => return text(&format!("API{}", Clock::wall().0)),
+        "secret" => return text(&"s".repeat(40)),
+        "model" if field.parent_message().name() == "Meter" => return text(MODEL),
+        "slots" => Value::U32(4),
+        "protocol_version" => Value::U32(1),
+        "attach_seq" => Value::U64(Clock::wall().0),
+        "kind" if field.parent_message().name() == "Meter" => Value::EnumNumber(3),
+        "role" => Value::EnumNumber(1),
+        "update_mask" => {
+            let Kind::Message(mask) = field.kind() else { return None };
+            let mut mask = DynamicMessage::new(mask);
+            mask.set_field_by_name("paths", Value::List(vec![Value::String("display_name".to_owned())]));
+            Value::Message(mask)
+        }
+        "target" | "meter" | "api_key" | "hello" | "targets" => {
+            let Kind::Message(inner) = field.kind() else { return text(&ids.key) };
+            let inner = Value::Message(fill(&inner, ids));
+            if field.is_list() { Value::List(vec![inner]) } else { inner }
+        }
+        _ => return None,
+    };
+    Some(value)
+}
+
+async fn call(channel: &Channel, token: Option<&str>, method: &MethodDescriptor, ids: &Ids) -> Answer {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let body = Bytes::from(fill(&method.input(), ids).encode_to_vec());
+    // A worker's stream stays open for its answer.
+    let requests = tokio_stream::StreamExt::chain(tokio_stream::once(body), tokio_stream::pending());
+    let once = tokio_stream::StreamExt::take(requests, if method.is_client_streaming() { 2 } else { 1 });
+    let mut request = Request::new(once);
+    if let Some(token) = token {
+        request = tonic::service::Interceptor::call(&mut bearer(token), Request::new(()))
+            .map(|with| Request::from_parts(with.metadata().clone(), Default::default(), request.into_inner()))
+            .unwrap();
+    }
+    let mut client = Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let answered = async {
+        let mut answers = client.streaming(request, path.parse().unwrap(), Raw).await?.into_inner();
+        answers.message().await
+    };
+    Answer::of(tokio::time::timeout(SOON, answered).await.expect("every call is answered"))
+}
+
+/// A service with two projects that hold the same.
+struct World {
+    serving: Serving,
+    channel: Channel,
+}
+
+impl World {
+    async fn new() -> Self {
+        let serving = keyed();
+        let (_, operator) = key(&serving, new_key(Role::Operator, OWN));
+        let channel = serving.channel().await;
+        let mut ingest =
+            proto::ingest_service_client::IngestServiceClient::with_interceptor(channel.clone(), bearer(&operator));
+        for (project, nth, room) in [(OWN, 1, "room-of-our-own"), (FOREIGN, 2, FOREIGN_ROOM)] {
+            let labels = Some(Labels { room: room.into(), job: String::new() });
+            let event = ReportedEvent { session_id: id(nth), meter: Some(meter(MODEL)), labels, ..Default::default() };
+            let lease = Some(prost_types::Duration { seconds: 120, nanos: 0 });
+            let report = ReportRequest {
+                project: project.into(),
+                worker_id: "w".into(),
+                incarnation: id(nth),
+                lease,
+                events: vec![event],
+            };
+            ingest.report(report).await.unwrap();
+        }
+        let world = Self { serving, channel };
+        world.limit(FOREIGN);
+        world
+    }
+
+    /// Sets a limit, which some calls end.
+    fn limit(&self, project: &str) {
+        let (actor, now) = (Actor::offline(), self.serving.service.clock.now());
+        let target = Target::Meter(Meter::new(highwater::model::Kind::Tts, MODEL, "", None).unwrap());
+        let key = Key { project: crate::access::project(project), target };
+        let author = Author { set_by: "test".into(), reason: String::new(), actor };
+        self.serving.service.set_limit(&key, 9, None, author, now).unwrap();
+    }
+
+    /// What a caller names of its own; keys and limits are new each time, since some calls end them.
+    fn own(&self, method: &MethodDescriptor) -> Ids {
+        self.limit(OWN);
+        let project = match method.name() {
+            "CreateProject" => format!("made-{}", Clock::wall().0),
+            "DeleteProject" => {
+                let name = format!("left-{}", Clock::wall().0);
+                let (service, project) = (&self.serving.service, crate::access::project(&name));
+                service.create_project(&project, &Actor::offline(), service.clock.now()).unwrap();
+                name
+            }
+            _ => OWN.to_owned(),
+        };
+        Ids { project, key: self.victim(OWN), incarnation: id(1) }
+    }
+
+    fn victim(&self, project: &str) -> String {
+        key(&self.serving, new_key(Role::Worker, project)).0
+    }
+}
+
+fn methods() -> Vec<MethodDescriptor> {
+    let mut pool = DescriptorPool::decode(proto::DESCRIPTORS).unwrap();
+    for set in [
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ] {
+        pool.decode_file_descriptor_set(set).unwrap();
+    }
+    let methods: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    assert_eq!(methods.len(), TABLE.len());
+    methods
+}
+
+fn rule(method: &MethodDescriptor) -> Rule {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    TABLE.iter().find(|(row, _)| *row == path).unwrap().1
+}
+
+fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
+    descriptor.fields().any(|field| {
+        // A key's project is told, and not asked for.
+        let within = if what == "id" { "api_key" } else { "hello" };
+        let nested = field.name() == within && matches!(field.kind(), Kind::Message(_));
+        field.name() == what || (nested && matches!(field.kind(), Kind::Message(inner) if names(&inner, what)))
+    })
+}
+
+#[tokio::test]
+async fn nobody_is_where_they_do_not_belong() {
+    let world = World::new().await;
+    let tokens: Vec<_> = Role::ALL.into_iter().map(|role| (role, key(&world.serving, new_key(role, OWN)).1)).collect();
+    let mut calls = 0;
+    for method in methods() {
+        let rule = rule(&method);
+        let what = |role: &str| format!("{} by {role}", method.full_name());
+        let anonymous = call(&world.channel, None, &method, &world.own(&method)).await;
+        match rule {
+            Rule::Open => assert_eq!(anonymous.code, Code::Ok, "{}: {anonymous:?}", what("nobody")),
+            // Failures are throttled after the first ones: either way nothing is said.
+            Rule::Roles(_) => assert!(
+                matches!(anonymous.code, Code::Unauthenticated | Code::ResourceExhausted),
+                "{}: {anonymous:?}",
+                what("nobody")
+            ),
+        }
+        let Rule::Roles(roles) = rule else { continue };
+        for (role, token) in &tokens {
+            calls += 1;
+            check(&world, &method, *role, token, roles.has(*role)).await;
+        }
+    }
+    assert!(calls > 100, "{calls}");
+}
+
+async fn check(world: &World, method: &MethodDescriptor, role: Role, token: &str, may: bool) {
+    let what = format!("{} by {role}", method.full_name());
+    let ask = async |ids: Ids| call(&world.channel, Some(token), method, &ids).await;
+    let own = ask(world.own(method)).await;
+    let foreign_key = world.victim(FOREIGN);
+    let (project, key, incarnation) =
+        (names(&method.input(), "project"), names(&method.input(), "id"), names(&method.input(), "incarnation"));
+    let foreign = [
+        (
+            "project",
+            project,
+            Ids { project: FOREIGN.to_owned(), ..world.own(method) },
+            FOREIGN.to_owned(),
+            MISSING.to_owned(),
+        ),
+        ("key", key, Ids { key: foreign_key.clone(), ..world.own(method) }, foreign_key, MISSING_KEY.to_owned()),
+        ("incarnation", incarnation, Ids { incarnation: id(2), ..world.own(method) }, String::new(), String::new()),
+    ];
+    if !may {
+        assert_eq!(own.code, Code::PermissionDenied, "{what}: {own:?}");
+        for (axis, _, ids, _, _) in foreign {
+            assert_eq!(ask(ids).await, own, "{what}, another's {axis}");
+        }
+        return;
+    }
+    assert_eq!(own.code, Code::Ok, "{what}, its own: {own:?}");
+    if role == Role::Operator {
+        return;
+    }
+    assert!(!own.says(FOREIGN) && !own.says(FOREIGN_ROOM), "{what} tells of others: {own:?}");
+    for (axis, is_named, ids, name, missing_name) in foreign {
+        if !is_named {
+            continue;
+        }
+        let missing = match axis {
+            "project" => Ids { project: MISSING.to_owned(), ..ids.clone() },
+            "key" => Ids { key: MISSING_KEY.to_owned(), ..ids.clone() },
+            _ => Ids { incarnation: id(99), ..ids.clone() },
+        };
+        let (foreign, missing) = (ask(ids).await, ask(missing).await);
+        if axis == "incarnation" {
+            // Incarnations are the worker's to choose: another project's is one that nobody uses here.
+            assert_eq!(foreign.code, missing.code, "{what}: {foreign:?} {missing:?}");
+            continue;
+        }
+        assert_eq!(foreign.code, Code::NotFound, "{what}, another's {axis}: {foreign:?}");
+        assert_eq!(foreign.renamed(&name, &missing_name), missing, "{what}, another's {axis}");
+    }
+}
