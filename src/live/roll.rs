@@ -29,6 +29,8 @@ pub struct Roller {
     /// Level and coverage that the frames have told of each key; a key that is not here is not covered.
     told: FxHashMap<KeyId, (u32, Coverage)>,
     started: bool,
+    /// Late events so far that changed seconds which had passed.
+    pub late_events: u64,
     /// When it came by last.
     last: Option<Now>,
 }
@@ -124,6 +126,7 @@ impl Roller {
     fn take_sums(&mut self, meter: &Meter, entries: &mut Entries) {
         // In this order: what is told of an end is never told before it was counted.
         let ended = meter.take_ended();
+        self.late_events += ended.late.len() as u64;
         let totals = meter.totals();
         let before = self.taken.insert(meter.tally.id, totals).unwrap_or_default();
         if totals == before && ended.late.is_empty() && ended.durations.is_empty() {
@@ -236,7 +239,7 @@ fn roll_word(tally: &Tally, told: u32, span: &mut Span) -> bool {
 }
 
 /// Whether the levels are known: of meters by their workers, of pools by their meters.
-fn coverage(meters: &[Arc<Meter>], now: Tick) -> FxHashMap<KeyId, Coverage> {
+pub fn coverage(meters: &[Arc<Meter>], now: Tick) -> FxHashMap<KeyId, Coverage> {
     let mut coverage: FxHashMap<KeyId, Coverage> = FxHashMap::default();
     for meter in meters {
         coverage.insert(meter.tally.id, meter.coverage());
