@@ -1,6 +1,7 @@
 //! One service's state: what every door of it shares. It is made once, from a store, and lives as long as the process.
 
 pub mod clock;
+pub mod counts;
 pub mod decide;
 pub mod health;
 pub mod limits;
@@ -10,6 +11,7 @@ pub mod start;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
+pub use counts::Counts;
 pub use decide::{Author, PlanApplied};
 pub use health::Health;
 pub use limits::Limits;
@@ -35,6 +37,7 @@ pub struct Service {
     pub plans: Plans,
     pub store: Arc<dyn Store>,
     pub health: Health,
+    pub counts: Counts,
     pub started: Time,
     /// The store holds a simulation, or the service was told that it is one.
     pub simulation: bool,

@@ -62,7 +62,8 @@ impl IngestService for Ingest {
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        Ok(Response::new(unary::report(&self.service, &request.into_inner(), self.service.clock.now())?))
+        let reported = unary::report(&self.service, &request.into_inner(), self.service.clock.now());
+        Ok(Response::new(reported.inspect_err(|error| self.service.counts.ingest.refused(error))?))
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {

@@ -14,7 +14,7 @@ use crate::{
     api::notices::Notifier,
     app::{AppError, io_error},
     model::time::MICROS_PER_SECOND,
-    service::{Service, record::Recorder},
+    service::{Service, health::RECORDER, record::Recorder},
 };
 
 /// How often levels are compared with the records that they stand for.
@@ -77,7 +77,7 @@ struct Witness<'s>(&'s Service);
 impl Drop for Witness<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.health.trouble("recorder", "it stopped by a mistake of the service: restart it");
+            self.0.health.trouble(RECORDER, "it stopped by a mistake of the service: restart it");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Clock, Health, Limits, Service},
+    service::{Clock, Counts, Health, Limits, Service},
     store::{Store, StoreError},
 };
 
@@ -66,6 +66,7 @@ impl Service {
             plans,
             store,
             health: Health::default(),
+            counts: Counts::default(),
             started: now.wall,
             simulation,
             config,
