@@ -97,6 +97,28 @@ cargo_tool() {
         die "cargo-$name is missing: cargo install --locked cargo-$name@$version"
 }
 
+# Prometheus and its promtool, whose real selves the metrics are tested with. On Debian the programs are taken out of the
+# package, into .tools/bin: an installed package would start a service of its own.
+need_prometheus() {
+    local made update=(apt-get update -qq)
+    if have prometheus && have promtool; then return; fi
+    if ! have apt-get || ! have dpkg-deb; then
+        die "prometheus and promtool are missing: install them (Debian: apt-get install prometheus), then run this again"
+    fi
+    if [ "$(id -u)" -ne 0 ]; then update=(sudo -n "${update[@]}"); fi
+    made="$(mktemp -d)"
+    say "taking prometheus and promtool out of Debian's package, into .tools/bin"
+    if ! (cd "$made" && apt-get download -qq prometheus >&2); then
+        # The lists of packages are not there, or old.
+        "${update[@]}" >&2 || say "the lists of packages could not be brought up to date: see above"
+        (cd "$made" && apt-get download -qq prometheus >&2) || die "Debian's prometheus can't be fetched: see above"
+    fi
+    dpkg-deb -x "$made"/prometheus_*.deb "$made" || die "Debian's package prometheus can't be read: see above"
+    mkdir -p "$TOOLS/bin"
+    cp "$made/usr/bin/prometheus" "$made/usr/bin/promtool" "$TOOLS/bin/"
+    rm -rf "$made"
+}
+
 # Python's side: the foreign client's test and what it needs.
 need_python() {
     [ -f "$PYTHON_TESTS" ] || return 0
@@ -114,6 +136,7 @@ need_test() {
     need_lint
     need_fuzz
     cargo_tool nextest
+    need_prometheus
     need_python
 }
 

@@ -85,13 +85,13 @@ impl App {
         let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
         let address = listener.local_addr().map_err(io_error("the listener has no address"))?;
         let (notifier, health) = (Arc::new(Notifier::default()), HealthReporter::new());
-        let servers = Servers::start(&self.service, &notifier, &health)?;
+        let places = Places::new(&self.service.config.connections);
+        let servers = Servers::start(&self.service, &notifier, &health, &places)?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
         let keeper = Routine::keeper(self.service.clone())?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
-            let places = Places::new(&self.service.config.connections);
             let mut accepting = pin!(http::accept::accept(listener, &places, &servers.dealers));
             let mut shutdown = pin!(shutdown);
             // Polled before it is said that we listen: from then on a signal ends the service as it should.
@@ -123,9 +123,14 @@ struct Servers {
 }
 
 impl Servers {
-    fn start(service: &Arc<Service>, notifier: &Notifier, health: &HealthReporter) -> Result<Self, AppError> {
+    fn start(
+        service: &Arc<Service>,
+        notifier: &Notifier,
+        health: &HealthReporter,
+        places: &Arc<Places>,
+    ) -> Result<Self, AppError> {
         let notices = notifier.notices();
-        let routes = routes::routes(service, &notices, health.clone())?;
+        let routes = routes::routes(service, &notices, health.clone(), places)?;
         let bounds = service.config.connections;
         let mut servers = Self { dealers: Vec::new(), threads: Vec::new() };
         for nth in 0..threads(service.config.threads) {

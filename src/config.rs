@@ -46,6 +46,7 @@ pub struct Config {
     pub access: Access,
     pub retention: Retention,
     pub connections: ConnectionBounds,
+    pub series: SeriesBounds,
     pub bounds: Bounds,
     effective: Vec<Effective>,
 }
@@ -77,6 +78,15 @@ pub struct ConnectionBounds {
     pub streams_each: u32,
     /// Bytes of one message: a full batch is below.
     pub message_bytes: usize,
+}
+
+/// How many series `/metrics` may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesBounds {
+    /// In all. A series costs Prometheus some 3 kB of memory; the default is what one scrape may well bring.
+    pub in_all: usize,
+    /// Of one project, so that a flood of model names in one leaves room for the others.
+    pub per_project: usize,
 }
 
 /// How the log is written.

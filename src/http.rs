@@ -4,9 +4,11 @@
 //! - [`accept`]: connections are taken, counted against their bounds, and dealt out to the cores.
 //! - [`connection`]: one of them.
 //! - [`routes`]: who answers which path.
+//! - [`metrics`]: the page that Prometheus scrapes, made once a second at most.
 
 pub mod accept;
 pub mod connection;
+pub mod metrics;
 pub mod routes;
 
 use std::{io, net::SocketAddr, time::Duration};

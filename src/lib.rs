@@ -15,6 +15,7 @@
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`query`]: what anyone may ask.
+//! - [`metrics`]: what Prometheus scrapes.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
 //! - [`http`]: the one port: connections, health, reflection.
@@ -35,6 +36,7 @@ pub mod history;
 pub mod http;
 pub mod import;
 pub mod live;
+pub mod metrics;
 pub mod model;
 pub mod proto;
 pub mod query;

@@ -224,7 +224,11 @@ impl Rollup {
 
     /// Forgets keys of which nothing is to be kept.
     pub fn retain(&mut self, keeps: impl Fn(KeyId) -> bool) {
-        self.tracks.retain(|key, _| keeps(*key));
+        for (key, track) in (0..).map(KeyId).zip(&mut self.tracks) {
+            if track.is_some() && !keeps(key) {
+                *track = None;
+            }
+        }
     }
 
     /// What is to be folded of an hour.

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod clock;
+pub mod counts;
 pub mod decide;
 pub mod health;
 pub mod ledger;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use access::{Access, Actor};
 pub use clock::Clock;
+pub use counts::Counts;
 pub use decide::{Author, Ended, PlanApplied};
 pub use health::Health;
 pub use ledger::Ledger;
@@ -46,6 +48,7 @@ pub struct Service {
     pub plans: Plans,
     pub store: Arc<dyn Store>,
     pub health: Health,
+    pub counts: Counts,
     pub started: Time,
     /// The store holds a simulation, or the service was told that it is one.
     pub simulation: bool,

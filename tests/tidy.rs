@@ -126,6 +126,20 @@ fn no_unwrap_outside_tests() {
 }
 
 #[test]
+fn metrics_are_named_in_one_place() {
+    let mut problems = Vec::new();
+    for source in library_sources().iter().filter(|source| source.module_path() != ["metrics", "name"]) {
+        for (line, name) in source.metrics_named() {
+            problems.push(format!(
+                "{}:{line}: `{name}` is the name of a metric: add it to src/metrics/name.rs, and use its variant.",
+                source.name()
+            ));
+        }
+    }
+    none(problems);
+}
+
+#[test]
 fn no_rust_file_is_dead() {
     let mut reached = BTreeSet::new();
     let mut problems = Vec::new();

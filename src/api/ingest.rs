@@ -66,7 +66,8 @@ impl IngestService for Ingest {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        Ok(Response::new(unary::report(&self.service, &request, self.service.clock.now())?))
+        let reported = unary::report(&self.service, &request, self.service.clock.now());
+        Ok(Response::new(reported.inspect_err(|error| self.service.counts.ingest.refused(error))?))
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {

@@ -17,6 +17,7 @@ use crate::{
     service::{
         Service,
         access::{REFRESH_EVERY, keep::Keeper},
+        health::RECORDER,
         record::Recorder,
     },
 };
@@ -95,7 +96,7 @@ struct Witness<'s>(&'s Service);
 impl Drop for Witness<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.health.trouble("recorder", "it stopped by a mistake of the service: restart it");
+            self.0.health.trouble(RECORDER, "it stopped by a mistake of the service: restart it");
         }
     }
 }

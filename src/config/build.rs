@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     config::{
-        Access, Config, ConnectionBounds, Mistake, Retention, parse,
+        Access, Config, ConnectionBounds, Mistake, Retention, SeriesBounds, parse,
         raw::{Given, Origin},
         setting::{SETTINGS, Setting},
     },
@@ -23,6 +23,8 @@ const MOST_THREADS: u64 = 1_024;
 const MOST_OF_ANY: u64 = 1_000_000;
 /// Handles of meters, and events of a batch, are kept in small arrays.
 const MOST_OF_A_STREAM: u64 = 65_536;
+/// What the service tells of itself fits, with some meters, and with what stands for those that do not.
+const LEAST_SERIES: u64 = 500;
 /// A batch of one event fits, and a gigabyte does not.
 const MESSAGE_BYTES: RangeInclusive<u64> = 4_096..=16_777_216;
 
@@ -65,6 +67,10 @@ pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
             per_address: values.take("bounds.connections_per_address", parse::number(1..=MOST_OF_ANY)),
             streams_each: values.take("bounds.streams_per_connection", parse::number(1..=MOST_OF_A_STREAM)),
             message_bytes: values.take("bounds.message_bytes", parse::number(MESSAGE_BYTES)),
+        },
+        series: SeriesBounds {
+            in_all: values.take("bounds.series", parse::number(LEAST_SERIES..=MOST_OF_ANY)),
+            per_project: values.take("bounds.series_per_project", parse::number(LEAST_SERIES..=MOST_OF_ANY)),
         },
         bounds: values.bounds(),
         effective: Vec::new(),

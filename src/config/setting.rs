@@ -71,6 +71,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("bounds.sessions_per_project", "100000", Form::Number, "Live sessions a project"),
     setting("bounds.batch_events", "4096", Form::Number, "Events a batch"),
     setting("bounds.meters_per_stream", "1024", Form::Number, "Meters that one stream declares"),
+    setting("bounds.series", "50000", Form::Number, "Series of /metrics in all"),
+    setting("bounds.series_per_project", "2000", Form::Number, "Series of /metrics a project"),
     setting("bounds.tombstones_per_book", "4096", Form::Number, "Ended sessions that are remembered for each worker"),
     setting("bounds.tombstone_age", "60s", DURATION, "How long they are remembered"),
     setting("bounds.lease", "10s", DURATION, "How long a silent or cut-off worker's sessions are still counted"),

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::config::ConnectionBounds;
+use crate::{config::ConnectionBounds, metrics::Doors};
 
 /// Connections that wait for the server of a core.
 pub const WAITING_CONNECTIONS: usize = 256;
@@ -33,7 +33,14 @@ pub struct Places {
     connections: usize,
     per_address: usize,
     taken: Mutex<Taken>,
-    turned_away: AtomicU64,
+    turned_away: TurnedAway,
+}
+
+/// Connections that were closed at once because there was no place for them, by the bound that said so.
+#[derive(Debug, Default)]
+struct TurnedAway {
+    connections: AtomicU64,
+    per_address: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +62,7 @@ impl Places {
             connections: bounds.connections,
             per_address: bounds.per_address,
             taken: Mutex::default(),
-            turned_away: AtomicU64::new(0),
+            turned_away: TurnedAway::default(),
         })
     }
 
@@ -63,9 +70,13 @@ impl Places {
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let from_there = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.all >= self.connections || from_there >= self.per_address {
-            drop(taken);
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        let over = if taken.all >= self.connections {
+            Some(&self.turned_away.connections)
+        } else {
+            (from_there >= self.per_address).then_some(&self.turned_away.per_address)
+        };
+        if let Some(counter) = over {
+            counter.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         taken.all += 1;
@@ -73,9 +84,13 @@ impl Places {
         Some(Place { places: self.clone(), address })
     }
 
-    /// Connections that were closed at once because there was no place for them.
-    pub fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
+    /// How many connections there are, and how many were closed at once because there was no place for them.
+    pub fn doors(&self) -> Doors {
+        Doors {
+            open: self.taken().all as u64,
+            turned_away: self.turned_away.connections.load(Ordering::Relaxed),
+            turned_away_by_address: self.turned_away.per_address.load(Ordering::Relaxed),
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -170,7 +185,7 @@ mod tests {
         assert!(places.take(there).is_none(), "three in all");
         drop(first);
         let _fourth = places.take(here).unwrap();
-        assert_eq!(places.turned_away(), 2);
+        assert_eq!(places.doors(), Doors { open: 3, turned_away: 1, turned_away_by_address: 1 });
         assert_eq!(places.taken().by_address.len(), 2);
     }
 }

@@ -1,4 +1,5 @@
-//! Who answers which path: the gRPC services with health and reflection, and the pages that a load balancer asks for.
+//! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, and
+//! the one that Prometheus does.
 
 use std::sync::Arc;
 
@@ -31,6 +32,10 @@ use crate::{
         quota::Quotas,
     },
     error::Error,
+    http::{
+        accept::Places,
+        metrics::{self, Scrapes},
+    },
     proto::{
         self, admin_service_server::AdminServiceServer, ingest_service_server::IngestServiceServer,
         limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
@@ -58,7 +63,12 @@ struct Pages {
 ///
 /// # Errors
 /// When the descriptors of the contract can't be read.
-pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter) -> Result<Routes, ReflectionError> {
+pub fn routes(
+    service: &Arc<Service>,
+    notices: &Notices,
+    health: HealthReporter,
+    places: &Arc<Places>,
+) -> Result<Routes, ReflectionError> {
     let message_bytes = service.config.connections.message_bytes;
     let ingest = Ingest::new(service.clone(), notices.clone());
     let aside = Aside::new(Arc::new(Queries::new(service.clone())));
@@ -80,10 +90,12 @@ pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter)
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
-    // Whatever a gRPC service is asked, the gate is before it; the pages are open.
+    let metrics =
+        Router::new().route("/metrics", get(metrics::page)).with_state(Scrapes::new(service.clone(), places.clone()));
+    // Whatever a gRPC service is asked, the gate is before it; the pages are open, and metrics look for themselves.
     let gated = grpc.into_axum_router().layer(middleware::from_fn_with_state(service.clone(), gate));
-    let all = gated.merge(pages);
-    Ok(all.layer(middleware::from_fn_with_state(message_bytes, each_call)).into())
+    let all = gated.merge(pages).merge(metrics);
+    Ok(all.layer(middleware::from_fn_with_state(service.clone(), each_call)).into())
 }
 
 /// Tells those who ask for the health of the services.
@@ -130,7 +142,7 @@ async fn gate(State(service): State<Arc<Service>>, mut request: Request, next: N
 }
 
 /// Notes on the connection that a call came, and gives a message that is too large the status that names its bound.
-async fn each_call(State(message_bytes): State<usize>, request: Request, next: Next) -> Response {
+async fn each_call(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
         peer.call();
     }
@@ -138,7 +150,9 @@ async fn each_call(State(message_bytes): State<usize>, request: Request, next: N
     match response.extensions().get::<Status>() {
         // tonic's word for it; no service here uses this code for anything else.
         Some(status) if status.code() == Code::OutOfRange => {
-            let bound = Error::Bound { name: "message_bytes", most: message_bytes as u64 };
+            let most = service.config.connections.message_bytes as u64;
+            let bound = Error::Bound { name: "message_bytes", most };
+            service.counts.ingest.refused(&bound);
             Status::from(bound).into_http::<Body>()
         }
         _ => response,

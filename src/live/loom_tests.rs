@@ -180,3 +180,25 @@ fn open(stream: &Attachment, id: u8, meter: &Arc<Meter>, now: Now) -> Result<(),
     book.apply_all(&mut [event], &moment);
     Ok(())
 }
+
+/// Whoever asks for the highest level finds it, in the word or in the ring, at whatever moment the roller comes by.
+#[test]
+fn loom_a_peak_is_found_while_the_roller_moves_it_into_the_ring() {
+    loom::model(|| {
+        let word = Arc::new(MeterWord::new(Tick(0)));
+        word.open(Tick(0));
+        word.open(Tick(0));
+        word.close(Tick(0));
+        let roller = {
+            let word = word.clone();
+            thread::spawn(move || {
+                let _ = word.roll(Tick(0), Tick(1));
+                let _ = word.roll(Tick(1), Tick(2));
+            })
+        };
+        assert_eq!(word.since(Tick(0)), TickPeak { peak: 2, level: 1 });
+        roller.join().expect("no panic");
+        assert_eq!(word.since(Tick(0)), TickPeak { peak: 2, level: 1 });
+        assert_eq!(word.since(Tick(1)), TickPeak { peak: 1, level: 1 });
+    });
+}

@@ -28,6 +28,8 @@ pub struct Roller {
     /// Entries of the last frame: the next has about as many.
     usual: usize,
     started: bool,
+    /// Late events so far that changed seconds which had passed.
+    pub late_events: u64,
     /// When it came by last.
     last: Option<Now>,
 }
@@ -146,6 +148,7 @@ impl Roller {
     fn take_sums(&mut self, meter: &Meter, entries: &mut Entries) {
         // In this order: what is told of an end is never told before it was counted.
         let ended = meter.take_ended();
+        self.late_events += ended.late.len() as u64;
         let totals = meter.totals();
         let [key, pools @ ..] = meter.ids;
         let before = std::mem::replace(self.taken.entry(key), totals);

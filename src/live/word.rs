@@ -112,6 +112,20 @@ impl MeterWord {
         Parts::of(self.word.load(Ordering::Acquire)).peak
     }
 
+    /// The level now, and the highest since second `from` began, as far back as the ring goes ([`RING_TICKS`]). Both are
+    /// of one instant, that of one load of the word: what moved it before is in the ring, what moves it after is not told.
+    pub fn since(&self, from: Tick) -> TickPeak {
+        let now = Parts::of(self.word.load(Ordering::Acquire));
+        let passed = ticks_between(from.0 as u16, now.tick);
+        if passed < 0 {
+            // Nothing has happened since before then.
+            return TickPeak { peak: now.level, level: now.level };
+        }
+        let passed = passed.unsigned_abs().min(RING_TICKS as u16);
+        let past = (1..=passed).filter_map(|back| self.cell(now.tick.wrapping_sub(back)));
+        TickPeak { peak: past.map(|seen| seen.peak).fold(now.peak, u32::max), level: now.level }
+    }
+
     /// One more slot is held from `now` on; returns the level after it.
     pub fn open(&self, now: Tick) -> u32 {
         self.apply(now, |level| (level + 1).min(MAX_LEVEL), |_, after| after)
@@ -222,10 +236,15 @@ impl MeterWord {
 
     /// What tick `tick` saw, after a roll beyond it; `None` when the ring has lost it because the roller came too late.
     pub fn tick_peak(&self, tick: Tick) -> Option<TickPeak> {
-        let at = &self.ring[(tick.0 as u16) as usize % RING_TICKS];
+        self.cell(tick.0 as u16)
+    }
+
+    /// The same for a tick by its low bits.
+    fn cell(&self, tick: u16) -> Option<TickPeak> {
+        let at = &self.ring[usize::from(tick) % RING_TICKS];
         loop {
             let cell = Parts::of(at.load(Ordering::Acquire));
-            match ticks_between(cell.tick, tick.0 as u16) {
+            match ticks_between(cell.tick, tick) {
                 0 => return Some(TickPeak { peak: cell.peak, level: cell.level }),
                 // Whoever moved the word past this tick is about to write the cell.
                 ahead if ahead > 0 => yield_now(),
@@ -271,6 +290,22 @@ mod tests {
         assert_eq!(word.roll(Tick(0), Tick(late)), Rolled::Moved);
         assert_eq!(word.tick_peak(Tick(0)), None);
         assert_eq!(word.tick_peak(Tick(late - 1)), Some(TickPeak { peak: 1, level: 1 }));
+    }
+
+    #[test]
+    fn what_is_asked_since_a_second_is_of_that_second_on() {
+        let word = MeterWord::new(Tick(10));
+        word.open(Tick(10));
+        word.open(Tick(10));
+        word.close(Tick(10));
+        word.pulse(Tick(12));
+        let since = |from| (word.since(Tick(from)).peak, word.since(Tick(from)).level);
+        assert_eq!([9, 10, 11, 12, 13].map(since), [(2, 1), (2, 1), (2, 1), (2, 1), (1, 1)]);
+        word.close(Tick(14));
+        assert_eq!([12, 13, 14, 15].map(since), [(2, 0), (1, 0), (1, 0), (0, 0)]);
+        // Beyond the ring there is nothing to be told.
+        let _ = word.roll(Tick(14), Tick(14 + RING_TICKS as u64));
+        assert_eq!(since(10), (1, 0));
     }
 
     #[test]

@@ -5,6 +5,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+/// The part that troubles of the store are told of.
+pub const STORE: &str = "store";
+/// The part that makes each second durable.
+pub const RECORDER: &str = "recorder";
+/// Every part that may be told of.
+pub const PARTS: &[&str] = &[STORE, RECORDER];
+
 /// What is wrong now, by the part that it is of.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -20,6 +27,11 @@ impl Health {
     /// Nothing is wrong with it any more; returns whether anything was.
     pub fn well(&self, part: &'static str) -> bool {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(part).is_some()
+    }
+
+    /// The parts that something is wrong with.
+    pub fn parts(&self) -> Vec<&'static str> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// What is wrong, a line a part: `store: no space left`.

@@ -7,7 +7,7 @@ use crate::{
     live::Roller,
     model::{Frame, Hour, KeyHour, KeyId, Minute, Now, Tick},
     rollup::Rollup,
-    service::Service,
+    service::{Service, health::STORE},
     store::{KnownWorker, Second, StoreError},
 };
 
@@ -22,8 +22,6 @@ const MOST_KEYS_A_LOCK: usize = 256;
 /// Hours that a month may have: what retention reckons with.
 const HOURS_PER_MONTH: u32 = 31 * 24;
 const HOURS_PER_DAY: u32 = 24;
-/// The part of the service that troubles of the store are told of.
-const STORE: &str = "store";
 
 /// Makes one service durable. There is one a service, in a thread of its own.
 #[derive(Debug, Default)]
@@ -31,8 +29,6 @@ pub struct Recorder {
     roller: Roller,
     /// What the store has not taken yet.
     waiting: Second,
-    /// Frames that were dropped because the store did not take them in time.
-    pub dropped_frames: u64,
     retained: Option<Hour>,
 }
 
@@ -48,10 +44,12 @@ impl Recorder {
         if let Err(error) = self.write(service).and_then(|()| service.forget_leaving(now)) {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
-            self.bound_waiting();
+            let dropped = self.bound_waiting();
+            service.counts.recorder.failed(dropped);
         } else if service.health.well(STORE) {
             tracing::info!("the store is well again");
         }
+        service.counts.recorder.stands(self.waiting.frames.len(), self.roller.late_events);
     }
 
     fn take_roster(&mut self, service: &Service) {
@@ -65,17 +63,20 @@ impl Recorder {
         }
     }
 
-    fn bound_waiting(&mut self) {
+    /// Drops the oldest of too many; returns how many.
+    fn bound_waiting(&mut self) -> usize {
         let over = self.waiting.frames.len().saturating_sub(MOST_WAITING_FRAMES);
         self.waiting.frames.drain(..over);
-        self.dropped_frames += over as u64;
+        over
     }
 
     fn write(&mut self, service: &Service) -> Result<(), StoreError> {
         let waiting = &self.waiting;
         let nothing = waiting.frames.is_empty() && waiting.new_keys.is_empty();
         if !(nothing && waiting.attached.is_empty() && waiting.gone.is_empty()) {
+            let began = service.clock.now().mono;
             service.store.commit(waiting)?;
+            service.counts.recorder.committed(service.clock.now().mono.since(began));
             let durable = waiting.frames.last().map(|frame| Tick(frame.tick + frame.repeat));
             self.waiting = Second::default();
             if let Some(tick) = durable {

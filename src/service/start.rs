@@ -17,7 +17,7 @@ use crate::{
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Access, Clock, Health, Leaving, Ledger, Limits, Service, access::AccessError},
+    service::{Access, Clock, Counts, Health, Leaving, Ledger, Limits, Service, access::AccessError},
     store::{Shelf, Store, StoreError},
 };
 
@@ -90,6 +90,7 @@ impl Service {
             plans,
             store,
             health: Health::default(),
+            counts: Counts::default(),
             started: now.wall,
             simulation,
             config,

@@ -17,6 +17,7 @@ mod ingest_unary;
 mod learning;
 mod ledger;
 mod live_ends;
+mod metrics;
 mod oracle;
 mod queries;
 mod serving;

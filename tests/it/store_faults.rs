@@ -32,7 +32,7 @@ struct DiskState {
 }
 
 impl Disk {
-    fn fail_from(&self, write: Option<u64>) {
+    pub fn fail_from(&self, write: Option<u64>) {
         self.0.lock().unwrap().fails_from = write;
     }
 
@@ -60,7 +60,7 @@ impl Disk {
         Self(Arc::new(Mutex::new(DiskState { synced: bytes.clone(), bytes, ..DiskState::default() })))
     }
 
-    fn open(&self) -> Result<EmbeddedStore, StoreError> {
+    pub fn open(&self) -> Result<EmbeddedStore, StoreError> {
         let disk = self.clone();
         EmbeddedStore::with_backend("disk", move || disk.clone())
     }

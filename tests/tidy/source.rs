@@ -7,6 +7,9 @@ use std::{
 
 use crate::lexing::{first_segments, is_word, names, without_comments_and_strings, without_test_items};
 
+/// What the name of each of our metrics starts with. In two halves, so that this file does not hold it itself.
+const METRIC_PREFIX: &str = concat!("high", "water_");
+
 /// A Rust file.
 pub struct Source {
     pub path: PathBuf,
@@ -65,6 +68,24 @@ impl Source {
     pub fn lines_naming(&self, name: &str) -> Vec<usize> {
         let lines = self.shipped.lines().enumerate();
         lines.filter(|(_, line)| names(line, name)).map(|(number, _)| number + 1).collect()
+    }
+
+    /// The names of metrics that are written out in it, comments and tests aside, with the line of each.
+    pub fn metrics_named(&self) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        // Lines in which shipped code has a literal; a literal goes on until the line that has its end.
+        for (number, (text, shipped)) in self.text.lines().zip(self.shipped.lines()).enumerate() {
+            let literals = shipped.matches("\"\"").count() > 0;
+            for (at, _) in text.match_indices(METRIC_PREFIX).filter(|_| literals) {
+                let before = text[..at].chars().next_back();
+                let name: String = text[at..].chars().take_while(|&c| is_word(c)).collect();
+                let is_lower = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                if !before.is_some_and(is_word) && is_lower && name.len() > METRIC_PREFIX.len() {
+                    found.push((number + 1, name));
+                }
+            }
+        }
+        found
     }
 
     /// The modules at the top of the crate that shipped code names, with the line of each.
@@ -143,6 +164,20 @@ mod tests {
         let found = source(file, text).top_level_modules_named();
         let found: Vec<_> = found.iter().map(|(line, name)| (*line, name.as_str())).collect();
         assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn finds_metrics_that_are_named_in_passing() {
+        let metric = format!("{METRIC_PREFIX}sessions_active");
+        let check = |text: &str, expected: &[usize]| {
+            let found = source("src/http/routes.rs", text).metrics_named();
+            assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), expected, "{text}");
+        };
+        check(&format!("fn f() {{\n    page.push_str(\"{metric} 1\");\n}}"), &[2]);
+        check(&format!("const NAME: &str = \"{metric}\";"), &[1]);
+        check(&format!("// \"{metric}\"\n/// `{metric}`\nfn f() {{}}"), &[]);
+        check(&format!("#[cfg(test)]\nmod tests {{ const A: &str = \"{metric}\"; }}"), &[]);
+        check("let path = \"highwater/v1\"; let variable = \"HIGHWATER_LISTEN\";", &[]);
     }
 
     #[test]

@@ -56,6 +56,8 @@ enum End {
     /// As intended: the worker said goodbye, or has nothing more to say.
     Done,
     /// The worker is told why.
+    Refused(Error),
+    /// The worker is told what the codec says.
     Told(Status),
     /// There is nobody to be told.
     Gone,
@@ -65,7 +67,7 @@ enum End {
 
 impl From<Error> for End {
     fn from(error: Error) -> Self {
-        Self::Told(error.into())
+        Self::Refused(error)
     }
 }
 
@@ -87,10 +89,16 @@ impl Stream {
             Err(end) => end,
             Ok(never) => match never {},
         };
-        if let End::Told(status) = end {
-            tracing::debug!(code = ?status.code(), message = status.message(), "a worker's stream ended");
-            self.send(Err(status)).await;
-        }
+        let status = match end {
+            End::Done | End::Gone | End::Draining => return,
+            End::Told(status) => status,
+            End::Refused(error) => {
+                self.service.counts.ingest.refused(&error);
+                error.into()
+            }
+        };
+        tracing::debug!(code = ?status.code(), message = status.message(), "a worker's stream ended");
+        self.send(Err(status)).await;
     }
 
     async fn converse(&mut self, messages: &mut Streaming<AttachRequest>) -> Result<std::convert::Infallible, End> {

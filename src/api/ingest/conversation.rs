@@ -15,7 +15,10 @@ use crate::{
         Ack, AttachRequest, Beat, Declare, Hello, LeaseExpired, SnapshotChunk, SnapshotNeeded, StreamGoodbye, Welcome,
         attach_request::Message as Said, attach_response::Message as Answer, snapshot_needed::Reason,
     },
-    service::Service,
+    service::{
+        Service,
+        counts::{Asked, Form},
+    },
 };
 
 /// The protocol that workers speak.
@@ -76,6 +79,7 @@ impl Conversation {
             server: SERVER.to_owned(),
             credential_expire_time: None,
         }));
+        service.counts.ingest.stream();
         let conversation = Self {
             service: service.clone(),
             project: hello.project,
@@ -109,11 +113,13 @@ impl Conversation {
             Some(Said::Events(batch)) => {
                 let events = decode::events(&batch, &self.handles, most)?;
                 let outcome = live.batch(&self.attachment, batch.seq, events, now)?;
+                self.count(Form::Events, &outcome);
                 self.answer(outcome)
             }
             Some(Said::Columns(batch)) => {
                 let events = decode::columns(&batch, &self.handles, most)?;
                 let outcome = live.batch(&self.attachment, batch.seq, events, now)?;
+                self.count(Form::Columns, &outcome);
                 self.answer(outcome)
             }
             Some(Said::Snapshot(chunk)) => self.snapshot(&chunk, now),
@@ -139,10 +145,17 @@ impl Conversation {
         match outcome {
             Batch::Applied(_) if !chunk.last => Ok(Next::Wait),
             Batch::Applied(_) => {
+                self.count(Form::Snapshot, &outcome);
                 self.sent = None;
                 Ok(Next::Acknowledge)
             }
             other => self.answer(other),
+        }
+    }
+
+    fn count(&self, form: Form, outcome: &Batch) {
+        if let Batch::Applied(applied) = outcome {
+            self.service.counts.ingest.batch(form, applied);
         }
     }
 
@@ -161,7 +174,13 @@ impl Conversation {
     }
 
     fn answer(&self, outcome: Batch) -> Result<Next, Error> {
+        let asked = |why| self.service.counts.ingest.asked(why);
         let needed = |reason, applied_seq| {
+            asked(match reason {
+                Reason::DigestMismatch => Asked::DigestMismatch,
+                Reason::SnapshotMismatch => Asked::SnapshotMismatch,
+                Reason::Gap | Reason::Unspecified => Asked::Gap,
+            });
             Next::Answer(Answer::SnapshotNeeded(SnapshotNeeded { reason: reason as i32, applied_seq }))
         };
         Ok(match outcome {
@@ -169,7 +188,10 @@ impl Conversation {
             Batch::NoSnapshotYet => {
                 return Err(Error::OutOfOrder("a batch came before the first snapshot of the stream".into()));
             }
-            Batch::Expired { lost } => Next::Answer(Answer::LeaseExpired(LeaseExpired { lost_sessions: lost })),
+            Batch::Expired { lost } => {
+                asked(Asked::LeaseExpired);
+                Next::Answer(Answer::LeaseExpired(LeaseExpired { lost_sessions: lost }))
+            }
             Batch::Gap { applied_seq } => needed(Reason::Gap, applied_seq),
             Batch::DigestMismatch { applied_seq } => needed(Reason::DigestMismatch, applied_seq),
             Batch::BadSnapshot(ChunkProblem::TooMany) => {

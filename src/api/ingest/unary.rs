@@ -14,7 +14,7 @@ use crate::{
         GoodbyeRequest, GoodbyeResponse, HeartbeatRequest, HeartbeatResponse, ReportRequest, ReportResponse,
         ReportedEvent,
     },
-    service::Service,
+    service::{Service, counts::Form},
 };
 
 /// An event that was checked; its meter may be new.
@@ -53,6 +53,7 @@ pub fn report(service: &Service, request: &ReportRequest, now: Now) -> Result<Re
         events.push(metered(service, &project, event, now)?);
     }
     let applied = service.live.report(&project, worker, incarnation, lease, events, now)?;
+    service.counts.ingest.batch(Form::Report, &applied);
     Ok(ReportResponse {
         applied: applied.changed,
         duplicates: applied.duplicates,

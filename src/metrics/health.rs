@@ -1,0 +1,95 @@
+//! What is written of the service: how workers report, how history is made durable, and what is wrong.
+
+use crate::{
+    live::{Link, sync::lock},
+    metrics::{
+        Doors,
+        levels::Levels,
+        name::{Label, Name},
+        page::{Labels, Page, Written, label},
+    },
+    model::{Now, Time},
+    service::{
+        Service,
+        counts::{Asked, BOUNDS, Form},
+        health::{PARTS, STORE},
+    },
+};
+
+/// Writes it.
+///
+/// # Errors
+/// When the encoder does not take it.
+pub fn write(service: &Service, levels: &Levels, doors: Doors, now: Now, page: &mut Page) -> Written {
+    page.gauge(Name::Meters, [(Vec::new(), levels.all_meters)])?;
+    workers(service, page)?;
+    page.gauge(Name::Connections, [(Vec::new(), doors.open)])?;
+    let refused =
+        [("connections", doors.turned_away), ("connections_per_address", doors.turned_away_by_address)].into_iter();
+    page.counter(Name::ConnectionsRefused, by(Label::Bound, refused))?;
+    ingest(service, levels, page)?;
+    store(service, now, page)?;
+    let is_wrong = service.health.parts();
+    // Also a part that is not among those that may be told of: it is named in our code, never by a client.
+    let parts = PARTS.iter().chain(is_wrong.iter().filter(|part| !PARTS.contains(part)));
+    page.gauge(Name::Degraded, by(Label::Part, parts.map(|part| (*part, u64::from(is_wrong.contains(part))))))?;
+    page.gauge(Name::Settling, flag(service.live.is_settling()))?;
+    page.gauge(Name::AuditDrift, [(Vec::new(), service.live.drift())])?;
+    page.gauge(Name::Simulation, flag(service.simulation))?;
+    page.gauge(Name::BuildInfo, by(Label::Version, [(env!("CARGO_PKG_VERSION"), 1)].into_iter()))
+}
+
+/// Series that one label tells apart.
+fn by<'a>(by: Label, values: impl Iterator<Item = (&'a str, u64)>) -> impl Iterator<Item = (Labels, u64)> {
+    values.map(move |(text, value)| (vec![label(by, text)], value))
+}
+
+fn flag(is_so: bool) -> [(Labels, u64); 1] {
+    [(Vec::new(), u64::from(is_so))]
+}
+
+fn workers(service: &Service, page: &mut Page) -> Written {
+    let (mut stream, mut cut, mut unary) = (0, 0, 0);
+    for book in service.live.all_books() {
+        match lock(&book).link {
+            Link::Stream => stream += 1,
+            Link::Cut => cut += 1,
+            Link::Unary => unary += 1,
+            Link::Gone => {}
+        }
+    }
+    page.gauge(Name::Workers, by(Label::Link, [("stream", stream), ("cut", cut), ("unary", unary)].into_iter()))
+}
+
+fn ingest(service: &Service, levels: &Levels, page: &mut Page) -> Written {
+    let counts = &service.counts.ingest;
+    let (changed, duplicate) = counts.events();
+    let late = [("taken", service.counts.recorder.late_events()), ("dropped", levels.late_dropped)];
+    let refused = BOUNDS.iter().enumerate().map(|(nth, bound)| (*bound, counts.refused_for(nth)));
+    page.counter(Name::IngestStreams, [(Vec::new(), counts.streams())])?;
+    page.counter(Name::IngestBatches, by(Label::Form, Form::ALL.iter().map(|f| (f.as_str(), counts.batches(*f)))))?;
+    let events = [("changed", changed), ("duplicate", duplicate)];
+    page.counter(Name::IngestEvents, by(Label::Result, events.into_iter()))?;
+    page.counter(Name::IngestLateEvents, by(Label::Result, late.into_iter()))?;
+    page.counter(Name::IngestRefused, by(Label::Bound, refused))?;
+    let asked = Asked::ALL.iter().map(|why| (why.as_str(), counts.asked_for(*why)));
+    page.counter(Name::IngestSnapshotsAsked, by(Label::Reason, asked))
+}
+
+fn store(service: &Service, now: Now, page: &mut Page) -> Written {
+    let counts = &service.counts.recorder;
+    let durable_until = service.live.durable().map_or(service.started, |tick| tick.next().start());
+    page.measure(Name::DurableAge, [(Vec::new(), now.wall.since(durable_until).as_secs_f64())])?;
+    page.gauge(Name::FramesWaiting, [(Vec::new(), counts.waiting())])?;
+    page.counter(Name::FramesDropped, [(Vec::new(), counts.dropped())])?;
+    let (next, oldest) = {
+        let rollup = service.rollup();
+        (rollup.next_tick().map(|tick| tick.start()), rollup.oldest_hour().map(|hour| hour.first_tick().start()))
+    };
+    let open = next.unwrap_or_default().since(oldest.or(next).unwrap_or(Time::default()));
+    page.gauge(Name::RollupOpen, [(Vec::new(), open.as_secs())])?;
+    page.gauge(Name::StoreUp, flag(!service.health.parts().contains(&STORE)))?;
+    let (commits, seconds) = counts.commits();
+    page.summary(Name::StoreCommit, commits, seconds)?;
+    page.counter(Name::StoreErrors, [(Vec::new(), counts.errors())])
+}

@@ -1,0 +1,148 @@
+//! A real Prometheus scrapes the real binary by the configuration of the docs, and is asked what it has seen.
+
+use std::{fs, path::Path, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    LOOK_EVERY, get,
+    tools::{Prometheus, promtool},
+};
+use crate::{
+    faults::{
+        ask::{Ask, target},
+        process::Process,
+    },
+    serving::{MODEL, Worker, batch, connect, declare, disconnect, hello, meter, snapshot},
+};
+
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+/// What the docs scrape: the default address, at the longest interval that misses nothing.
+const TARGET: &str = "127.0.0.1:7422";
+const INTERVAL: &str = "_interval: 15s";
+/// The worker here says nothing for a while, and does not come back after the restart.
+const SETTINGS: [&str; 4] = ["--bounds-lease", "120s", "--bounds-learning", "120s"];
+/// How often it is scraped here, so that the test is not longer than it must be.
+const SCRAPED_EVERY: Duration = Duration::from_secs(5);
+/// Longest wait for what takes a scrape or two.
+const SEEN_WITHIN: Duration = Duration::from_secs(40);
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(DOCS).join(path)).unwrap()
+}
+
+/// The queries of `docs/metrics.md`: what its tables have in code in their last column.
+fn documented_queries() -> Vec<String> {
+    let docs = read("metrics.md");
+    let rows = docs.lines().filter(|line| line.starts_with("| `highwater_") || line.starts_with("| `process_"));
+    rows.map(|row| row.rsplit('|').nth(1).unwrap().trim().trim_matches('`').to_owned()).collect()
+}
+
+impl Prometheus {
+    /// Asks its API; `None` while it is not there, or when it has no answer.
+    async fn api(&self, path: &str, query: &str) -> Option<serde_json::Value> {
+        let encode = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        let query: String = query.bytes().map(encode).collect();
+        let (head, body) = get(self.address, &format!("/api/v1/{path}?query={query}")).await?;
+        let answer: serde_json::Value = serde_json::from_str(&body).ok()?;
+        let is_well = head.contains(" 200 ") && answer["status"] == "success";
+        is_well.then(|| answer["data"].clone())
+    }
+
+    /// The values that a query has now.
+    async fn values(&self, query: &str) -> Vec<f64> {
+        let data = self.api("query", query).await.unwrap_or_default();
+        let results = data["result"].as_array().cloned().unwrap_or_default();
+        results.iter().map(|result| result["value"][1].as_str().unwrap().parse().unwrap()).collect()
+    }
+
+    /// Waits until a query has these values.
+    async fn until(&self, query: &str, is_right: impl Fn(&[f64]) -> bool) -> Vec<f64> {
+        let started = Instant::now();
+        loop {
+            let values = self.values(query).await;
+            if is_right(&values) {
+                return values;
+            }
+            assert!(started.elapsed() < SEEN_WITHIN, "{query} is {values:?}");
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+#[test]
+fn promtool_takes_the_configuration_and_the_alerts_of_the_docs() {
+    promtool(&["check", "config", &format!("{DOCS}/prometheus/prometheus.yml")], "");
+    promtool(&["check", "rules", &format!("{DOCS}/prometheus/alerts.yml")], "");
+    assert!(read("prometheus/prometheus.yml").matches(INTERVAL).count() == 2);
+}
+
+#[tokio::test]
+async fn heavy_prometheus_sees_a_spike_between_two_scrapes() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = Process::start(&directory.path().join("store.redb"), "127.0.0.1:0", &SETTINGS);
+    let config = read("prometheus/prometheus.yml").replace(TARGET, &service.address.to_string());
+    let config = config.replace(INTERVAL, &format!("_interval: {}s", SCRAPED_EVERY.as_secs()));
+    let prometheus = Prometheus::start(directory.path(), &config, &read("prometheus/alerts.yml"));
+
+    let mut worker = Worker::open_at(service.address).await;
+    worker.say(highwater::proto::attach_request::Message::Hello(hello(1, 1))).await;
+    worker.say(declare(1, MODEL)).await;
+    worker.say(snapshot(&[1])).await;
+    for _ in ["welcome", "declared", "acknowledged"] {
+        worker.hear().await;
+    }
+    let labels = format!("{{project=\"default\",kind=\"tts\",model=\"{MODEL}\"}}");
+    prometheus.until(&format!("highwater_sessions_active{labels}"), |values| values == [1.0]).await;
+
+    // Just after a scrape, the next one is seconds away.
+    let scraped = format!("timestamp(highwater_sessions_active{labels})");
+    let last = prometheus.values(&scraped).await;
+    prometheus.until(&scraped, |values| values != last).await;
+    worker.say(batch(1, (2..6).map(connect).collect::<Vec<_>>())).await;
+    worker.until_applied(1).await;
+    sleep(Duration::from_millis(50)).await;
+    worker.say(batch(2, (2..6).map(disconnect).collect::<Vec<_>>())).await;
+    worker.until_applied(2).await;
+
+    prometheus.until(&format!("highwater_sessions_peak{labels}"), |values| values == [5.0]).await;
+    let pool = "highwater_kind_pool_sessions_peak{project=\"default\",kind=\"tts\"}";
+    assert_eq!(prometheus.values(pool).await, [5.0]);
+    let seen = prometheus.values(&format!("max_over_time(highwater_sessions_active{labels}[10m])")).await;
+    assert_eq!(seen, [1.0], "no scrape saw the spike itself");
+    prometheus
+        .until(&format!("highwater_sessions_closed_total{{outcome=\"ok\",model=\"{MODEL}\"}}"), |v| v == [4.0])
+        .await;
+    let mut ask = Ask::at(service.address).await;
+    let now = prometheus.values("vector(time())").await[0] as u64;
+    let history = ask.history(target(meter(MODEL)), now - 600).await;
+    assert_eq!(history.peak.iter().max(), Some(&5), "history has it too");
+
+    // It is gone from the peak when both windows are over, and from the counters never.
+    prometheus.until(&format!("highwater_sessions_peak{labels}"), |values| values == [1.0]).await;
+    assert_eq!(prometheus.values(&format!("resets(highwater_sessions_opened_total{labels}[10m])")).await, [0.0]);
+    assert_eq!(prometheus.values("min_over_time(up{job=\"highwater\"}[10m])").await, [1.0]);
+    let queries = documented_queries();
+    assert!(queries.len() > 40, "{} queries", queries.len());
+    for query in queries {
+        assert!(prometheus.api("query", &query).await.is_some(), "Prometheus does not take {query}");
+    }
+    let firing = prometheus.values("ALERTS").await;
+    assert_eq!(firing, [] as [f64; 0], "nothing is wrong with this service");
+
+    // Killed, and started again where it was: Prometheus goes on by itself, and nothing counts below zero.
+    let address = service.address.to_string();
+    drop(worker);
+    service.kill();
+    prometheus.until("up{job=\"highwater\"}", |values| values == [0.0]).await;
+    let _again = Process::start(&directory.path().join("store.redb"), &address, &SETTINGS);
+    prometheus.until("up{job=\"highwater\"}", |values| values == [1.0]).await;
+    prometheus.until("highwater_settling", |values| values == [1.0]).await;
+    let level = prometheus.values(&format!("highwater_sessions_active{labels}")).await;
+    assert_eq!(level, [] as [f64; 0], "its worker has not come back: no level, rather than none held");
+    assert_eq!(prometheus.values(&format!("highwater_sessions_coverage{labels}")).await, [0.5]);
+    assert!(prometheus.values("count({__name__=~\"highwater_.+\"} < 0)").await.is_empty());
+}
