@@ -5,6 +5,7 @@
 //! - [`proto`]: the contract, compiled from `proto/highwater/v1`.
 //! - [`model`]: the nouns.
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
+//! - [`livekit`]: what LiveKit says of its connections, put into the live state.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
 //! - [`sim`]: a simulated fleet of voice agents.
@@ -33,6 +34,7 @@ pub mod history;
 pub mod http;
 pub mod import;
 pub mod live;
+pub mod livekit;
 pub mod model;
 pub mod proto;
 pub mod query;

@@ -37,6 +37,7 @@ pub const ROOMS: &[Room] = &[
     core("model", &[]),
     core("limit", &["model"]),
     core("live", &["model", "limit"]),
+    core("livekit", &["model", "limit", "live"]),
     core("rollup", &["model", "limit", "live"]),
     core("history", &["model", "limit", "rollup"]),
     core("route", &["model", "limit", "live"]),
