@@ -14,6 +14,7 @@
 //! - [`telemetry`]: the log.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
+//! - [`livekit_lists`]: reads the lists of LiveKit's API.
 //! - [`query`]: what anyone may ask.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
@@ -35,6 +36,7 @@ pub mod http;
 pub mod import;
 pub mod live;
 pub mod livekit;
+pub mod livekit_lists;
 pub mod model;
 pub mod proto;
 pub mod query;

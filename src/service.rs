@@ -17,6 +17,7 @@ pub use limits::Limits;
 use crate::{
     config::Config,
     live::Live,
+    livekit::LiveKit,
     model::{Time, catalogue::Catalogue, plan::Plans},
     rollup::Rollup,
     store::Store,
@@ -28,6 +29,7 @@ pub struct Service {
     pub config: Config,
     pub clock: Clock,
     pub live: Live,
+    pub livekit: LiveKit,
     /// The minutes that are not folded yet. Held for microseconds; never across a call to the store.
     rollup: Mutex<Rollup>,
     pub limits: Limits,

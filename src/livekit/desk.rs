@@ -45,6 +45,16 @@ struct OneList {
     has_failed: bool,
 }
 
+impl OneList {
+    /// When nothing was heard of LiveKit for the lease, all is lost: what it says from now on is all that is known.
+    fn lose(&mut self, live: &Live, now: Now) {
+        if self.seat.has_lost(live, now) {
+            self.known.lose_all();
+            self.has_failed = true;
+        }
+    }
+}
+
 impl Desk {
     pub fn new(project: &Project, settings: DeskSettings) -> Self {
         let lease = settings.lease.unwrap_or(Duration::MAX);
@@ -75,6 +85,7 @@ impl Desk {
         add(&counts.events, 1);
         add(&counts.given_up, event.num_dropped.max(0).unsigned_abs());
         let age = age(event.created_at, made, now.wall);
+        self.lists.iter_mut().for_each(|list| list.lose(live, now));
         let (list, changes) = match Said::of(event) {
             Said::Began(list, thing) => (list, self.list(list).known.began(thing, age, now, counts)),
             Said::Ended(list, thing, outcome) => {
@@ -123,6 +134,7 @@ impl Desk {
         now: Now,
         counts: &Counts,
     ) -> Result<(), SeatError> {
+        self.list(list).lose(live, now);
         let OneList { known, seat, has_failed } = self.list(list);
         let changes = known.listed(answers, now, counts);
         *has_failed = !is_whole;
@@ -132,9 +144,11 @@ impl Desk {
         if !is_whole {
             seat.cut(live);
         }
-        let opens = known.len();
+        let all = known.len();
         let done = seat.apply(live, known, changes, now);
-        add(&counts.refused, (opens - known.len()) as u64);
+        if done.is_err() {
+            add(&counts.refused, all.saturating_sub(known.len()) as u64);
+        }
         done
     }
 

@@ -110,14 +110,11 @@ impl Known {
         self.synced.get_or_insert(now.wall);
     }
 
-    /// All was lost with the lease: nothing is known any more, but for these and what has ended.
-    pub fn keep_only(&mut self, these: &[Held]) {
+    /// All was lost with the lease: nothing is known any more but what has ended.
+    pub fn lose_all(&mut self) {
         self.held.clear();
         self.rooms.clear();
         self.synced = None;
-        these.iter().for_each(|held| {
-            self.put(held.clone());
-        });
     }
 
     /// It could not be opened: it is not known.

@@ -72,6 +72,17 @@ impl Seat {
         self.is_heard
     }
 
+    /// Notes that the lease ended, if it did: all that was in the book is lost then.
+    pub fn has_lost(&mut self, live: &Live, now: Now) -> bool {
+        let lease_end = live.lease_end(&self.hello.project, self.hello.incarnation);
+        let has_lost = self.stream.is_some() && lease_end.is_none_or(|end| end <= now.mono);
+        if has_lost {
+            self.stream = None;
+            self.is_heard = false;
+        }
+        has_lost
+    }
+
     fn meter(&self, live: &Live, kind: Kind, now: Now) -> Result<Arc<Meter>, BoundReached> {
         let name = MeterName::new(kind, "", "", None).expect("OK because the kinds of the lists have no model");
         live.meter(&self.hello.project, &name, now)
@@ -143,14 +154,14 @@ impl Seat {
                 }
             }
         }
-        let mut is_due = self.batch(live, known, events, &opens, now)?;
+        let mut is_due = self.batch(live, known, events, now)?;
         for (nth, some) in opens.chunks(OPENS_A_STEP).enumerate() {
             if !is_due {
                 break;
             }
             let events = some.iter().map(|held| self.open(live, held, now)).collect::<Result<_, _>>();
             let done = events.map_err(SeatError::from);
-            match done.and_then(|events| self.batch(live, known, events, &opens, now)) {
+            match done.and_then(|events| self.batch(live, known, events, now)) {
                 Ok(applied) => is_due = applied,
                 Err(error) => {
                     opens[nth * OPENS_A_STEP..].iter().for_each(|held| known.forget(&held.thing.id));
@@ -172,7 +183,6 @@ impl Seat {
         live: &Live,
         known: &mut Known,
         events: Vec<Event>,
-        opens: &[Held],
         now: Now,
     ) -> Result<bool, SeatError> {
         let Some(stream) = &self.stream else { return Ok(false) };
@@ -181,12 +191,8 @@ impl Seat {
                 self.seq += 1;
                 Ok(true)
             }
-            Ok(Batch::Expired { .. }) => {
-                // All was lost with the lease, but for what LiveKit says now.
-                known.keep_only(opens);
-                self.sync(live, known, false, now).map(|()| false)
-            }
             Err(Refusal::Bound(bound)) => Err(bound.into()),
+            // Another took the book meanwhile, or its lease ended this moment.
             Ok(_) | Err(Refusal::Gone(_)) => self.sync(live, known, self.is_heard, now).map(|()| false),
         }
     }

@@ -327,6 +327,8 @@ fn run(seed: u64) {
         let done = world.desk.listed(&world.live, list, &answers, is_whole, now(world.at_ms + 10), &world.counts);
         done.unwrap();
     }
+    // What a reading found gone is waited for by its book for a while, and then lost.
+    world.live.expire(now(world.at_ms + 15_000));
     for kind in [Kind::Agent, Kind::Participant, Kind::Sip, Kind::Ingress, Kind::Egress] {
         let there = world.truth.count(kind);
         let expect = (there, i64::from(there), Coverage::Full);
