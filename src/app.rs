@@ -87,6 +87,7 @@ impl App {
         let servers = Servers::start(&self.service, &notifier, &health)?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
+        let livekit = Routine::livekit(self.service.clone(), notifier.notices().draining)?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
             let places = Places::new(&self.service.config.connections);
@@ -106,6 +107,7 @@ impl App {
             outcome
         });
         servers.join();
+        livekit.stop();
         auditor.stop();
         recorder.stop();
         outcome

@@ -3,10 +3,12 @@
 //!
 //! - [`accept`]: connections are taken, counted against their bounds, and dealt out to the cores.
 //! - [`connection`]: one of them.
+//! - [`livekit`]: LiveKit's webhooks.
 //! - [`routes`]: who answers which path.
 
 pub mod accept;
 pub mod connection;
+pub mod livekit;
 pub mod routes;
 
 use std::{io, net::SocketAddr, time::Duration};

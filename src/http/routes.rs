@@ -9,7 +9,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tonic::{Code, Status, server::NamedService, service::Routes};
 use tonic_health::{
@@ -29,6 +29,7 @@ use crate::{
         quota::Quotas,
     },
     error::Error,
+    http::livekit,
     proto::{
         self, ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
         quota_service_server::QuotaServiceServer,
@@ -72,7 +73,8 @@ pub fn routes(service: &Arc<Service>, notices: &Notices, health: HealthReporter)
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
-    let all = grpc.into_axum_router().merge(pages);
+    let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
+    let all = grpc.into_axum_router().merge(pages).merge(livekit);
     Ok(all.layer(middleware::from_fn_with_state(message_bytes, each_call)).into())
 }
 

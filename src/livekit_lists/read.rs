@@ -14,7 +14,7 @@ use crate::{
         wire::{Egress, Ingress, Page, PageToken, Participants, Room, Rooms},
     },
     livekit_lists::client::{Answered, Client, ListError, Skew},
-    model::{Now, Time},
+    model::Now,
 };
 
 /// Rooms that are asked for at once.

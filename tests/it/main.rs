@@ -13,6 +13,7 @@ mod ingest_unary;
 mod learning;
 mod ledger;
 mod live_ends;
+mod livekit;
 mod livekit_schedules;
 mod oracle;
 mod queries;
