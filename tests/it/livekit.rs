@@ -180,6 +180,8 @@ async fn heavy_livekits_schedules_over_http_end_at_the_true_counts() {
             assert_eq!(send(serving.address, &event).await, 200);
         }
         until(&format!("round {round} of seed {seed}"), || is_true(&serving, &standin)).await;
+        let levels = KINDS.map(|kind| level(&serving, kind));
+        println!("round {round}: {levels:?}");
     }
     let counted = counted(&serving);
     assert!(counted.missed_begins > 0 && counted.missed_ends > 0 && counted.repeated > 0, "{counted:?}");
@@ -261,7 +263,9 @@ async fn a_restart_learns_from_the_first_reading() {
         let key = Key { project: Project::new("default").unwrap(), target };
         serving.service.live.registry.find_meter(&key).unwrap().totals()
     };
-    // Its frames and its workers are in the store when it has stopped.
+    // Until then, nothing of it would be known after a restart.
+    let seen = first.service.clock.now().wall.tick();
+    until("that is durable", || first.service.live.durable() >= Some(seen)).await;
     first.stop();
     first.stopped().await;
     let second = start();
