@@ -32,6 +32,7 @@ use std::{
 };
 
 use crate::{
+    live::Live,
     livekit::{
         counts::Counts,
         desk::{Desk, DeskSettings},
@@ -39,7 +40,6 @@ use crate::{
         token::{Secrets, Verified},
         wire::WebhookEvent,
     },
-    live::Live,
     model::{Now, Project, Time},
 };
 

@@ -129,7 +129,9 @@ fn livekit_lines(livekit: &LiveKitStatus, now: Timestamp, is_degraded: bool) -> 
         format!("lists read {} ago", moment::duration(u64::try_from(now.duration_since(read).as_secs()).unwrap_or(0)))
     });
     let lists = match (livekit.has_lists, read) {
-        (false, _) => Line::of(Style::Warning, "webhooks alone count: set livekit.url to check them by LiveKit's lists"),
+        (false, _) => {
+            Line::of(Style::Warning, "webhooks alone count: set livekit.url to check them by LiveKit's lists")
+        }
         (true, None) => Line::of(Style::Warning, "lists not read yet"),
         (true, Some(read)) => Line::of(if is_degraded { Style::Alarm } else { Style::Plain }, read),
     };

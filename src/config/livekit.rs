@@ -5,12 +5,7 @@ use std::{fs, time::Duration};
 use axum::http::Uri;
 
 use crate::{
-    config::{
-        build::Values,
-        parse,
-        raw::Origin,
-        setting::SECRET_VARIABLE,
-    },
+    config::{build::Values, parse, raw::Origin, setting::SECRET_VARIABLE},
     livekit::{
         desk::DeskSettings,
         token::{Secret, Secrets},
@@ -79,14 +74,12 @@ impl Typed {
     /// What must hold between them; a secret in the variable comes before one in a file.
     pub(super) fn check(self, secret: Option<&Secret>, values: &mut Values<'_>) -> Option<LiveKitConfig> {
         let secret = secret.cloned().or(self.secret);
-        let given = |values: &Values<'_>, key| values.origin(key).filter(|_| !values.is_wrong(key));
-        if let Some(origin) = given(values, "livekit.api_key").filter(|_| self.api_key.is_some() && secret.is_none()) {
-            if !values.is_wrong("livekit.api_secret_file") {
-                let problem = format!(
-                    "has no secret: name the file that holds it in `livekit.api_secret_file`, or set {SECRET_VARIABLE}"
-                );
-                values.mistake(origin, "livekit.api_key", problem);
-            }
+        let is_missing = secret.is_none() && self.api_key.is_some() && !values.is_wrong("livekit.api_secret_file");
+        if let Some(origin) = values.origin("livekit.api_key").filter(|_| is_missing) {
+            let problem = format!(
+                "has no secret: name the file that holds it in `livekit.api_secret_file`, or set {SECRET_VARIABLE}"
+            );
+            values.mistake(origin, "livekit.api_key", problem);
         }
         if self.api_key.is_none() && !values.is_wrong("livekit.api_key") {
             let problem = "is of no use without `livekit.api_key`";
@@ -195,10 +188,18 @@ mod tests {
     fn what_does_not_go_together_is_named() {
         assert_eq!(build("", None).unwrap().livekit, None);
         wrong("[livekit]\napi_key = 'APIx'\n", None, &["h.toml:2: livekit.api_key: has no secret: name the file"]);
-        wrong("[livekit]\nurl = 'http://l'\n", None, &["h.toml:2: livekit.url: is of no use without `livekit.api_key`"]);
+        wrong(
+            "[livekit]\nurl = 'http://l'\n",
+            None,
+            &["h.toml:2: livekit.url: is of no use without `livekit.api_key`"],
+        );
         wrong("", Some("hush"), &["HIGHWATER_LIVEKIT_API_SECRET: is of no use without `livekit.api_key`"]);
         let all = "[livekit]\nurl = 'livekit.cloud'\napi_key = 'a b'\napi_secret_file = '/nowhere'\nproject = 'A'\n";
-        wrong(all, None, &["has 4 mistakes", "is not a URL of LiveKit's", "is not an API key", "/nowhere can't be read"]);
+        wrong(
+            all,
+            None,
+            &["has 4 mistakes", "is not a URL of LiveKit's", "is not an API key", "/nowhere can't be read"],
+        );
         for url in ["ftp://x", "https://", "https://u:p@x", "https://x?y=1", "wss:x"] {
             wrong(&format!("[livekit]\napi_key = 'A'\nurl = '{url}'\n"), Some("s"), &["is not a URL of LiveKit's"]);
         }

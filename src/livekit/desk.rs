@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    live::Live,
     livekit::{
         counts::{Counts, add},
         known::{Answer, Known},
@@ -11,7 +12,6 @@ use crate::{
         thing::{List, Said, age},
         wire::WebhookEvent,
     },
-    live::Live,
     model::{Now, Project, Time},
 };
 

@@ -203,9 +203,8 @@ impl Known {
         counts: &Counts,
     ) -> Option<Change> {
         let at = now.wall.before(age);
-        let is_this_run = |held: &&Held| {
-            held.thing.run == thing.run || held.thing.run.is_empty() || thing.run.is_empty()
-        };
+        let is_this_run =
+            |held: &&Held| held.thing.run == thing.run || held.thing.run.is_empty() || thing.run.is_empty();
         if self.held.get(&thing.id).filter(is_this_run).is_some() {
             return self.close(&thing.id, outcome, at, now, How::Counted);
         }

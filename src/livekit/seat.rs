@@ -6,12 +6,10 @@ use std::{sync::Arc, time::Duration};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    live::{Attachment, Batch, BoundReached, Event, Gone, Hello, Live, Meter, Refusal, snapshot::Live as LiveSession},
     livekit::{
         known::{Change, Held, Known},
         thing::List,
-    },
-    live::{
-        Attachment, Batch, BoundReached, Event, Gone, Hello, Live, Meter, Refusal, snapshot::Live as LiveSession,
     },
     model::{Incarnation, Kind, Labels, Meter as MeterName, Now, Project, session::MAX_LABEL_BYTES},
 };
@@ -96,7 +94,8 @@ impl Seat {
         self.stream = None;
         self.is_heard = false;
         self.hello.attach_seq += 1;
-        let meters = self.list.kinds().iter().map(|kind| self.meter(live, *kind, now)).collect::<Result<Vec<_>, _>>()?;
+        let meters =
+            self.list.kinds().iter().map(|kind| self.meter(live, *kind, now)).collect::<Result<Vec<_>, _>>()?;
         let mut sessions = Vec::with_capacity(known.len());
         for held in known.held() {
             let (meter, age) = (self.meter(live, held.thing.kind, now)?, now.wall.since(held.since));
@@ -133,13 +132,7 @@ impl Seat {
     ///
     /// # Errors
     /// When a bound of the project is reached: what could not be opened is not known any more.
-    pub fn apply(
-        &mut self,
-        live: &Live,
-        known: &mut Known,
-        changes: Vec<Change>,
-        now: Now,
-    ) -> Result<(), SeatError> {
+    pub fn apply(&mut self, live: &Live, known: &mut Known, changes: Vec<Change>, now: Now) -> Result<(), SeatError> {
         let (mut opens, mut events) = (Vec::new(), Vec::new());
         for change in changes {
             match change {
@@ -178,13 +171,7 @@ impl Seat {
     }
 
     /// Applies events; false when there is nothing more to do, since all that is known was put in anew, or waits to be.
-    fn batch(
-        &mut self,
-        live: &Live,
-        known: &mut Known,
-        events: Vec<Event>,
-        now: Now,
-    ) -> Result<bool, SeatError> {
+    fn batch(&mut self, live: &Live, known: &mut Known, events: Vec<Event>, now: Now) -> Result<bool, SeatError> {
         let Some(stream) = &self.stream else { return Ok(false) };
         match live.batch(stream, self.seq + 1, events, now) {
             Ok(Batch::Applied(_)) => {

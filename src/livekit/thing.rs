@@ -12,6 +12,11 @@ use crate::{
     model::{Kind, Outcome, Time},
 };
 
+/// Longest id of LiveKit's, in bytes: they have 15 or so. With its run it is a text id.
+const MAX_ID_BYTES: usize = 63;
+/// Longest name of a room, in bytes: LiveKit allows 256 by default.
+const MAX_ROOM_BYTES: usize = 1_024;
+
 /// One of LiveKit's lists, and what stands in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
@@ -189,10 +194,13 @@ fn ingress(info: &Ingress) -> Option<Thing> {
     thing(&info.ingress_id, &run, Kind::Ingress, room, room, nanos(state.started_at))
 }
 
+/// None where an id is not one: it would reach a terminal, and be kept.
 fn thing(id: &str, run: &str, kind: Kind, room: &str, room_id: &str, began: Option<Time>) -> Option<Thing> {
-    let thing =
-        Thing { id: id.into(), run: run.into(), kind, room: room.into(), room_id: room_id.into(), began };
-    (!id.is_empty()).then_some(thing)
+    let is_id = |text: &str, most: usize| text.len() <= most && !text.chars().any(char::is_control);
+    let are_ids = !id.is_empty() && is_id(id, MAX_ID_BYTES) && is_id(run, MAX_ID_BYTES);
+    let are_rooms = is_id(room, MAX_ROOM_BYTES) && is_id(room_id, MAX_ROOM_BYTES);
+    let thing = Thing { id: id.into(), run: run.into(), kind, room: room.into(), room_id: room_id.into(), began };
+    (are_ids && are_rooms).then_some(thing)
 }
 
 /// A line of `ListParticipants`; none for those that are not counted, or have left.
@@ -271,6 +279,9 @@ mod tests {
         check(&joined(r#","kind":"INGRESS""#), "nothing");
         check(&joined(r#","kind":2"#), "nothing");
         check(r#"{"event":"participant_joined"}"#, "nothing");
+        check(r#"{"event":"participant_joined","participant":{"sid":"PA\u001b[31m"}}"#, "nothing");
+        let long = "x".repeat(64);
+        check(&format!(r#"{{"event":"participant_joined","participant":{{"sid":"{long}"}}}}"#), "nothing");
     }
 
     #[test]
@@ -294,7 +305,9 @@ mod tests {
         check(&egress("egress_ended", r#","status":"EGRESS_COMPLETE""#), "- egress EG_1 ok");
         check(&egress("egress_ended", ""), "- egress EG_1 ok");
         let ingress = |event: &str, state: &str| {
-            format!(r#"{{"event":"{event}","ingressInfo":{{"ingressId":"IN_1","roomName":"call","state":{{{state}}}}}}}"#)
+            format!(
+                r#"{{"event":"{event}","ingressInfo":{{"ingressId":"IN_1","roomName":"call","state":{{{state}}}}}}}"#
+            )
         };
         check(&ingress("ingress_started", r#""startedAt":"17""#), "+ ingress IN_1/17 in call");
         check(&ingress("ingress_ended", r#""startedAt":"17","resourceId":"RS_2""#), "- ingress IN_1/RS_2 ok");

@@ -232,7 +232,8 @@ mod tests {
         let secret = Secret::new("secret");
         let token = mint("key", &secret, Grants { room_admin: true, room: Some("a \"b\""), ..Grants::default() }, NOW);
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-        let expected = r#"{"iss":"key","sub":"highwater","nbf":999940,"exp":1000600,"video":{"roomAdmin":true,"room":"a \"b\""}}"#;
+        let expected =
+            r#"{"iss":"key","sub":"highwater","nbf":999940,"exp":1000600,"video":{"roomAdmin":true,"room":"a \"b\""}}"#;
         assert_eq!(String::from_utf8(claims).unwrap(), expected);
         assert_eq!(verify(&token, &One, NOW), Err(TokenError::NoHash));
         assert_eq!(format!("{secret:?}"), "***");

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-
 use crate::{
     config::LiveKitConfig,
-    livekit::{
-        counts::add,
-        seat::SeatError,
-        thing::List,
-    },
+    livekit::{counts::add, seat::SeatError, thing::List},
     livekit_lists::{
         client::{Client, ListError},
         read::{Reading, read},

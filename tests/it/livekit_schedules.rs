@@ -9,6 +9,7 @@ use std::{
 };
 
 use highwater::{
+    live::Live,
     livekit::{
         counts::Counts,
         desk::{Desk, DeskSettings},
@@ -16,7 +17,6 @@ use highwater::{
         thing::{List, Listed, listed_egress, listed_ingress, listed_participant},
         wire::{Egress, Ingress, Participant, Room, WebhookEvent},
     },
-    live::Live,
     model::{Bounds, Coverage, Key, Kind, Meter, Now, Project, Target, Time},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -158,9 +158,9 @@ impl Truth {
     }
 }
 
-fn pick<'k>(dice: &mut StdRng, keys: impl ExactSizeIterator<Item = &'k String>) -> Option<String> {
+fn pick<'k>(dice: &mut StdRng, mut keys: impl ExactSizeIterator<Item = &'k String>) -> Option<String> {
     let count = keys.len();
-    (count > 0).then(|| dice.random_range(0..count)).and_then(|nth| keys.skip(nth).next().cloned())
+    (count > 0).then(|| dice.random_range(0..count)).and_then(|nth| keys.nth(nth).cloned())
 }
 
 enum Step {
@@ -244,9 +244,8 @@ impl World {
     fn answers(&self, list: List, rooms: &[Box<str>], asked: u64, dice: Option<&mut StdRng>) -> (Vec<Answer>, bool) {
         let ours = |line: Option<Listed>| {
             let mut line = line?;
-            line.thing.began = line.thing.began.map(|began| {
-                Time(began.0.checked_add_signed(-self.skew_ms * 1_000).unwrap())
-            });
+            line.thing.began =
+                line.thing.began.map(|began| Time(began.0.checked_add_signed(-self.skew_ms * 1_000).unwrap()));
             Some(line)
         };
         let asked = Time::from_millis(asked);
@@ -273,7 +272,8 @@ impl World {
                 let answer = |name: &&str| {
                     let room: Room = read(&self.truth.room(name));
                     let here = self.truth.participants.values().filter(|(of, _)| of == name);
-                    let lines = here.filter_map(|(_, info)| ours(listed_participant(&read::<Participant>(info), &room)));
+                    let lines =
+                        here.filter_map(|(_, info)| ours(listed_participant(&read::<Participant>(info), &room)));
                     Answer { room: Some((*name).into()), asked, lines: lines.collect() }
                 };
                 (names.iter().map(answer).collect(), names.len() == before)

@@ -43,7 +43,7 @@ impl Test {
 
     fn ended(&mut self, thing: Thing, lasted: Option<u64>, second: u64) -> String {
         let lasted = lasted.map(Duration::from_secs);
-        told(self.known.ended(thing, Outcome::Ok, Duration::ZERO, lasted, now(second), &self.counts).into_iter())
+        told(self.known.ended(thing, Outcome::Ok, Duration::ZERO, lasted, now(second), &self.counts))
     }
 
     fn listed(&mut self, answer: Answer, second: u64) -> String {
