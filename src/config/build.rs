@@ -168,7 +168,7 @@ impl Values<'_> {
 
     /// Adds the mistake of two values that do not go together, at the one of higher precedence. Silent when either is
     /// wrong by itself: what is in force is then not what was meant.
-    fn conflict(&mut self, key: &'static str, relation: &str, other: &'static str, why: &str) {
+    pub(super) fn conflict(&mut self, key: &'static str, relation: &str, other: &'static str, why: &str) {
         if self.mistakes.iter().any(|mistake| mistake.key == key || mistake.key == other) {
             return;
         }

@@ -81,6 +81,10 @@ impl Typed {
             );
             values.mistake(origin, "livekit.api_key", problem);
         }
+        if self.expire_after < self.interval * LEASE_READINGS {
+            let why = "what a list names must not expire before the next one is read";
+            values.conflict("livekit.expire_after", "at least three times", "livekit.reconcile_interval", why);
+        }
         if self.api_key.is_none() && !values.is_wrong("livekit.api_key") {
             let problem = "is of no use without `livekit.api_key`";
             let unused = [("livekit.url", self.url.is_some()), ("livekit.api_secret_file", secret.is_some())];
@@ -199,6 +203,12 @@ mod tests {
             all,
             None,
             &["has 4 mistakes", "is not a URL of LiveKit's", "is not an API key", "/nowhere can't be read"],
+        );
+        let rare = "[livekit]\nreconcile_interval = '10min'\nexpire_after = '20min'\n";
+        wrong(
+            rare,
+            None,
+            &["h.toml:3: livekit.expire_after: ", "at least three times `livekit.reconcile_interval` (10min)"],
         );
         for url in ["ftp://x", "https://", "https://u:p@x", "https://x?y=1", "wss:x"] {
             wrong(&format!("[livekit]\napi_key = 'A'\nurl = '{url}'\n"), Some("s"), &["is not a URL of LiveKit's"]);

@@ -54,6 +54,8 @@ pub enum ListError {
     Refused { status: u16, code: String, words: String },
     #[error("LiveKit's answer can't be read: {0}")]
     Unreadable(String),
+    #[error("LiveKit answers too slowly: not all rooms were asked for")]
+    Slow,
 }
 
 /// An answer, and how LiveKit's clock differs from ours.
@@ -94,11 +96,16 @@ impl ListError {
         matches!(self, Self::Refused { code, .. } if code == "not_found")
     }
 
+    /// It would be no better with another question.
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::TimedOut)
+    }
+
     fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused { status, .. } => *status >= 500 && !self.is_absent(),
-            Self::TimedOut | Self::Unreadable(_) => false,
+            Self::TimedOut | Self::Unreadable(_) | Self::Slow => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! All of a list: its pages, or its rooms and who is in each.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -19,6 +19,8 @@ use crate::{
 
 /// Rooms that are asked for at once.
 const ROOMS_AT_ONCE: usize = 16;
+/// For the rooms to be read; those that were not asked by then stay as they are until the next time.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 /// Pages of a list, so that a server that always has a next one is not asked for ever.
 const MOST_PAGES: usize = 1_000;
 
@@ -100,13 +102,19 @@ async fn participants(
     let mut rooms: BTreeMap<String, Room> = known.into_iter().map(nameless).collect();
     rooms.extend(listed.answer.rooms.into_iter().map(|room| (room.name.clone(), room)));
     let (mut reading, mut asking) = (Reading { answers: Vec::new(), missing: None }, JoinSet::new());
-    let mut rooms = rooms.into_values();
+    let (mut rooms, until, clock) = (rooms.into_values(), now().mono.after(READ_WITHIN), listed.clock);
     loop {
+        // A server that is away or slow is not asked for thousands of rooms one by one.
+        let goes_on = now().mono < until && !reading.missing.as_ref().is_some_and(ListError::is_of_all);
+        if !goes_on && rooms.len() > 0 {
+            reading.missing.get_or_insert(ListError::Slow);
+            rooms = BTreeMap::new().into_values();
+        }
         while let Some(room) = (asking.len() < ROOMS_AT_ONCE).then(|| rooms.next()).flatten() {
             // Before it is asked: what is said after this moment is newer than the answer.
             let (client, asked, at) = (client.clone(), now().mono, now());
             asking.spawn(async move {
-                let answered = one_room(&client, &room, at).await;
+                let answered = one_room(&client, &room, clock, at).await;
                 (room, asked, answered)
             });
         }
@@ -121,13 +129,13 @@ async fn participants(
     }
 }
 
-async fn one_room(client: &Client, room: &Room, at: Now) -> Result<Vec<Listed>, ListError> {
+async fn one_room(client: &Client, room: &Room, clock: Skew, at: Now) -> Result<Vec<Listed>, ListError> {
     let grants = Grants { room_admin: true, room: Some(&room.name), ..Grants::default() };
     let question = json!({"room": room.name});
     let asked: Result<Answered<Participants>, _> =
         client.ask("RoomService/ListParticipants", &question, grants, &|| at).await;
     match asked {
-        Ok(Answered { answer, clock }) => {
+        Ok(Answered { answer, .. }) => {
             let lines = answer.participants.iter().filter_map(|info| ours(listed_participant(info, room), clock));
             Ok(lines.collect())
         }
