@@ -90,6 +90,7 @@ impl App {
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
         let keeper = Routine::keeper(self.service.clone())?;
+        let livekit = Routine::livekit(self.service.clone(), notifier.notices().draining)?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
             let mut accepting = pin!(http::accept::accept(listener, &places, &servers.dealers));
@@ -108,6 +109,7 @@ impl App {
             outcome
         });
         servers.join();
+        livekit.stop();
         auditor.stop();
         keeper.stop();
         recorder.stop();

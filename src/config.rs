@@ -2,6 +2,7 @@
 //! valid [`Config`]; every mistake is named at once. Nothing but this module may see what was typed.
 
 mod build;
+mod livekit;
 mod parse;
 mod raw;
 mod setting;
@@ -16,7 +17,10 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-pub use crate::config::raw::{Given, Origin, RawConfig};
+pub use crate::config::{
+    livekit::LiveKitConfig,
+    raw::{Given, Origin, RawConfig},
+};
 use crate::{
     config::{build::Effective, setting::Form},
     model::Bounds,
@@ -45,6 +49,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub access: Access,
     pub retention: Retention,
+    /// None when no API key of LiveKit's is configured.
+    pub livekit: Option<LiveKitConfig>,
     pub connections: ConnectionBounds,
     pub series: SeriesBounds,
     pub bounds: Bounds,
@@ -138,7 +144,7 @@ impl Config {
     pub fn build(raw: &RawConfig, file: Option<(&Path, &str)>) -> Result<Self, Mistakes> {
         let (mut given, mut mistakes) = file.map(|(path, text)| raw::read_file(path, text)).unwrap_or_default();
         given.extend(raw.given.iter().cloned());
-        let (config, wrong_values) = build::build(&given);
+        let (config, wrong_values) = build::build(&given, raw.livekit_secret.as_ref());
         mistakes.extend(wrong_values);
         mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }

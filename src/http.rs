@@ -3,11 +3,13 @@
 //!
 //! - [`accept`]: connections are taken, counted against their bounds, and dealt out to the cores.
 //! - [`connection`]: one of them.
+//! - [`livekit`]: LiveKit's webhooks.
 //! - [`routes`]: who answers which path.
 //! - [`metrics`]: the page that Prometheus scrapes, made once a second at most.
 
 pub mod accept;
 pub mod connection;
+pub mod livekit;
 pub mod metrics;
 pub mod routes;
 

@@ -6,6 +6,7 @@
 //! - [`model`]: the nouns.
 //! - [`access`]: who may do what: roles, credentials, and the chain of the audit log.
 //! - [`live`]: what is held now, by whom, and the peaks of the last ticks.
+//! - [`livekit`]: what LiveKit says of its connections, put into the live state.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
 //! - [`sim`]: a simulated fleet of voice agents.
@@ -14,6 +15,7 @@
 //! - [`telemetry`]: the log.
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
+//! - [`livekit_lists`]: reads the lists of LiveKit's API.
 //! - [`query`]: what anyone may ask.
 //! - [`metrics`]: what Prometheus scrapes.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
@@ -36,6 +38,8 @@ pub mod history;
 pub mod http;
 pub mod import;
 pub mod live;
+pub mod livekit;
+pub mod livekit_lists;
 pub mod metrics;
 pub mod model;
 pub mod proto;

@@ -25,6 +25,7 @@ pub use projects::Leaving;
 use crate::{
     config::Config,
     live::Live,
+    livekit::LiveKit,
     model::{Time, catalogue::Catalogue, plan::Plans},
     rollup::Rollup,
     store::Store,
@@ -36,6 +37,7 @@ pub struct Service {
     pub config: Config,
     pub clock: Clock,
     pub live: Live,
+    pub livekit: LiveKit,
     /// The minutes that are not folded yet. Held for microseconds; never across a call to the store.
     rollup: Mutex<Rollup>,
     pub limits: Limits,

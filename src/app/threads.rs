@@ -1,4 +1,5 @@
-//! The threads beside the servers: one makes each second durable, one audits, one keeps credentials. They end when they are told to, their last
+//! The threads beside the servers: one makes each second durable, one audits, one keeps credentials, one reads LiveKit's
+//! lists. They end when they are told to, their last
 //! work done.
 
 use std::{
@@ -11,8 +12,9 @@ use std::{
 };
 
 use crate::{
-    api::notices::Notifier,
+    api::notices::{Draining, Notifier},
     app::{AppError, io_error},
+    livekit_lists::reader::Reader,
     model::time::MICROS_PER_SECOND,
     service::{
         Service,
@@ -24,6 +26,8 @@ use crate::{
 
 /// How often levels are compared with the records that they stand for.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked at what is due of LiveKit.
+const LIVEKIT_INTERVAL: Duration = Duration::from_secs(1);
 /// The recorder never sleeps longer, so that a clock that jumps is noticed within a second.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -75,6 +79,29 @@ impl Routine {
                 keeper.step(&service, service.clock.now());
             }
             keeper.last_step(&service, service.clock.now());
+        })
+    }
+
+    /// Reads LiveKit's lists, and does what is due without them.
+    ///
+    /// # Errors
+    /// When the thread or its runtime can't be started.
+    pub fn livekit(service: Arc<Service>, mut draining: Draining) -> Result<Self, AppError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
+        Self::start("livekit", move |stop| {
+            let mut reader = Reader::new(service.config.livekit.as_ref());
+            while !draining.has_begun() {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = reader.step(&service) => {}
+                        () = draining.begun() => {}
+                    }
+                });
+                if !goes_on(stop, LIVEKIT_INTERVAL) {
+                    break;
+                }
+            }
         })
     }
 

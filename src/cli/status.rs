@@ -3,6 +3,7 @@
 use std::io::{Write, stdout};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         screen::{Line, Screen, Style},
         text,
     },
-    proto::{GetStatusRequest, GetStatusResponse},
+    proto::{GetStatusRequest, GetStatusResponse, LiveKitStatus},
 };
 
 #[derive(Args, Debug)]
@@ -39,6 +40,29 @@ struct StatusOut {
     durable_until: Option<Rfc3339>,
     degraded: Vec<String>,
     simulation: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    livekit: Option<LiveKitOut>,
+}
+
+/// Counts are since the service started.
+#[derive(Debug, Serialize)]
+struct LiveKitOut {
+    has_lists: bool,
+    lists_read_at: Option<Rfc3339>,
+    lists_read: u64,
+    lists_failed: u64,
+    missed_begins: u64,
+    missed_ends: u64,
+    events: u64,
+    repeated: u64,
+    passed_over: u64,
+    stale: u64,
+    given_up: u64,
+    ends_first: u64,
+    unsigned: u64,
+    unreadable: u64,
+    refused: u64,
+    expired: u64,
 }
 
 /// Width of the names on the left.
@@ -90,7 +114,35 @@ fn lines(url: &str, status: &GetStatusResponse) -> Vec<Line> {
     }
     let drift = if status.audit_drift == 0 { Style::Plain } else { Style::Alarm };
     lines.push(named("audit drift", Line::of(drift, text::number(status.audit_drift))));
+    if let Some(livekit) = &status.livekit {
+        let words = livekit_lines(livekit, now, status.degraded.iter().any(|wrong| wrong.starts_with("livekit:")));
+        let first = ["livekit", "", ""].into_iter();
+        lines.extend(first.zip(words).map(|(name, line)| named(name, line)));
+    }
     lines
+}
+
+/// What of LiveKit is known from what, and how often its lists had to put it right.
+fn livekit_lines(livekit: &LiveKitStatus, now: Timestamp, is_degraded: bool) -> [Line; 3] {
+    let n = text::number;
+    let read = livekit.lists_read_at.as_ref().and_then(moment::of_wire).map(|read| {
+        format!("lists read {} ago", moment::duration(u64::try_from(now.duration_since(read).as_secs()).unwrap_or(0)))
+    });
+    let lists = match (livekit.has_lists, read) {
+        (false, _) => {
+            Line::of(Style::Warning, "webhooks alone count: set livekit.url to check them by LiveKit's lists")
+        }
+        (true, None) => Line::of(Style::Warning, "lists not read yet"),
+        (true, Some(read)) => Line::of(if is_degraded { Style::Alarm } else { Style::Plain }, read),
+    };
+    let missed = format!("{} beginnings and {} ends put right", n(livekit.missed_begins), n(livekit.missed_ends));
+    let events = format!("{} events, {} repeated, {} stale", n(livekit.events), n(livekit.repeated), n(livekit.stale));
+    let refused = livekit.unsigned + livekit.unreadable + livekit.refused;
+    let refused = match refused {
+        0 => Line::new(),
+        refused => Line::of(Style::Warning, format!(", {} refused", n(refused))),
+    };
+    [lists, missed.into(), Line::from(events).then(refused)]
 }
 
 fn json(url: &str, status: GetStatusResponse) -> StatusOut {
@@ -106,5 +158,23 @@ fn json(url: &str, status: GetStatusResponse) -> StatusOut {
         durable_until: output::time(status.durable_until.as_ref()),
         degraded: status.degraded,
         simulation: status.simulation,
+        livekit: status.livekit.map(|livekit| LiveKitOut {
+            has_lists: livekit.has_lists,
+            lists_read_at: output::time(livekit.lists_read_at.as_ref()),
+            lists_read: livekit.lists_read,
+            lists_failed: livekit.lists_failed,
+            missed_begins: livekit.missed_begins,
+            missed_ends: livekit.missed_ends,
+            events: livekit.events,
+            repeated: livekit.repeated,
+            passed_over: livekit.passed_over,
+            stale: livekit.stale,
+            given_up: livekit.given_up,
+            ends_first: livekit.ends_first,
+            unsigned: livekit.unsigned,
+            unreadable: livekit.unreadable,
+            refused: livekit.refused,
+            expired: livekit.expired,
+        }),
     }
 }

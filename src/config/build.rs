@@ -5,10 +5,13 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     config::{
-        Access, Config, ConnectionBounds, Mistake, Retention, SeriesBounds, parse,
+        Access, Config, ConnectionBounds, Mistake, Retention, SeriesBounds,
+        livekit::Typed,
+        parse,
         raw::{Given, Origin},
         setting::{SETTINGS, Setting},
     },
+    livekit::token::Secret,
     model::{Bounds, limit::MAX_SLOTS},
 };
 
@@ -36,7 +39,7 @@ pub(super) struct Effective {
     pub origin: Origin,
 }
 
-struct Values<'g> {
+pub(super) struct Values<'g> {
     given: &'g [Given],
     effective: Vec<Effective>,
     mistakes: Vec<Mistake>,
@@ -44,9 +47,11 @@ struct Values<'g> {
 
 /// The configuration of what was given, and everything that is wrong with it. The first is to be used only when the
 /// second is empty.
-pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
+pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mistake>) {
     let mut values = Values { given, effective: Vec::new(), mistakes: Vec::new() };
+    let livekit = Typed::take(&mut values);
     let config = Config {
+        livekit: livekit.check(secret, &mut values),
         listen: values.take("listen", parse::address),
         dev: values.take("dev", parse::switch),
         store: values.take("store", parse::path),
@@ -84,7 +89,7 @@ pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
 
 impl Values<'_> {
     /// The value of a setting: of what was given, the one of highest precedence, else the default.
-    fn take<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+    pub(super) fn take<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let setting = Setting::find(key).expect("OK because a test builds the defaults, and so asks for every key");
         let mut best: Option<(&Given, T)> = None;
         for given in self.given.iter().filter(|given| given.key == key) {
@@ -163,9 +168,25 @@ impl Values<'_> {
         }
     }
 
+    /// Where a setting was given; `None` when it was not.
+    pub(super) fn origin(&self, key: &str) -> Option<Origin> {
+        let effective = self.effective.iter().find(|effective| effective.setting.key == key)?;
+        Some(effective.origin.clone()).filter(|origin| *origin != Origin::Default)
+    }
+
+    /// Whether a setting is wrong by itself.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.key == key)
+    }
+
+    /// Adds a mistake.
+    pub(super) fn mistake(&mut self, origin: Origin, key: &str, problem: impl Into<String>) {
+        self.mistakes.push(Mistake { origin, key: key.to_owned(), problem: problem.into() });
+    }
+
     /// Adds the mistake of two values that do not go together, at the one of higher precedence. Silent when either is
     /// wrong by itself: what is in force is then not what was meant.
-    fn conflict(&mut self, key: &'static str, relation: &str, other: &'static str, why: &str) {
+    pub(super) fn conflict(&mut self, key: &'static str, relation: &str, other: &'static str, why: &str) {
         if self.mistakes.iter().any(|mistake| mistake.key == key || mistake.key == other) {
             return;
         }

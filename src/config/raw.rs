@@ -11,8 +11,9 @@ use toml::de::DeValue;
 use crate::{
     config::{
         Mistake,
-        setting::{SETTINGS, Setting},
+        setting::{SECRET_VARIABLE, SETTINGS, Setting},
     },
+    livekit::token::Secret,
     model::document::{self, Entry, Mistakes},
 };
 
@@ -49,6 +50,8 @@ pub struct RawConfig {
     /// The file that is to be read, and what named it.
     pub file: Option<(PathBuf, Origin)>,
     pub given: Vec<Given>,
+    /// The secret of LiveKit's API key, which can be given by a variable only.
+    pub livekit_secret: Option<Secret>,
 }
 
 impl fmt::Display for Origin {
@@ -81,7 +84,12 @@ impl FromArgMatches for RawConfig {
             let (text, origin) = typed(matches, setting.key, setting.flag(), setting.variable())?;
             Some(Given { key: setting.key, text, origin })
         });
-        Ok(Self { file: file.map(|(path, origin)| (path.into(), origin)), given: given.collect() })
+        let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
+        Ok(Self {
+            file: file.map(|(path, origin)| (path.into(), origin)),
+            given: given.collect(),
+            livekit_secret: secret.map(|secret| Secret::new(&secret)),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -8,6 +8,9 @@ use clap::{Arg, ArgAction};
 /// What every variable's name starts with.
 const VARIABLE_PREFIX: &str = "HIGHWATER_";
 
+/// The one variable that is no setting: what it holds must not be typed as a flag, nor shown.
+pub const SECRET_VARIABLE: &str = "HIGHWATER_LIVEKIT_API_SECRET";
+
 /// One setting, as a user sees it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
@@ -61,6 +64,22 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("retention.points_days", "8", Form::Number, "Days that every minute is kept, at least 7"),
     setting("retention.summaries_months", "13", Form::Number, "Months that hourly summaries are kept"),
+    setting("livekit.url", "", Form::Text("URL"), "LiveKit's API, whose lists put right what its webhooks miss"),
+    setting("livekit.api_key", "", Form::Text("KEY"), "The API key that LiveKit's webhooks are signed by"),
+    setting(
+        "livekit.api_secret_file",
+        "",
+        PATH,
+        "File of its secret; HIGHWATER_LIVEKIT_API_SECRET, the secret itself, overrides it",
+    ),
+    setting("livekit.project", "default", Form::Text("PROJECT"), "The project that LiveKit's connections count in"),
+    setting("livekit.reconcile_interval", "30s", DURATION, "How often LiveKit's lists are read"),
+    setting(
+        "livekit.expire_after",
+        "6h",
+        DURATION,
+        "How long a connection counts of which nothing is heard, and no list says that it is there",
+    ),
     setting("bounds.connections", "20000", Form::Number, "Connections in all"),
     setting("bounds.connections_per_address", "4096", Form::Number, "Connections from one address"),
     setting("bounds.streams_per_connection", "64", Form::Number, "Calls and streams at once on one connection"),
@@ -134,6 +153,7 @@ impl Setting {
             // Rarely needed: `--help` lists them, `-h` does not.
             Some("bounds") => arg.help_heading("Bounds").hide_short_help(true),
             Some("access") => arg.help_heading("Access"),
+            Some("livekit") => arg.help_heading("LiveKit"),
             Some(_) => arg.help_heading("Retention"),
             None => arg,
         };

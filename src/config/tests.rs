@@ -15,7 +15,7 @@ fn flags(args: &[&str]) -> RawConfig {
 
 fn variable(key: &'static str, text: &str) -> RawConfig {
     let origin = Origin::Variable(setting::Setting::find(key).unwrap().variable().to_owned());
-    RawConfig { file: None, given: vec![Given { key, text: text.to_owned(), origin }] }
+    RawConfig { given: vec![Given { key, text: text.to_owned(), origin }], ..RawConfig::default() }
 }
 
 fn file(text: &str) -> Option<(&Path, &str)> {

@@ -10,7 +10,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tonic::{Code, Status, server::NamedService, service::Routes};
 use tonic_health::{
@@ -34,6 +34,7 @@ use crate::{
     error::Error,
     http::{
         accept::Places,
+        livekit,
         metrics::{self, Scrapes},
     },
     proto::{
@@ -92,9 +93,11 @@ pub fn routes(
         .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
     let metrics =
         Router::new().route("/metrics", get(metrics::page)).with_state(Scrapes::new(service.clone(), places.clone()));
-    // Whatever a gRPC service is asked, the gate is before it; the pages are open, and metrics look for themselves.
+    let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
+    // Whatever a gRPC service is asked, the gate is before it; the pages are open, and metrics and webhooks look for
+    // themselves.
     let gated = grpc.into_axum_router().layer(middleware::from_fn_with_state(service.clone(), gate));
-    let all = gated.merge(pages).merge(metrics);
+    let all = gated.merge(pages).merge(metrics).merge(livekit);
     Ok(all.layer(middleware::from_fn_with_state(service.clone(), each_call)).into())
 }
 

@@ -100,10 +100,18 @@ impl Live {
     /// # Errors
     /// When a newer stream of the incarnation is there, or the project has as many workers as it may.
     pub fn attach(&self, hello: &Hello, now: Now) -> Result<Attachment, Refusal> {
+        self.attach_for(hello, self.bounds.lease, now)
+    }
+
+    /// The same, with a lease of its own.
+    ///
+    /// # Errors
+    /// As of [`Live::attach`].
+    pub fn attach_for(&self, hello: &Hello, lease: Duration, now: Now) -> Result<Attachment, Refusal> {
         if let Some(replaced) = hello.replaces.filter(|replaced| *replaced != hello.incarnation) {
             self.goodbye(&hello.project, replaced, Outcome::Lost, now);
         }
-        let (attach_seq, lease) = (hello.attach_seq, self.bounds.lease);
+        let attach_seq = hello.attach_seq;
         loop {
             let book = self.book(&hello.project, hello.incarnation, &hello.worker, Link::Stream, lease)?;
             let mut open = lock(&book);

@@ -2,6 +2,7 @@
 
 use crate::{
     live::{Link, sync::lock},
+    livekit::counts::Counted,
     model::{Project, Tick, Time},
     query::Queries,
 };
@@ -25,6 +26,18 @@ pub struct Status {
     /// What is wrong, in words.
     pub degraded: Vec<String>,
     pub simulation: bool,
+    /// None when no API key of LiveKit's is configured and no event of its came.
+    pub livekit: Option<LiveKitStatus>,
+}
+
+/// How LiveKit's events and lists fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveKitStatus {
+    /// Its lists are read.
+    pub has_lists: bool,
+    /// When all were read last.
+    pub read_at: Option<Time>,
+    pub counted: Counted,
 }
 
 impl Queries {
@@ -70,7 +83,16 @@ impl Queries {
             durable: service.live.durable(),
             degraded: service.health.degraded(),
             simulation: service.simulation,
+            livekit: self.livekit(),
         }
+    }
+
+    fn livekit(&self) -> Option<LiveKitStatus> {
+        let (config, livekit) = (&self.service.config.livekit, &self.service.livekit);
+        let counted = livekit.counts.read();
+        let has_lists = config.as_ref().is_some_and(|config| config.url.is_some());
+        let is_used = config.is_some() || counted != Counted::default();
+        is_used.then(|| LiveKitStatus { has_lists, read_at: livekit.read_at(), counted })
     }
 
     /// The projects that were seen, by name; the one that stands for all is not among them.

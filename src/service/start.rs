@@ -5,12 +5,14 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use crate::{
     access::ProjectRecord,
     config::Config,
     live::Live,
+    livekit::{LiveKit, desk::DeskSettings},
     model::{
         KeyId,
         catalogue::{Catalogue, CatalogueError},
@@ -23,6 +25,9 @@ use crate::{
 
 /// The note of a store that holds a simulation.
 pub const SIMULATION_NOTE: &str = "simulation";
+
+/// How long a connection of LiveKit's counts of which nothing is heard, where nothing is configured.
+const EXPIRE_AFTER: Duration = Duration::from_secs(6 * 3_600);
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +86,7 @@ impl Service {
         Ok(Arc::new(Self {
             clock,
             live,
+            livekit: livekit(&config),
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
             ledger,
@@ -96,6 +102,15 @@ impl Service {
             config,
         }))
     }
+}
+
+fn livekit(config: &Config) -> LiveKit {
+    let expire_after = config.livekit.as_ref().map_or(EXPIRE_AFTER, |livekit| livekit.expire_after);
+    let livekit = LiveKit::new(Box::new(config.livekit.clone()), DeskSettings { lease: None, expire_after });
+    if let Some(config) = &config.livekit {
+        livekit.add(&config.project, config.desk());
+    }
+    livekit
 }
 
 fn read(path: &Path) -> Result<String, StartError> {

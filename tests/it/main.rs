@@ -17,6 +17,8 @@ mod ingest_unary;
 mod learning;
 mod ledger;
 mod live_ends;
+mod livekit;
+mod livekit_schedules;
 mod metrics;
 mod oracle;
 mod queries;

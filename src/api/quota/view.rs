@@ -12,7 +12,7 @@ use crate::{
     history::{Risk, StepPoint, Week},
     model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
-    query::{Distributions, History, QuotaView, SessionPage, SessionView, Status, Window},
+    query::{Distributions, History, QuotaView, SessionPage, SessionView, Status, Window, status::LiveKitStatus},
 };
 
 pub fn second(tick: Tick) -> prost_types::Timestamp {
@@ -94,6 +94,29 @@ pub fn status(status: Status) -> proto::GetStatusResponse {
         durable_until: status.durable.map(|durable| second(durable.next())),
         degraded: status.degraded,
         simulation: status.simulation,
+        livekit: status.livekit.map(livekit),
+    }
+}
+
+fn livekit(status: LiveKitStatus) -> proto::LiveKitStatus {
+    let counted = status.counted;
+    proto::LiveKitStatus {
+        has_lists: status.has_lists,
+        lists_read_at: status.read_at.map(to_timestamp),
+        lists_read: counted.lists_read,
+        lists_failed: counted.lists_failed,
+        missed_begins: counted.missed_begins,
+        missed_ends: counted.missed_ends,
+        events: counted.events,
+        repeated: counted.repeated,
+        passed_over: counted.passed_over,
+        stale: counted.stale,
+        given_up: counted.given_up,
+        ends_first: counted.ends_first,
+        unsigned: counted.unsigned,
+        unreadable: counted.unreadable,
+        refused: counted.refused,
+        expired: counted.expired,
     }
 }
 
