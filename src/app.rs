@@ -27,7 +27,7 @@ use crate::{
         routes,
     },
     service::{Clock, Service, start::StartError},
-    store::{Store, embedded::EmbeddedStore},
+    store::{self, Store},
 };
 
 /// Why the service does not run.
@@ -57,8 +57,8 @@ impl App {
     /// # Errors
     /// When the store, the catalogue or the plans can't be read.
     pub fn build(config: Config) -> Result<Self, AppError> {
-        let store = EmbeddedStore::open(&config.store).map_err(StartError::from)?;
-        Self::with_store(config, Arc::new(store))
+        let store = store::open(&config.store, &config.redis, &config.retention).map_err(StartError::from)?;
+        Self::with_store(config, store)
     }
 
     /// Opens a service on a store.

@@ -3,6 +3,7 @@
 
 mod build;
 mod parse;
+pub mod place;
 mod raw;
 mod setting;
 
@@ -16,6 +17,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 
+pub use crate::config::place::{RedisOptions, StorePlace};
 pub use crate::config::raw::{Given, Origin, RawConfig};
 use crate::{
     config::{build::Effective, setting::Form},
@@ -27,7 +29,9 @@ use crate::{
 pub struct Config {
     /// A loopback address until there is access control.
     pub listen: SocketAddr,
-    pub store: PathBuf,
+    pub store: StorePlace,
+    /// How a Redis is used, when the store is one.
+    pub redis: RedisOptions,
     /// Of days and hours as people see them; everything that is stored is in UTC.
     pub time_zone: TimeZone,
     /// Threads that serve workers; 0 for one a core.

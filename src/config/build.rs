@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     config::{
-        Config, ConnectionBounds, Mistake, Retention, parse,
+        Config, ConnectionBounds, Mistake, RedisOptions, Retention, parse, place,
         raw::{Given, Origin},
         setting::{SETTINGS, Setting},
     },
@@ -46,7 +46,13 @@ pub(super) fn build(given: &[Given]) -> (Config, Vec<Mistake>) {
     let mut values = Values { given, effective: Vec::new(), mistakes: Vec::new() };
     let config = Config {
         listen: values.take("listen", parse::loopback),
-        store: values.take("store", parse::path),
+        store: values.take("store", str::parse),
+        redis: RedisOptions {
+            prefix: values.take("redis.prefix", place::prefix),
+            user: values.take("redis.user", parse::optional_text),
+            password_file: values.take("redis.password_file", parse::optional_path),
+            ca_file: values.take("redis.ca_file", parse::optional_path),
+        },
         time_zone: values.take("time_zone", parse::time_zone),
         threads: values.take("threads", parse::number(0..=MOST_THREADS)),
         simulation: values.take("simulation", parse::switch),

@@ -5,10 +5,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::store::Keeping;
+
 /// What is wrong now, by the part that it is of.
 #[derive(Debug, Default)]
 pub struct Health {
     troubles: Mutex<BTreeMap<&'static str, String>>,
+    /// How safely the store keeps what is written, as it said last.
+    keeping: Mutex<Option<Keeping>>,
 }
 
 impl Health {
@@ -20,6 +24,19 @@ impl Health {
     /// Nothing is wrong with it any more; returns whether anything was.
     pub fn well(&self, part: &'static str) -> bool {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(part).is_some()
+    }
+
+    /// Takes what the store says of how safely it keeps; returns whether that is news.
+    pub fn set_keeping(&self, keeping: &Keeping) -> bool {
+        let mut before = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = before.as_ref() != Some(keeping);
+        *before = Some(keeping.clone());
+        is_news
+    }
+
+    /// How safely the store keeps what is written; `None` until it was asked.
+    pub fn keeping(&self) -> Option<Keeping> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is wrong, a line a part: `store: no space left`.

@@ -7,7 +7,7 @@ use crate::{
     live::Roller,
     model::{Hour, KeyHour, KeyId, Minute, Now, Tick},
     service::Service,
-    store::{KnownWorker, Second, StoreError},
+    store::{Keeping, KnownWorker, Second, StoreError},
 };
 
 /// Frames that wait for a store that does not answer: 15 minutes of seconds. Older ones are dropped, and counted.
@@ -21,6 +21,12 @@ const HOURS_PER_MONTH: u32 = 31 * 24;
 const HOURS_PER_DAY: u32 = 24;
 /// The part of the service that troubles of the store are told of.
 const STORE: &str = "store";
+/// The part that troubles of how safely it keeps are told of.
+const KEEPING: &str = "keeping";
+/// Seconds after which the store is asked again how safely it keeps.
+const KEEPING_SECONDS: u32 = 60;
+/// The note of a store that lost history: when that was noticed (seconds since the Unix epoch).
+pub const LOST_NOTE: &str = "history_lost";
 
 /// Makes one service durable. There is one a service, in a thread of its own.
 #[derive(Debug, Default)]
@@ -31,6 +37,8 @@ pub struct Recorder {
     /// Frames that were dropped because the store did not take them in time.
     pub dropped_frames: u64,
     retained: Option<Hour>,
+    /// Seconds until the store is asked again how safely it keeps.
+    until_keeping: u32,
 }
 
 impl Recorder {
@@ -44,12 +52,38 @@ impl Recorder {
         self.waiting.frames.extend(frames);
         self.waiting.new_keys.extend(service.live.registry.take_new_keys());
         self.take_roster(service);
-        if let Err(error) = self.write(service) {
+        let written = match self.write(service) {
+            Err(StoreError::Lost(what)) => restore_lost(service, now, &what).and_then(|()| self.write(service)),
+            written => written,
+        };
+        if let Err(error) = written {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
             self.bound_waiting();
         } else if service.health.well(STORE) {
             tracing::info!("the store is well again");
+        }
+        self.ask_keeping(service);
+    }
+
+    /// Asks the store now and then how safely it keeps, and tells what is new. That it does not answer is told elsewhere.
+    fn ask_keeping(&mut self, service: &Service) {
+        if self.until_keeping > 0 {
+            self.until_keeping -= 1;
+            return;
+        }
+        let Ok(keeping) = service.store.keeping() else { return };
+        self.until_keeping = KEEPING_SECONDS - 1;
+        match &keeping.danger {
+            Some(danger) => service.health.trouble(KEEPING, danger),
+            None => drop(service.health.well(KEEPING)),
+        }
+        if service.health.set_keeping(&keeping) {
+            let Keeping { promise, words, danger } = keeping;
+            match danger {
+                None => tracing::info!(%promise, words, "how safely the store keeps what is written"),
+                Some(danger) => tracing::warn!(%promise, words, danger, "the store may drop what is stored"),
+            }
         }
     }
 
@@ -110,6 +144,26 @@ impl Recorder {
         }
         Ok(())
     }
+}
+
+/// Writes again what the store lost and the service still knows; the hours that are open as they stand, so that they are
+/// there if the service ends before they are folded.
+fn restore_lost(service: &Service, now: Now, what: &str) -> Result<(), StoreError> {
+    tracing::error!(what, "the store lost what it held: it gets what is still known, and the rest is a gap");
+    let (oldest, keys) = {
+        let rollup = service.rollup();
+        (rollup.oldest_hour(), rollup.keys())
+    };
+    let mut rows = Vec::new();
+    let hours = oldest.map_or(0, |oldest| oldest.0)..=now.wall.tick().hour().0;
+    for hour in hours.map(Hour).filter(|_| oldest.is_some()) {
+        for keys in keys.chunks(MOST_ROWS_A_LOCK) {
+            let mut rollup = service.rollup();
+            rows.extend(keys.iter().filter_map(|key| Some((*key, hour, rollup.hour(*key, hour)?))));
+        }
+    }
+    service.store.restore_lost(&rows)?;
+    service.store.set_note(LOST_NOTE, &now.wall.tick().0.to_string())
 }
 
 /// The next hour to fold and its rows. Nothing of it changes any more, so that those who ask need not wait for all of it.

@@ -15,6 +15,8 @@ mod ledger;
 mod live_ends;
 mod oracle;
 mod queries;
+mod redis_server;
 mod serving;
 mod store_contract;
 mod store_faults;
+mod store_redis;
