@@ -34,6 +34,15 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// The same, while others go on.
+pub async fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < SOON, "{what} did not happen within {SOON:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The usual retention.
 pub const RETENTION: Retention = Retention { points_days: 8, summaries_months: 13 };
 

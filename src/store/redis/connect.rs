@@ -199,6 +199,5 @@ impl<'a> Connector<'a> {
 }
 
 fn is_refusal(error: &RedisError) -> bool {
-    let text = error.to_string();
-    text.contains("NOAUTH") || text.contains("NOPERM")
+    matches!(error.code(), Some("NOAUTH" | "NOPERM"))
 }

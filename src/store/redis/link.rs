@@ -217,11 +217,12 @@ fn ends_connection(error: &RedisError) -> bool {
 /// What is wrong and what would be right. Redis' own words hold no secret: it never repeats a password.
 pub fn in_words(error: &RedisError) -> String {
     let text = error.to_string();
-    let says = |word: &str| text.contains(word);
+    // Older servers wrap what went wrong in a script into words of their own.
+    let says = |code: &str| error.code() == Some(code) || text.contains(&format!("{code} "));
     if error.is_timeout() || error.as_io_would_block() {
         return format!("it did not answer within {ANSWER_SECONDS} s");
     }
-    if says("OOM ") {
+    if says("OOM") {
         return "it is full: what it holds reached `maxmemory`; give it more memory".to_owned();
     }
     if says("READONLY") {
