@@ -43,7 +43,7 @@ fuzz: ## the fuzz targets, FUZZ_SECONDS each (20)
 	@exec scripts/check.sh fuzz
 
 bench: ## the benchmarks
-	@scripts/setup.sh build
+	@scripts/setup.sh build redis
 	cargo bench --locked
 
 faults: ## the fault tests, with FAULT_ROUNDS kills (50)

@@ -32,11 +32,11 @@ struct DiskState {
 }
 
 impl Disk {
-    fn fail_from(&self, write: Option<u64>) {
+    pub fn fail_from(&self, write: Option<u64>) {
         self.0.lock().unwrap().fails_from = write;
     }
 
-    fn writes(&self) -> u64 {
+    pub fn writes(&self) -> u64 {
         self.0.lock().unwrap().writes
     }
 
