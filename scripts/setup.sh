@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a target needs and the machine lacks; says so when it does, and is quick and quiet when all is there.
-# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto python make
+# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto python redis make
 #
 # It writes to .tools/ alone. A missing system package is installed with apt-get when that may be done without a
 # password, else it says what to install.
@@ -126,6 +126,11 @@ need_python() {
     pip_install "$PYTHON_TESTS" || die "pip could not install ${PYTHON_TESTS#"$ROOT"/}: see above"
 }
 
+# The tests of the store in Redis start servers of their own; none need run.
+need_redis() {
+    have redis-server && have redis-cli || debian "redis-server (the tests start their own)" redis-server redis-tools
+}
+
 need_lint() {
     need_rust_lints
     need_proto
@@ -137,13 +142,14 @@ need_test() {
     need_fuzz
     cargo_tool nextest
     need_prometheus
+    need_redis
     need_python
 }
 
-[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, python or make"
+[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, python, redis or make"
 for need in "$@"; do
     case "$need" in
-        build | lint | test | bench | fuzz | proto | python | make) "need_$need" ;;
-        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, python, make)" ;;
+        build | lint | test | bench | fuzz | proto | python | redis | make) "need_$need" ;;
+        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, python, redis, make)" ;;
     esac
 done

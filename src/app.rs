@@ -27,7 +27,7 @@ use crate::{
         routes,
     },
     service::{Clock, Service, access::key_file, start::StartError},
-    store::{Store, embedded::EmbeddedStore},
+    store::{self, Store},
 };
 
 /// Why the service does not run.
@@ -58,8 +58,8 @@ impl App {
     /// When the store, the catalogue or the plans can't be read.
     pub fn build(mut config: Config) -> Result<Self, AppError> {
         config.access.key_file = key_file(&config);
-        let store = EmbeddedStore::open(&config.store).map_err(StartError::from)?;
-        Self::with_store(config, Arc::new(store))
+        let store = store::open(&config.store, &config.redis, &config.retention).map_err(StartError::from)?;
+        Self::with_store(config, store)
     }
 
     /// Opens a service on a store.
@@ -160,7 +160,7 @@ impl Servers {
 /// needs a key none is made.
 fn key_file(config: &Config) -> Option<std::path::PathBuf> {
     let named = config.access.key_file.clone();
-    named.or_else(|| Some(key_file::beside(&config.store)).filter(|path| !config.dev || path.exists()))
+    named.or_else(|| key_file::beside(&config.store).filter(|path| !config.dev || path.exists()))
 }
 
 /// Threads that serve: as many as configured, or one a core.

@@ -18,6 +18,7 @@ pub mod history;
 pub mod import;
 pub mod keys;
 pub mod limits;
+pub mod migrate;
 pub mod moment;
 pub mod output;
 pub mod projects;
@@ -28,6 +29,7 @@ pub mod screen;
 pub mod serve;
 pub mod sessions;
 pub mod status;
+pub mod store;
 pub mod table;
 pub mod target;
 pub mod text;
@@ -72,6 +74,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Bring a backup back
     Restore(restore::RestoreArgs),
+    /// Copy a store to another, a file or Redis, and verify the copy
+    Migrate(migrate::MigrateArgs),
     /// Read a whole store and say what is wrong with it
     Check(check::CheckArgs),
     /// Say what is configured, where each value comes from, and every mistake
@@ -105,6 +109,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Status(args) => block_on(status::run(args)),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),
+        Command::Migrate(args) => migrate::run(args),
         Command::Check(args) => check::run(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::Completions(args) => completions::run(args),

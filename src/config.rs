@@ -4,6 +4,7 @@
 mod build;
 mod livekit;
 mod parse;
+pub mod place;
 mod raw;
 mod setting;
 
@@ -19,6 +20,7 @@ use jiff::tz::TimeZone;
 
 pub use crate::config::{
     livekit::LiveKitConfig,
+    place::{RedisOptions, StorePlace},
     raw::{Given, Origin, RawConfig},
 };
 use crate::{
@@ -33,7 +35,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Nobody needs a key: for development, on loopback alone.
     pub dev: bool,
-    pub store: PathBuf,
+    pub store: StorePlace,
+    /// How a Redis is used, when the store is one.
+    pub redis: RedisOptions,
     /// Of days and hours as people see them; everything that is stored is in UTC.
     pub time_zone: TimeZone,
     /// Threads that serve workers; 0 for one a core.

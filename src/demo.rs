@@ -14,7 +14,7 @@ pub use stage::StageError;
 use crate::{
     app::{App, AppError},
     client::ClientError,
-    config::Config,
+    config::{Config, StorePlace},
     demo::{history::Process, stage::Stage, workers::Workers},
     service::Service,
     sim::Schedule,
@@ -63,7 +63,7 @@ impl Demo {
     pub fn prepare(options: &Options) -> Result<Self, DemoError> {
         let Stage { store, schedule, processes } = Stage::set(options)?;
         let mut config = Config::default();
-        config.store = options.dir.join(stage::FILE);
+        config.store = StorePlace::File(options.dir.join(stage::FILE));
         config.time_zone = options.zone.clone();
         config.simulation = true;
         config.dev = true;

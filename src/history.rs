@@ -11,7 +11,7 @@ pub mod week;
 pub mod window;
 
 pub use histogram::Distribution;
-pub use pack::{PackError, pack, unpack, unpack_peaks};
+pub use pack::{PackError, pack, peaks_len, unpack, unpack_peaks};
 pub use summary::{pack_summary, unpack_summary};
 pub use week::{LimitInForce, NearMinutes, Risk, Week, WeekMinute, is_near};
 pub use window::{StepPoint, Steps};

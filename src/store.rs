@@ -1,15 +1,23 @@
 //! What is kept, and the trait that every store fulfils: keys, the frames of seconds that are not yet folded, folded
-//! hours, limits, documents with the audit log, and the workers that were attached. Calls block; the service makes them from threads of its own.
+//! hours, limits, documents with the audit log, and the workers that were attached. Calls block; the service makes them
+//! from threads of its own.
 
+pub mod content;
 pub mod embedded;
+pub mod keeping;
+pub mod migrate;
+pub mod redis;
 pub mod rows;
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 pub use embedded::EmbeddedStore;
+pub use keeping::{Keeping, Promise};
+pub use redis::RedisStore;
 
-use crate::model::{
-    Flags, Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project, hour::MINUTES,
+use crate::{
+    config::{RedisOptions, Retention, StorePlace},
+    model::{Flags, Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project, hour::MINUTES},
 };
 
 /// A worker that is attached: what a restart must wait for.
@@ -38,6 +46,10 @@ pub enum Shelf {
     ApiKeys = 1,
     /// Projects that somebody made, by their name.
     Projects = 2,
+}
+
+impl Shelf {
+    pub const ALL: [Self; 2] = [Self::ApiKeys, Self::Projects];
 }
 
 /// A small thing that is kept by its name, in bytes of its owner's.
@@ -108,6 +120,10 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("store is damaged: {0}; `highwater check` says more, `highwater restore` brings a backup back")]
     Damaged(String),
+    /// What was durable is there no more, or is as it was earlier: a Redis that was restarted empty, or whose replica took
+    /// over. Nothing was written; [`Store::restore_lost`] writes again what is still known.
+    #[error("store has lost what it held: {0}")]
+    Lost(String),
     /// Another writer was there first: nothing was written.
     #[error("store: {0}; read it again, then try again")]
     Conflict(String),
@@ -118,7 +134,30 @@ pub enum StoreError {
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// A durable store. Every write is durable when it returns.
+/// Opens the store of a place, for writing.
+///
+/// # Errors
+/// `Unavailable` when it can't be reached or is in use, `Damaged` when it is none, `Format` when a newer version wrote it.
+pub fn open(place: &StorePlace, options: &RedisOptions, retention: &Retention) -> Result<Arc<dyn Store>> {
+    Ok(match place {
+        StorePlace::File(path) => Arc::new(EmbeddedStore::open(path)?),
+        StorePlace::Redis(address) => Arc::new(RedisStore::open(address, options, retention)?),
+    })
+}
+
+/// Opens the store of a place for reading alone, also while a service writes it.
+///
+/// # Errors
+/// As [`open`], and `Unavailable` when there is none.
+pub fn open_read_only(place: &StorePlace, options: &RedisOptions) -> Result<Arc<dyn Store>> {
+    Ok(match place {
+        StorePlace::File(path) => Arc::new(EmbeddedStore::open_read_only(path)?),
+        StorePlace::Redis(address) => Arc::new(RedisStore::open_read_only(address, options)?),
+    })
+}
+
+/// A durable store. A write that returns is as durable as [`Store::keeping`] says. Hours are written in one step where the
+/// store can; where it can't, a step that was cut off is to be repeated, and then is as if it had been whole.
 pub trait Store: Send + Sync + fmt::Debug {
     /// All keys with their numbers.
     fn keys(&self) -> Result<Vec<(KeyId, Key)>>;
@@ -197,4 +236,20 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Keeps a word with the store.
     fn set_note(&self, name: &str, value: &str) -> Result<()>;
+
+    /// All words that are kept, by name.
+    fn notes(&self) -> Result<Vec<(String, String)>>;
+
+    /// Writes summaries whose minutes are not kept any more, as a copy of a store does; `None` removes one.
+    fn put_summaries(&self, rows: &[(KeyId, Hour, Option<HourSummary>)]) -> Result<()>;
+
+    /// Writes audit rows with the numbers that they had in another store, and the number that comes next.
+    fn put_audit(&self, rows: &[(u64, Vec<u8>)], end: u64) -> Result<()>;
+
+    /// How safely it keeps what is written, asked anew.
+    fn keeping(&self) -> Result<Keeping>;
+
+    /// After [`StoreError::Lost`]: writes what is still known again, and the hours that the caller has in memory; what was
+    /// lost stays a gap. Does nothing when nothing was lost.
+    fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<()>;
 }

@@ -41,8 +41,8 @@ pub fn serve(raw: &RawConfig) -> Result<(), ServeError> {
     } else if app.service().access.is_empty() {
         tracing::warn!(
             "nobody can be let in: there is no key yet. Stop the service, make the first one with `highwater keys create \
-             --store {} --role operator`, and start it again; or use --dev on your own machine",
-            store.display()
+             --store '{}' --role operator`, and start it again; or use --dev on your own machine",
+            store
         );
     }
     app.run(listener, signalled())?;

@@ -4,15 +4,15 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    cli::{CliError, screen::say},
-    store::embedded,
+    cli::{CliError, screen::say, store::StoreArgs},
+    config::StorePlace,
+    store::{RedisStore, embedded},
 };
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// The store; no service may be using it
-    #[arg(long, env = "HIGHWATER_STORE", value_name = "PATH", default_value = ".highwater/store.redb")]
-    pub store: std::path::PathBuf,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Print one object
     #[arg(long)]
     pub json: bool,
@@ -23,11 +23,18 @@ pub struct CheckArgs {
 /// # Errors
 /// When the store can't be read, or something is wrong with it.
 pub fn run(args: CheckArgs) -> Result<(), CliError> {
-    let report = embedded::check(&args.store).map_err(CliError::from_store)?;
+    let place = &args.store.store;
+    let report = match place {
+        StorePlace::File(path) => embedded::check(path),
+        StorePlace::Redis(address) => {
+            RedisStore::open_read_only(address, &args.store.redis.options()).and_then(|store| store.check())
+        }
+    };
+    let report = report.map_err(CliError::from_store)?;
     let problems = report.problems.len();
     if args.json {
         say(&serde_json::to_string_pretty(&json!({
-            "store": args.store,
+            "store": place.to_string(),
             "keys": report.keys,
             "frames": report.frames,
             "hours": report.hours,
@@ -40,12 +47,7 @@ pub fn run(args: CheckArgs) -> Result<(), CliError> {
     } else {
         say(&format!(
             "{}: {} keys, {} hours, {} summaries, {} limits, {} seconds not folded yet",
-            args.store.display(),
-            report.keys,
-            report.hours,
-            report.summaries,
-            report.limits,
-            report.frames,
+            place, report.keys, report.hours, report.summaries, report.limits, report.frames,
         ))?;
         report.problems.iter().try_for_each(|problem| say(&format!("  problem: {problem}")))?;
     }
@@ -53,7 +55,7 @@ pub fn run(args: CheckArgs) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::Failed {
-        message: format!("{} has {problems} problems", args.store.display()),
+        message: format!("{place} has {problems} problems"),
         hint: Some("`highwater restore FILE --replace` brings a backup back".to_owned()),
     })
 }

@@ -13,6 +13,7 @@ use crate::{
     cli::{
         CliError,
         screen::{Line, Screen, Style},
+        store::StoreArgs,
         table::{Column, Table},
     },
     import::{
@@ -22,7 +23,6 @@ use crate::{
     },
     model::Project,
     service::Clock,
-    store::embedded::EmbeddedStore,
 };
 
 /// Skipped rows that are shown in the terminal; JSON has all.
@@ -42,9 +42,8 @@ pub struct ImportArgs {
     /// The trace: CSV with the header session_id,worker_id,kind,model,connected_at,disconnected_at; - for standard input
     #[arg(value_name = "FILE")]
     pub file: std::path::PathBuf,
-    /// The store that its history goes into; no service may be using it
-    #[arg(long, env = "HIGHWATER_STORE", value_name = "PATH", default_value = ".highwater/store.redb")]
-    pub store: std::path::PathBuf,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Project that it goes into
     #[arg(long, env = "HIGHWATER_PROJECT", value_name = "NAME", default_value = "default")]
     pub project: String,
@@ -73,10 +72,10 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
         Shift::Auto => trace.shift_to(Clock::start().now().wall),
         Shift::None => 0,
     };
-    let store = EmbeddedStore::open(&args.store).map_err(CliError::from_store)?;
+    let store = args.store.open()?;
     let bar = progress_bar();
     let options = Options { project, replace: args.replace };
-    let report = import::run(&store, &trace, &options, &mut |done, of| {
+    let report = import::run(&*store, &trace, &options, &mut |done, of| {
         bar.set_length(of);
         bar.set_position(done);
     });
@@ -149,7 +148,7 @@ fn headline(report: &Report, weeks: i64, args: &ImportArgs) -> Vec<Line> {
     let (from, to) = (time_text(report.window.0), time_text(report.window.1));
     let shifted = if weeks == 0 { String::new() } else { format!(" (shifted by {weeks} weeks)") };
     vec![
-        Line::from(format!("{} into {}, project {}", args.file.display(), args.store.display(), args.project)),
+        Line::from(format!("{} into {}, project {}", args.file.display(), args.store.store, args.project)),
         Line::of(Style::Dim, format!("{from} to {to}{shifted}")),
         Line::default(),
     ]

@@ -17,7 +17,9 @@ use crate::{
         error::CliError,
         moment, output,
         screen::Screen,
+        store::RedisArgs,
     },
+    config::StorePlace,
     proto::{
         self, ApiKey, CreateApiKeyRequest, GetCallerRequest, GetCallerResponse, ListApiKeysRequest,
         RegisterLiveKitKeyRequest, RevokeApiKeyRequest, RotateApiKeyRequest, UpdateApiKeyRequest,
@@ -35,8 +37,10 @@ pub struct KeysArgs {
     #[arg(long, global = true)]
     pub json: bool,
     /// Work at this store instead of asking a service; the service must be stopped
-    #[arg(long, value_name = "PATH", global = true)]
-    pub store: Option<PathBuf>,
+    #[arg(long, value_name = "PLACE", global = true)]
+    pub store: Option<StorePlace>,
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// The store's key file, where it is not beside the store
     #[arg(long, env = "HIGHWATER_ACCESS_KEY_FILE", value_name = "PATH", global = true)]
     pub access_key_file: Option<PathBuf>,

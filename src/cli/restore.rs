@@ -1,9 +1,12 @@
 //! `highwater restore`: brings a backup back.
 
+use std::path::Path;
+
 use clap::Args;
 
 use crate::{
     cli::{CliError, screen::say},
+    config::StorePlace,
     store::embedded,
 };
 
@@ -14,10 +17,20 @@ pub struct RestoreArgs {
     pub from: std::path::PathBuf,
     /// The store; no service may be using it
     #[arg(long, env = "HIGHWATER_STORE", value_name = "PATH", default_value = ".highwater/store.redb")]
-    pub store: std::path::PathBuf,
+    pub store: StorePlace,
     /// Replace the store that is there
     #[arg(long)]
     pub replace: bool,
+}
+
+/// A store in Redis is copied by another command.
+fn file(place: &StorePlace) -> Result<&Path, CliError> {
+    match place {
+        StorePlace::File(path) => Ok(path),
+        StorePlace::Redis(address) => {
+            Err(CliError::Usage(format!("{address} is no file: `highwater migrate FILE REDIS` copies a file to it")))
+        }
+    }
 }
 
 /// Runs it.
@@ -25,6 +38,6 @@ pub struct RestoreArgs {
 /// # Errors
 /// When the backup is not whole, or there is a store that is in use or is not to be replaced.
 pub fn run(args: RestoreArgs) -> Result<(), CliError> {
-    embedded::restore(&args.from, &args.store, args.replace).map_err(CliError::from_store)?;
-    say(&format!("{} is restored from {}", args.store.display(), args.from.display()))
+    embedded::restore(&args.from, file(&args.store)?, args.replace).map_err(CliError::from_store)?;
+    say(&format!("{} is restored from {}", args.store, args.from.display()))
 }

@@ -39,6 +39,7 @@ struct StatusOut {
     audit_drift: u64,
     durable_until: Option<Rfc3339>,
     degraded: Vec<String>,
+    store: String,
     simulation: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     livekit: Option<LiveKitOut>,
@@ -112,6 +113,9 @@ fn lines(url: &str, status: &GetStatusResponse) -> Vec<Line> {
     if let Some(durable) = status.durable_until.as_ref().and_then(moment::of_wire) {
         lines.push(named("durable until", moment::full(durable, &zone).into()));
     }
+    if !status.store.is_empty() {
+        lines.push(named("store", Line::from(status.store.as_str())));
+    }
     let drift = if status.audit_drift == 0 { Style::Plain } else { Style::Alarm };
     lines.push(named("audit drift", Line::of(drift, text::number(status.audit_drift))));
     if let Some(livekit) = &status.livekit {
@@ -157,6 +161,7 @@ fn json(url: &str, status: GetStatusResponse) -> StatusOut {
         audit_drift: status.audit_drift,
         durable_until: output::time(status.durable_until.as_ref()),
         degraded: status.degraded,
+        store: status.store,
         simulation: status.simulation,
         livekit: status.livekit.map(|livekit| LiveKitOut {
             has_lists: livekit.has_lists,

@@ -5,9 +5,9 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     config::{
-        Access, Config, ConnectionBounds, Mistake, Retention, SeriesBounds,
+        Access, Config, ConnectionBounds, Mistake, RedisOptions, Retention, SeriesBounds, StorePlace,
         livekit::Typed,
-        parse,
+        parse, place,
         raw::{Given, Origin},
         setting::{SETTINGS, Setting},
     },
@@ -54,7 +54,13 @@ pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mi
         livekit: livekit.check(secret, &mut values),
         listen: values.take("listen", parse::address),
         dev: values.take("dev", parse::switch),
-        store: values.take("store", parse::path),
+        store: values.take("store", str::parse),
+        redis: RedisOptions {
+            prefix: values.take("redis.prefix", place::prefix),
+            user: values.take("redis.user", parse::optional_text),
+            password_file: values.take("redis.password_file", parse::optional_path),
+            ca_file: values.take("redis.ca_file", parse::optional_path),
+        },
         time_zone: values.take("time_zone", parse::time_zone),
         threads: values.take("threads", parse::number(0..=MOST_THREADS)),
         simulation: values.take("simulation", parse::switch),
@@ -82,6 +88,7 @@ pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mi
     };
     values.check_together(&config.bounds);
     values.check_listen(&config);
+    values.check_key_file(&config);
     let place = |effective: &Effective| SETTINGS.iter().position(|setting| setting.key == effective.setting.key);
     values.effective.sort_by_key(place);
     (Config { effective: values.effective, ..config }, values.mistakes)
@@ -165,6 +172,16 @@ impl Values<'_> {
             let why = "with `dev` nobody needs a key, and others could reach it there; leave `dev` out, and make a key with \
                        `highwater keys create`";
             self.conflict("listen", "a loopback address such as 127.0.0.1:7422 beside", "dev", why);
+        }
+    }
+
+    /// The key file must outlive the store's machine, and not lie where what it protects does.
+    fn check_key_file(&mut self, config: &Config) {
+        let in_redis = matches!(config.store, StorePlace::Redis(_));
+        if in_redis && !config.dev && config.access.key_file.is_none() && !self.is_wrong("access.key_file") {
+            let origin = self.origin("store").unwrap_or(Origin::Default);
+            let why = "is needed where the store is a Redis: name a file that stays, which is made when it is not there";
+            self.mistake(origin, "access.key_file", why);
         }
     }
 

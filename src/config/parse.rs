@@ -18,8 +18,9 @@ pub fn optional_path(text: &str) -> Result<Option<PathBuf>, String> {
     Ok((!text.trim().is_empty()).then(|| text.into()))
 }
 
-pub fn path(text: &str) -> Result<PathBuf, String> {
-    optional_path(text)?.ok_or_else(|| "is empty; a path is needed".to_owned())
+/// A word; none when nothing is set.
+pub fn optional_text(text: &str) -> Result<Option<String>, String> {
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 pub fn time_zone(text: &str) -> Result<TimeZone, String> {

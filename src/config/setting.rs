@@ -43,7 +43,12 @@ const PATH: Form = Form::Text("PATH");
 pub const SETTINGS: &[Setting] = &[
     setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC and health"),
     setting("dev", "false", Form::Switch, "For development: nobody needs a key; on loopback addresses only"),
-    setting("store", ".highwater/store.redb", PATH, "The embedded store, made when it is not there"),
+    setting(
+        "store",
+        ".highwater/store.redb",
+        Form::Text("PLACE"),
+        "The embedded store's file, made when it is not there; or redis://HOST:PORT",
+    ),
     setting("time_zone", "UTC", Form::Text("ZONE"), "IANA time zone of days and hours as people see them"),
     setting("threads", "0", Form::Number, "Threads that serve workers; 0 for one a core"),
     setting("simulation", "false", Form::Switch, "Mark everything shown as a simulation"),
@@ -62,6 +67,10 @@ pub const SETTINGS: &[Setting] = &[
         PATH,
         "File of the key that credentials are kept under; beside the store unless set",
     ),
+    setting("redis.prefix", "hw:", Form::Text("TEXT"), "What every key in Redis begins with"),
+    setting("redis.user", "", Form::Text("NAME"), "User of Redis' access control list"),
+    setting("redis.password_file", "", PATH, "File whose first line is the password of Redis"),
+    setting("redis.ca_file", "", PATH, "Certificates (PEM) that vouch for Redis, instead of those of the system"),
     setting("retention.points_days", "8", Form::Number, "Days that every minute is kept, at least 7"),
     setting("retention.summaries_months", "13", Form::Number, "Months that hourly summaries are kept"),
     setting("livekit.url", "", Form::Text("URL"), "LiveKit's API, whose lists put right what its webhooks miss"),
@@ -154,6 +163,7 @@ impl Setting {
             Some("bounds") => arg.help_heading("Bounds").hide_short_help(true),
             Some("access") => arg.help_heading("Access"),
             Some("livekit") => arg.help_heading("LiveKit"),
+            Some("redis") => arg.help_heading("Redis"),
             Some(_) => arg.help_heading("Retention"),
             None => arg,
         };

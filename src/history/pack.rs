@@ -123,6 +123,16 @@ pub fn unpack_peaks(bytes: &[u8]) -> Result<([u32; MINUTES], [Flags; MINUTES])> 
     get_peaks(&mut Reader::new(bytes))
 }
 
+/// How many of the first bytes [`unpack_peaks`] reads: a store may keep them apart from the rest.
+///
+/// # Errors
+/// When the bytes do not begin as an hour does.
+pub fn peaks_len(bytes: &[u8]) -> Result<usize> {
+    let mut from = Reader::new(bytes);
+    get_peaks(&mut from)?;
+    Ok(bytes.len() - from.remaining())
+}
+
 /// Unpacks an hour.
 ///
 /// # Errors

@@ -25,6 +25,8 @@ pub struct Status {
     pub durable: Option<Tick>,
     /// What is wrong, in words.
     pub degraded: Vec<String>,
+    /// How safely the store keeps what is written; empty until it was asked.
+    pub store: String,
     pub simulation: bool,
     /// None when no API key of LiveKit's is configured and no event of its came.
     pub livekit: Option<LiveKitStatus>,
@@ -82,6 +84,7 @@ impl Queries {
             drift: service.live.drift(),
             durable: service.live.durable(),
             degraded: service.health.degraded(),
+            store: service.health.keeping().map(|keeping| keeping.to_string()).unwrap_or_default(),
             simulation: service.simulation,
             livekit: self.livekit(),
         }

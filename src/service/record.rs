@@ -7,8 +7,11 @@ use crate::{
     live::Roller,
     model::{Frame, Hour, KeyHour, KeyId, Minute, Now, Tick},
     rollup::Rollup,
-    service::{Service, health::STORE},
-    store::{KnownWorker, Second, StoreError},
+    service::{
+        Service,
+        health::{KEEPING, STORE},
+    },
+    store::{Keeping, KnownWorker, Second, StoreError},
 };
 
 /// Frames that wait for a store that does not answer: 15 minutes of seconds. Older ones are dropped, and counted.
@@ -22,6 +25,10 @@ const MOST_KEYS_A_LOCK: usize = 256;
 /// Hours that a month may have: what retention reckons with.
 const HOURS_PER_MONTH: u32 = 31 * 24;
 const HOURS_PER_DAY: u32 = 24;
+/// Seconds after which the store is asked again how safely it keeps.
+const KEEPING_SECONDS: u32 = 60;
+/// The note of a store that lost history: when that was noticed (seconds since the Unix epoch).
+pub const LOST_NOTE: &str = "history_lost";
 
 /// Makes one service durable. There is one a service, in a thread of its own.
 #[derive(Debug, Default)]
@@ -30,6 +37,8 @@ pub struct Recorder {
     /// What the store has not taken yet.
     waiting: Second,
     retained: Option<Hour>,
+    /// Seconds until the store is asked again how safely it keeps.
+    until_keeping: u32,
 }
 
 impl Recorder {
@@ -41,7 +50,11 @@ impl Recorder {
         self.waiting.frames.extend(frames);
         self.waiting.new_keys.extend(service.live.registry.take_new_keys());
         self.take_roster(service);
-        if let Err(error) = self.write(service).and_then(|()| service.forget_leaving(now)) {
+        let written = match self.write(service) {
+            Err(StoreError::Lost(what)) => restore_lost(service, now, &what).and_then(|()| self.write(service)),
+            written => written,
+        };
+        if let Err(error) = written.and_then(|()| service.forget_leaving(now)) {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
             let dropped = self.bound_waiting();
@@ -50,6 +63,28 @@ impl Recorder {
             tracing::info!("the store is well again");
         }
         service.counts.recorder.stands(self.waiting.frames.len(), self.roller.late_events);
+        self.ask_keeping(service);
+    }
+
+    /// Asks the store now and then how safely it keeps, and tells what is new. That it does not answer is told elsewhere.
+    fn ask_keeping(&mut self, service: &Service) {
+        if self.until_keeping > 0 {
+            self.until_keeping -= 1;
+            return;
+        }
+        let Ok(keeping) = service.store.keeping() else { return };
+        self.until_keeping = KEEPING_SECONDS - 1;
+        match &keeping.danger {
+            Some(danger) => service.health.trouble(KEEPING, danger),
+            None => drop(service.health.well(KEEPING)),
+        }
+        if service.health.set_keeping(&keeping) {
+            let Keeping { promise, words, danger } = keeping;
+            match danger {
+                None => tracing::info!(%promise, words, "how safely the store keeps what is written"),
+                Some(danger) => tracing::warn!(%promise, words, danger, "the store may drop what is stored"),
+            }
+        }
     }
 
     fn take_roster(&mut self, service: &Service) {
@@ -130,6 +165,26 @@ fn each_some(service: &Service, step: impl Fn(&mut Rollup, Range<usize>)) {
     for first in (0..keys).step_by(MOST_KEYS_A_LOCK) {
         step(&mut service.rollup(), first..keys.min(first + MOST_KEYS_A_LOCK));
     }
+}
+
+/// Writes again what the store lost and the service still knows; the hours that are open as they stand, so that they are
+/// there if the service ends before they are folded.
+fn restore_lost(service: &Service, now: Now, what: &str) -> Result<(), StoreError> {
+    tracing::error!(what, "the store lost what it held: it gets what is still known, and the rest is a gap");
+    let (oldest, keys) = {
+        let rollup = service.rollup();
+        (rollup.oldest_hour(), rollup.keys())
+    };
+    let mut rows = Vec::new();
+    let hours = oldest.map_or(0, |oldest| oldest.0)..=now.wall.tick().hour().0;
+    for hour in hours.map(Hour).filter(|_| oldest.is_some()) {
+        for keys in keys.chunks(MOST_ROWS_A_LOCK) {
+            let mut rollup = service.rollup();
+            rows.extend(keys.iter().filter_map(|key| Some((*key, hour, rollup.hour(*key, hour)?))));
+        }
+    }
+    service.store.restore_lost(&rows)?;
+    service.store.set_note(LOST_NOTE, &now.wall.tick().0.to_string())
 }
 
 /// The next hour to fold and its rows. Nothing of it changes any more, so that those who ask need not wait for all of it.

@@ -20,7 +20,7 @@ use crate::{
     },
     rollup::Rollup,
     service::{Access, Clock, Counts, Health, Leaving, Ledger, Limits, Service, access::AccessError},
-    store::{Shelf, Store, StoreError},
+    store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
 
 /// The note of a store that holds a simulation.
@@ -36,6 +36,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error("the store is a copy that was interrupted; run the same `highwater migrate` again")]
+    Unfinished,
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
     #[error("{}: {error}", path.display())]
@@ -50,6 +52,9 @@ impl Service {
     /// # Errors
     /// When the store can't be read, or the files of the catalogue or the plans have mistakes.
     pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock) -> Result<Arc<Self>, StartError> {
+        if is_unfinished(&*store)? {
+            return Err(StartError::Unfinished);
+        }
         let catalogue = load_catalogue(config.catalogue.as_deref())?;
         let plans = load_plans(config.plans.as_deref())?;
         let mut rollup = Rollup::new(config.bounds.late_until, store.folded_until()?);

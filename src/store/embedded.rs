@@ -19,7 +19,7 @@ use open::Healing;
 
 use crate::{
     model::{Frame, Hour, HourSummary, Key, KeyHour, KeyId, LimitEntry, Project},
-    store::{Change, Forgotten, HourPeaks, KnownWorker, Removed, Result, Second, Shelf, Store},
+    store::{Change, Forgotten, HourPeaks, Keeping, KnownWorker, Removed, Result, Second, Shelf, Store},
 };
 
 /// Most rows of each kind that one call of [`Store::retain`] removes, so that the second after it is not kept waiting:
@@ -196,5 +196,26 @@ impl Store for EmbeddedStore {
             transaction.open_table(tables::NOTES)?.insert(name, value)?;
             Ok(())
         })
+    }
+
+    fn notes(&self) -> Result<Vec<(String, String)>> {
+        self.database.read(read::notes)
+    }
+
+    fn put_summaries(&self, rows: &[(KeyId, Hour, Option<HourSummary>)]) -> Result<()> {
+        self.database.write(|transaction| write::put_summaries(transaction, rows))
+    }
+
+    fn put_audit(&self, rows: &[(u64, Vec<u8>)], end: u64) -> Result<()> {
+        self.database.write(|transaction| write::put_audit(transaction, rows, end))
+    }
+
+    fn keeping(&self) -> Result<Keeping> {
+        Ok(Keeping::embedded())
+    }
+
+    /// What it has committed is in the file.
+    fn restore_lost(&self, _: &[(KeyId, Hour, KeyHour)]) -> Result<()> {
+        Ok(())
     }
 }

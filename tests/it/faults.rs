@@ -9,6 +9,7 @@ pub mod process;
 mod process_a_call;
 mod proxy;
 mod restart;
+mod stores;
 
 use std::{env, str::FromStr};
 

@@ -199,7 +199,8 @@ fn hours_are_read_by_key_and_window(place: &Place) {
     let store = place();
     let rows = [(1, 10), (1, 11), (1, 300), (2, 11), (0, 11), (u32::MAX, 11)];
     let rows = rows.map(|(key, hour)| (KeyId(key), Hour(hour), key_hour(key % 100 + hour)));
-    store.put_hours(&keys(), &rows).unwrap();
+    let edges = [(KeyId(0), key("acme", "edge/first")), (KeyId(u32::MAX), key("acme", "edge/last"))];
+    store.put_hours(&[&keys()[..], &edges].concat(), &rows).unwrap();
     let store = {
         drop(store);
         place()

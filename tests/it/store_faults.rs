@@ -36,7 +36,7 @@ impl Disk {
         self.0.lock().unwrap().fails_from = write;
     }
 
-    fn writes(&self) -> u64 {
+    pub fn writes(&self) -> u64 {
         self.0.lock().unwrap().writes
     }
 

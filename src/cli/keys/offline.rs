@@ -1,6 +1,6 @@
 //! Keys at a store whose service is stopped: the first one, and what is left to do when no key is good any more.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     access::{KeyRecord, Role},
@@ -8,40 +8,43 @@ use crate::{
     cli::{
         error::CliError,
         keys::{Action, Answer, KeysArgs, ListArgs, expires, has_ended, read_secret},
+        store::StoreArgs,
     },
+    config::StorePlace,
     error::Error,
     model::{Project, Time},
     service::{
         Access, Actor, Clock, Ledger,
         access::{AccessError, decide::NewKey, key_file},
     },
-    store::{EmbeddedStore, Store},
 };
 
 /// Does what was asked, at the store.
 pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
-    let KeysArgs { project, store: path, access_key_file, action, .. } = args;
-    let path = path.ok_or_else(|| CliError::failed("no store was named"))?;
+    let KeysArgs { project, store: place, redis, access_key_file, action, .. } = args;
+    let place = place.ok_or_else(|| CliError::failed("no store was named"))?;
     let action = action.unwrap_or_else(|| Action::List(ListArgs::default()));
     if matches!(action, Action::Whoami) {
         return Err(CliError::Usage("keys whoami asks a service: leave --store out".to_owned()));
     }
     let makes = matches!(action, Action::Create(_));
-    if !makes && !path.exists() {
-        return Err(CliError::NotFound { message: format!("there is no store {}", path.display()), hint: None });
+    if !makes && matches!(&place, StorePlace::File(path) if !path.exists()) {
+        return Err(CliError::NotFound { message: format!("there is no store {place}"), hint: None });
     }
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&path).map_err(CliError::from_store)?);
+    let store = StoreArgs { store: place.clone(), redis }.open()?;
     let ledger = Arc::new(Ledger::open(store.clone()).map_err(CliError::from_store)?);
     let (actor, now) = (Actor::offline(), Clock::wall());
     if matches!(action, Action::Reset) {
         let removed = Access::reset(&*store, &ledger, now).map_err(CliError::from_store)?;
         return Ok((String::new(), Answer::Reset(removed)));
     }
-    let key_file = access_key_file.unwrap_or_else(|| key_file::beside(&path));
+    let Some(key_file) = access_key_file.or_else(|| key_file::beside(&place)) else {
+        return Err(CliError::Usage("a store in Redis has no key file beside it: name it with --access-key-file".to_owned()));
+    };
     let access = Access::open(store, ledger, Some(key_file)).map_err(failed)?;
     let all = |_: &KeyRecord| true;
     let named = Project::new(&project.project).map_err(|error| CliError::Usage(error.to_string()))?;
-    let refused = |error| refused(error, &path);
+    let refused = |error| refused(error, &place);
     let time = |typed: Option<String>| -> Result<Option<Time>, CliError> {
         Ok(typed.as_deref().map(expires).transpose()?.map(of_timestamp))
     };
@@ -100,12 +103,12 @@ fn failed(error: AccessError) -> CliError {
     }
 }
 
-fn refused(error: Error, store: &Path) -> CliError {
+fn refused(error: Error, store: &StorePlace) -> CliError {
     let message = error.client_message();
     match &error {
         Error::NotFound { .. } => CliError::NotFound {
             message,
-            hint: Some(format!("`highwater keys list --all-projects --ended --store {}` lists them", store.display())),
+            hint: Some(format!("`highwater keys list --all-projects --ended --store {store}` lists them")),
         },
         Error::Store { detail } => CliError::failed(detail.clone()),
         Error::Internal { detail } => CliError::failed(detail.clone()),

@@ -10,7 +10,10 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroize as _;
 
-use crate::access::{Secret, vault::MASTER_BYTES};
+use crate::{
+    access::{Secret, vault::MASTER_BYTES},
+    config::StorePlace,
+};
 
 /// What the name of a store's own key file ends with.
 const ENDING: &str = "key";
@@ -28,12 +31,13 @@ pub enum KeyFileError {
     Open(PathBuf),
 }
 
-/// Where a store's own key file is: beside it.
-pub fn beside(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
+/// Where a store's own key file is: beside it. A Redis has none: the key would be where what it protects is.
+pub fn beside(store: &StorePlace) -> Option<PathBuf> {
+    let StorePlace::File(path) = store else { return None };
+    let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(ENDING);
-    name.into()
+    Some(name.into())
 }
 
 /// The key of a file, which is made when it is not there.

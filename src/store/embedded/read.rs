@@ -63,6 +63,15 @@ pub fn note(transaction: &ReadTransaction, name: &str) -> Fallible<Option<String
     Ok(transaction.open_table(NOTES)?.get(name)?.map(|row| row.value().to_owned()))
 }
 
+pub fn notes(transaction: &ReadTransaction) -> Fallible<Vec<(String, String)>> {
+    let notes = transaction.open_table(NOTES)?;
+    let rows = notes.iter()?.map(|row| {
+        let (name, value) = row?;
+        Ok((name.value().to_owned(), value.value().to_owned()))
+    });
+    rows.collect()
+}
+
 pub fn first_hour(
     transaction: &ReadTransaction,
     project: &Project,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     history::{pack, pack_summary},
-    model::{Frame, Hour, Key, KeyHour, KeyId, LimitEntry, Project, session::ID_BYTES},
+    model::{Frame, Hour, HourSummary, Key, KeyHour, KeyId, LimitEntry, Project, session::ID_BYTES},
     store::{Change, Document, Forgotten, KnownWorker, Second, StoreError, rows},
 };
 
@@ -131,6 +131,27 @@ fn add_audit(transaction: &WriteTransaction, from: u64, rows: &[Vec<u8>]) -> Fal
         audit.insert(number, row.as_slice())?;
     }
     meta.insert(AUDIT_END_ROW, from + rows.len() as u64)?;
+    Ok(())
+}
+
+/// Writes audit rows with their numbers, and the number that comes next.
+pub fn put_audit(transaction: &WriteTransaction, rows: &[(u64, Vec<u8>)], end: u64) -> Fallible<()> {
+    let mut audit = transaction.open_table(AUDIT)?;
+    for (number, row) in rows {
+        audit.insert(number, row.as_slice())?;
+    }
+    transaction.open_table(META)?.insert(AUDIT_END_ROW, end)?;
+    Ok(())
+}
+
+pub fn put_summaries(transaction: &WriteTransaction, rows: &[(KeyId, Hour, Option<HourSummary>)]) -> Fallible<()> {
+    let mut summaries = transaction.open_table(SUMMARIES)?;
+    for (key, hour, summary) in rows {
+        match summary {
+            Some(summary) => summaries.insert((key.0, hour.0), pack_summary(summary).as_slice())?,
+            None => summaries.remove((key.0, hour.0))?,
+        };
+    }
     Ok(())
 }
 

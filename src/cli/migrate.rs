@@ -1,0 +1,102 @@
+//! `highwater migrate`: copies a store to another, a file or Redis, and verifies the copy.
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::{
+    cli::{CliError, screen::say, store::RedisArgs},
+    config::StorePlace,
+    store::{
+        content::Content,
+        migrate::{self, MigrateError, Stage},
+    },
+};
+
+#[derive(Args, Debug)]
+pub struct MigrateArgs {
+    /// The store that is copied: a file, or redis://HOST:PORT; no service may be using it
+    #[arg(value_name = "FROM")]
+    pub from: StorePlace,
+    /// Where it is copied to
+    #[arg(value_name = "TO")]
+    pub to: StorePlace,
+    /// Replace the store that is there
+    #[arg(long)]
+    pub replace: bool,
+    /// Print one object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When a store can't be used, there is one at the place that is not to be replaced, or the copy differs.
+pub fn run(args: MigrateArgs) -> Result<(), CliError> {
+    if args.from == args.to {
+        return Err(CliError::Usage(format!("{} can't be copied to itself", args.from)));
+    }
+    let bar = progress_bar();
+    let mut progress = |stage, done, of| {
+        bar.set_message(match stage {
+            Stage::Copy => "copying",
+            Stage::VerifySource => "reading what was copied",
+            Stage::VerifyCopy => "reading the copy",
+        });
+        bar.set_length(of);
+        bar.set_position(done);
+    };
+    let migrated = migrate::migrate(&args.from, &args.to, &args.redis.options(), args.replace, &mut progress);
+    bar.finish_and_clear();
+    let content = migrated.map_err(refused)?;
+    if args.json { say(&json_of(&args, &content)?) } else { print(&args, &content) }
+}
+
+fn refused(error: MigrateError) -> CliError {
+    let hint = match &error {
+        MigrateError::Store { .. } => "the same command again begins anew",
+        MigrateError::NotEmpty(_) => "`--replace` removes what is there, and puts the copy in its place",
+        MigrateError::Damaged { .. } => "`highwater check` says more, `highwater restore` brings a backup back",
+        MigrateError::Differs(_) => "something else wrote one of the stores meanwhile: stop it, and begin anew",
+    };
+    CliError::Failed { message: error.to_string(), hint: Some(hint.to_owned()) }
+}
+
+/// On stderr, and only where somebody looks.
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}, {human_pos} of {human_len} keys");
+    let bar = ProgressBar::new(0);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn json_of(args: &MigrateArgs, content: &Content) -> Result<String, CliError> {
+    let report = &content.report;
+    Ok(serde_json::to_string_pretty(&json!({
+        "from": args.from.to_string(),
+        "to": args.to.to_string(),
+        "keys": report.keys,
+        "frames": report.frames,
+        "hours": report.hours,
+        "summaries": report.summaries,
+        "limits": report.limits,
+        "documents": report.documents,
+        "audit": report.audit,
+        "workers": content.workers,
+        "notes": content.notes,
+        "sha256": content.hash,
+    }))?)
+}
+
+fn print(args: &MigrateArgs, content: &Content) -> Result<(), CliError> {
+    let report = &content.report;
+    say(&format!("{} is a copy of {}; both were read, and are the same:", args.to, args.from))?;
+    say(&format!(
+        "  {} keys, {} hours, {} summaries, {} seconds not folded yet, {} limits, {} documents, {} audit rows",
+        report.keys, report.hours, report.summaries, report.frames, report.limits, report.documents, report.audit,
+    ))?;
+    say(&format!("  sha256 {}", content.hash))
+}

@@ -1,0 +1,62 @@
+//! The store that a command opens by itself, and how a Redis is spoken to.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+
+use crate::{
+    cli::CliError,
+    config::{RedisOptions, Retention, StorePlace, place},
+    store::{self, Store},
+};
+
+/// Longest that anything is kept: what a service is set to keep is its own setting, and it drops what is older.
+const LONGEST: Retention = Retention { points_days: 366, summaries_months: 120 };
+
+#[derive(Args, Debug)]
+pub struct StoreArgs {
+    /// The store: a file, or redis://HOST:PORT; no service may be using it
+    #[arg(long, env = "HIGHWATER_STORE", value_name = "PLACE", default_value = ".highwater/store.redb")]
+    pub store: StorePlace,
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisArgs {
+    /// What every key in Redis begins with
+    #[arg(long = "redis-prefix", env = "HIGHWATER_REDIS_PREFIX", value_name = "TEXT", default_value = "hw:", value_parser = place::prefix)]
+    prefix: String,
+    /// User of Redis' access control list
+    #[arg(long = "redis-user", env = "HIGHWATER_REDIS_USER", value_name = "NAME")]
+    user: Option<String>,
+    /// File whose first line is the password of Redis
+    #[arg(long = "redis-password-file", env = "HIGHWATER_REDIS_PASSWORD_FILE", value_name = "PATH")]
+    password_file: Option<PathBuf>,
+    /// Certificates (PEM) that vouch for Redis, instead of those of the system
+    #[arg(long = "redis-ca-file", env = "HIGHWATER_REDIS_CA_FILE", value_name = "PATH")]
+    ca_file: Option<PathBuf>,
+}
+
+impl RedisArgs {
+    pub fn options(&self) -> RedisOptions {
+        let Self { prefix, user, password_file, ca_file } = self;
+        RedisOptions {
+            prefix: prefix.clone(),
+            user: user.clone().filter(|user| !user.is_empty()),
+            password_file: password_file.clone().filter(|path| !path.as_os_str().is_empty()),
+            ca_file: ca_file.clone().filter(|path| !path.as_os_str().is_empty()),
+        }
+    }
+}
+
+impl StoreArgs {
+    /// Opens it for writing.
+    ///
+    /// # Errors
+    /// When it can't be used.
+    pub fn open(&self) -> Result<Arc<dyn Store>, CliError> {
+        store::open(&self.store, &self.redis.options(), &LONGEST).map_err(CliError::from_store)
+    }
+}

@@ -1,0 +1,270 @@
+//! The store in Redis, for one service at a time: one server, a primary with its Sentinels, or a cluster.
+//!
+//! What is across projects (keys, frames, workers, decisions, documents, the audit log) lies under one hash tag, so that a
+//! second, and a decision, is one step of one script on one node. The hours of a project lie under its own tag. A fold
+//! writes them first, node by node, and last lets the frames go and says that the hour is folded: a service that dies in
+//! between folds the same frames again, and the same hours replace themselves.
+//!
+//! A writer holds a lease and a fence. The fence is checked by every step, so that a service which was paused while another
+//! took over changes nothing any more. Every step has a number: a Redis that is behind the last one which it acknowledged
+//! (restarted empty, from an old copy, or a replica that took over too early) is noticed by the next second, and
+//! [`StoreError::Lost`] says so.
+//!
+//! What is here never waits without a limit, and never trusts a key's name to a tenant ([`names`]).
+
+mod across;
+mod blob;
+mod connect;
+mod hours;
+mod link;
+mod mirror;
+mod names;
+mod numbers;
+mod promise;
+mod retain;
+mod scripts;
+mod writer;
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use link::Link;
+use names::Names;
+use numbers::Numbers;
+use writer::Writer;
+
+use crate::{
+    config::{RedisOptions, Retention, place::RedisAddress},
+    model::{Frame, Hour, HourSummary, Key, KeyHour, KeyId, LimitEntry, Project},
+    store::{
+        Change, CheckReport, HourPeaks, Keeping, KnownWorker, Removed, Result, Second, Shelf, Store, StoreError,
+        content,
+    },
+};
+
+/// The format that is written, and the newest that is read.
+pub const FORMAT: u64 = 1;
+
+const DAY_SECONDS: u64 = 24 * 3_600;
+const MONTH_DAYS: u64 = 31;
+/// How much longer than history is kept Redis keeps it: a service that is down for so long loses none, and one that is
+/// gone for good leaves nothing behind.
+const MARGIN_DAYS: u64 = 14;
+
+/// How long after the last write to it a key stays, in seconds. The service itself drops what is too old, to the hour.
+#[derive(Clone, Copy, Debug)]
+struct Lifetimes {
+    points: u64,
+    summaries: u64,
+}
+
+impl Lifetimes {
+    fn of(retention: &Retention) -> Self {
+        let margin = MARGIN_DAYS * DAY_SECONDS;
+        Self {
+            points: u64::from(retention.points_days) * DAY_SECONDS + margin,
+            summaries: u64::from(retention.summaries_months) * MONTH_DAYS * DAY_SECONDS + margin,
+        }
+    }
+}
+
+/// A store in Redis.
+pub struct RedisStore {
+    link: Link,
+    names: Names,
+    lifetimes: Lifetimes,
+    numbers: Numbers,
+    /// One step at a time. `None` where it was opened for reading alone.
+    writer: Option<Mutex<Writer>>,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisStore").field(&self.link).finish()
+    }
+}
+
+impl RedisStore {
+    /// Opens the store for writing; one that is not there is made. Waits shortly for the lease of a service that died.
+    ///
+    /// # Errors
+    /// `Unavailable` when Redis can't be reached or another service writes it, `Format` when a newer version wrote it.
+    pub fn open(address: &RedisAddress, options: &RedisOptions, retention: &Retention) -> Result<Self> {
+        let mut store = Self::reader(address, options, Lifetimes::of(retention));
+        let writer = Writer::open(&store.link, &store.names)?;
+        store.writer = Some(Mutex::new(writer));
+        store.writer()?.mirror = store.read_mirror()?;
+        Ok(store)
+    }
+
+    /// Opens the store for reading alone, also while a service writes it.
+    ///
+    /// # Errors
+    /// As [`RedisStore::open`], and `Unavailable` when there is none.
+    pub fn open_read_only(address: &RedisAddress, options: &RedisOptions) -> Result<Self> {
+        let store = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
+        match store.meta("format")? {
+            None => Err(StoreError::Unavailable(format!("{}: there is no store in it", store.link.name()))),
+            Some(found) if found > FORMAT => Err(StoreError::Format { found, known: FORMAT }),
+            Some(_) => Ok(store),
+        }
+    }
+
+    fn reader(address: &RedisAddress, options: &RedisOptions, lifetimes: Lifetimes) -> Self {
+        Self {
+            link: Link::new(address.clone(), options.clone()),
+            names: Names::new(&options.prefix),
+            lifetimes,
+            numbers: Numbers::default(),
+            writer: None,
+        }
+    }
+
+    /// Reads all of it, and says what is wrong.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be read.
+    pub fn check(&self) -> Result<CheckReport> {
+        content::check(self)
+    }
+
+    /// Removes all that has the prefix of the store, whatever it is.
+    ///
+    /// # Errors
+    /// `Unavailable` when Redis can't be reached, or another service writes the store.
+    pub fn clear(address: &RedisAddress, options: &RedisOptions) -> Result<()> {
+        let store = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
+        // Nobody else may be writing it meanwhile.
+        Writer::open(&store.link, &store.names)?;
+        store.link.remove_all(&store.names.pattern())
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
+        match &self.writer {
+            Some(writer) => Ok(writer.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Err(StoreError::Unavailable(format!("{}: open for reading alone", self.link.name()))),
+        }
+    }
+}
+
+impl Drop for RedisStore {
+    /// Lets go of the lease, so that the next service need not wait for it.
+    fn drop(&mut self) {
+        if let Ok(writer) = self.writer() {
+            writer.close(&self.link, &self.names);
+        }
+    }
+}
+
+impl Store for RedisStore {
+    fn keys(&self) -> Result<Vec<(KeyId, Key)>> {
+        self.read_keys()
+    }
+
+    fn commit(&self, second: &Second) -> Result<()> {
+        self.write_second(second)
+    }
+
+    fn frames(&self) -> Result<Vec<Frame>> {
+        self.read_frames()
+    }
+
+    fn fold(&self, hour: Hour, rows: &[(KeyId, KeyHour)]) -> Result<()> {
+        self.put_rows(rows.iter().map(|(key, row)| (*key, hour, row)))?;
+        self.end_fold(hour)
+    }
+
+    fn folded_until(&self) -> Result<Option<Hour>> {
+        let hour = self.meta("folded_until")?.map(u32::try_from).transpose();
+        let out_of_range = |_| StoreError::Damaged("the hour that is folded up to is out of range".to_owned());
+        hour.map(|hour| hour.map(Hour)).map_err(out_of_range)
+    }
+
+    fn put_hours(&self, keys: &[(KeyId, Key)], rows: &[(KeyId, Hour, KeyHour)]) -> Result<()> {
+        self.write_second(&Second { new_keys: keys.to_vec(), ..Second::default() })?;
+        self.put_rows(rows.iter().map(|(key, hour, row)| (*key, *hour, row)))
+    }
+
+    fn remove_hours(&self, project: &Project, hours: Range<Hour>) -> Result<u64> {
+        self.remove_rows(project, hours)
+    }
+
+    fn first_hour(&self, project: &Project, hours: Range<Hour>) -> Result<Option<(Key, Hour)>> {
+        self.read_first_hour(project, hours)
+    }
+
+    fn hours(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, KeyHour)>> {
+        self.read_hours(key, hours)
+    }
+
+    fn peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>> {
+        self.read_peaks(key, hours)
+    }
+
+    fn summaries(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, HourSummary)>> {
+        self.read_summaries(key, hours)
+    }
+
+    fn limits(&self) -> Result<Vec<(KeyId, LimitEntry)>> {
+        self.read_limits()
+    }
+
+    fn change(&self, change: &Change) -> Result<()> {
+        self.write_change(change)
+    }
+
+    fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {
+        self.read_documents(shelf)
+    }
+
+    fn audit_end(&self) -> Result<u64> {
+        Ok(self.meta("audit_end")?.unwrap_or_default())
+    }
+
+    fn audit(&self, rows: Range<u64>, most: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        self.read_audit(rows, most)
+    }
+
+    fn drop_audit(&self, before: u64) -> Result<u64> {
+        self.drop_audit_rows(before)
+    }
+
+    fn known_workers(&self) -> Result<Vec<KnownWorker>> {
+        self.read_workers()
+    }
+
+    fn retain(&self, hours_from: Hour, summaries_from: Hour) -> Result<Removed> {
+        self.remove_old(hours_from, summaries_from)
+    }
+
+    fn note(&self, name: &str) -> Result<Option<String>> {
+        self.read_note(name)
+    }
+
+    fn set_note(&self, name: &str, value: &str) -> Result<()> {
+        self.write_note(name, value)
+    }
+
+    fn notes(&self) -> Result<Vec<(String, String)>> {
+        self.read_notes()
+    }
+
+    fn put_summaries(&self, rows: &[(KeyId, Hour, Option<HourSummary>)]) -> Result<()> {
+        self.put_only_summaries(rows)
+    }
+
+    fn put_audit(&self, rows: &[(u64, Vec<u8>)], end: u64) -> Result<()> {
+        self.write_audit(rows, end)
+    }
+
+    fn keeping(&self) -> Result<Keeping> {
+        promise::ask(self)
+    }
+
+    fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<()> {
+        self.restore(hours)
+    }
+}

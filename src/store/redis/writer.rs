@@ -1,0 +1,181 @@
+//! The one writer of a store: its lease, its fence and the number of its steps.
+
+use std::{fs, process, thread, time::Duration};
+
+use redis::Value;
+
+use super::{
+    FORMAT,
+    link::Link,
+    mirror::Mirror,
+    names::Names,
+    scripts::{CLOSE, OPEN, Step},
+};
+use crate::store::{Result, StoreError};
+
+/// How long a writer may write without a sign of life. It gives one each second; a service that starts after one that
+/// died waits for it to end.
+const LEASE_MS: u64 = 3_000;
+/// How often a service that starts looks whether the lease of another has ended.
+const LOOK: Duration = Duration::from_millis(100);
+/// Looks after which a lease that has not ended never will: three times its length.
+const MOST_LOOKS: u32 = 90;
+
+/// Who may write.
+#[derive(Debug)]
+pub struct Writer {
+    /// Of the store: a random one, made with it.
+    id: String,
+    /// Of this process, in words, and random.
+    holder: String,
+    pub fence: u64,
+    step: u64,
+    /// The last step that was acknowledged.
+    acknowledged: u64,
+    /// Replicas that each step waits for, 0 or 1, as Redis is set.
+    pub replicas: u32,
+    /// Whether replicas had the last step in time.
+    pub replicated: bool,
+    pub mirror: Mirror,
+}
+
+/// What opening came to.
+enum Opened {
+    Yes {
+        id: String,
+        fence: u64,
+    },
+    /// Another holds it, until this moment of its clock.
+    Held {
+        by: String,
+        until: String,
+    },
+}
+
+impl Writer {
+    /// Becomes the writer of a store, and makes it where there is none.
+    pub fn open(link: &Link, names: &Names) -> Result<Self> {
+        let holder = format!("process {} on {}/{:016x}", process::id(), host(), rand::random::<u64>());
+        let (mut held_until, mut looks) = (None, 0);
+        loop {
+            match open(link, names, &holder, "", 0)? {
+                Opened::Yes { id, fence } => {
+                    let mirror = Mirror::default();
+                    let (step, acknowledged, replicas, replicated) = (0, 0, 0, true);
+                    return Ok(Self { id, holder, fence, step, acknowledged, replicas, replicated, mirror });
+                }
+                // A lease that is renewed is that of a service that lives.
+                Opened::Held { by, until } => {
+                    looks += 1;
+                    if held_until.is_some_and(|before| before != until) || looks > MOST_LOOKS {
+                        let by = by.split('/').next().unwrap_or_default();
+                        let words = format!("{}: in use by another highwater ({by})", link.name());
+                        return Err(StoreError::Unavailable(words));
+                    }
+                    held_until = Some(until);
+                    thread::sleep(LOOK);
+                }
+            }
+        }
+    }
+
+    /// Takes a step on what is across projects; `keys` come after the one that holds who may write.
+    pub fn take(
+        &mut self,
+        link: &Link,
+        names: &Names,
+        step: &Step,
+        keys: impl IntoIterator<Item = String>,
+        arguments: Arguments,
+    ) -> Result<Value> {
+        self.step += 1;
+        let keys: Vec<String> = std::iter::once(names.meta()).chain(keys).collect();
+        let mut all = Arguments::default();
+        all.text(&self.id).number(self.fence).number(self.acknowledged).number(self.step).number(LEASE_MS);
+        all.0.extend(arguments.0);
+        let (answer, have) = link.run(step, &keys, &all.0, self.replicas)?;
+        self.acknowledged = self.step;
+        self.replicated = have >= self.replicas;
+        Ok(answer)
+    }
+
+    /// Becomes the writer again of a store that was lost, as what it was.
+    pub fn reopen(&mut self, link: &Link, names: &Names) -> Result<()> {
+        match open(link, names, &self.holder, &self.id, self.fence)? {
+            Opened::Yes { fence, .. } => {
+                (self.fence, self.acknowledged) = (fence, 0);
+                Ok(())
+            }
+            Opened::Held { .. } => {
+                let words =
+                    format!("{}: another highwater writes it now; restart this one to use it again", link.name());
+                Err(StoreError::Unavailable(words))
+            }
+        }
+    }
+
+    /// Whether the store is as this writer left it.
+    pub fn is_whole(&self, meta: &[Option<Vec<u8>>]) -> bool {
+        let number = |at: usize| -> Option<u64> { std::str::from_utf8(meta.get(at)?.as_deref()?).ok()?.parse().ok() };
+        let same = meta.first().and_then(Option::as_deref) == Some(self.id.as_bytes());
+        same && number(1).is_some_and(|fence| fence >= self.fence)
+            && number(2).is_some_and(|step| step >= self.acknowledged)
+    }
+
+    /// Lets go of the lease. That it can't be reached changes nothing: the lease ends by itself.
+    pub fn close(&self, link: &Link, names: &Names) {
+        let mut arguments = Arguments::default();
+        arguments.number(self.fence);
+        if let Err(error) = link.run(&CLOSE, &[names.meta()], &arguments.0, 0) {
+            tracing::debug!(%error, "the lease of the store could not be given back");
+        }
+    }
+}
+
+fn open(link: &Link, names: &Names, holder: &str, lost: &str, fence: u64) -> Result<Opened> {
+    let mut arguments = Arguments::default();
+    arguments.text(&format!("{:032x}", rand::random::<u128>())).text(holder).number(LEASE_MS).number(FORMAT);
+    arguments.text(lost).number(fence);
+    let (answer, _) = link.run(&OPEN, &[names.meta()], &arguments.0, 0)?;
+    let wrong = |_| StoreError::Damaged(format!("{}: it does not say who writes it", link.name()));
+    let (first, second, is_open): (String, String, u8) = redis::from_redis_value(answer).map_err(wrong)?;
+    Ok(match is_open {
+        1 => Opened::Yes { id: first, fence: second.parse().map_err(|_| wrong(parse_error()))? },
+        _ => Opened::Held { by: first, until: second },
+    })
+}
+
+fn parse_error() -> redis::ParsingError {
+    "no number".into()
+}
+
+/// The name of this machine, for people.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(64).collect();
+    if name.is_empty() { "an unknown host".to_owned() } else { name.replace('/', "-") }
+}
+
+/// What a script is given, in order.
+#[derive(Debug, Default)]
+pub struct Arguments(pub Vec<Vec<u8>>);
+
+impl Arguments {
+    pub fn number(&mut self, number: impl Into<u64>) -> &mut Self {
+        self.0.push(number.into().to_string().into_bytes());
+        self
+    }
+
+    pub fn count(&mut self, count: usize) -> &mut Self {
+        self.number(count as u64)
+    }
+
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub fn bytes(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
+        self.0.push(bytes.into());
+        self
+    }
+}

@@ -1,0 +1,275 @@
+//! A service whose Redis fails: it goes on counting, says what is wrong, and heals by itself; what was lost is noticed.
+
+use std::{fs, mem, process::Command, sync::Arc, time::Duration};
+
+use highwater::{
+    config::{RedisOptions, place::RedisAddress},
+    model::{Hour, KeyId, LimitEntry, Time},
+    service::Author,
+    store::{Change, Promise, RedisStore, Second, Store, StoreError},
+};
+
+use crate::{
+    redis_server::{RETENTION, Redis, address, options, soon},
+    serving::{Serving, Worker, batch, config, connect, hello},
+    store_contract::{frame, key, key_hour, keys},
+};
+
+/// A service on a Redis, with one worker that holds a session.
+async fn serve(redis: &Redis) -> (Serving, Worker) {
+    let store: Arc<dyn Store> = Arc::new(redis.open("hw:").unwrap());
+    let mut config = config();
+    // The workers here send no beats.
+    config.bounds.lease = Duration::from_secs(300);
+    let serving = Serving::on(config, store);
+    let worker = Worker::ready(&serving, hello(1, 1), &[1]).await;
+    serving.until_level(1).await;
+    soon("a durable second", || serving.service.live.durable().is_some()).await;
+    (serving, worker)
+}
+
+/// No second since the first is missing.
+#[track_caller]
+fn assert_whole(store: &dyn Store) {
+    let frames = store.frames().unwrap();
+    for pair in frames.windows(2) {
+        assert_eq!(pair[0].tick + pair[0].repeat + 1, pair[1].tick, "a second is missing");
+    }
+}
+
+/// While it is broken, the service counts, and says so in these words; once it is mended, nothing is missing.
+async fn check(words: &str, breaks: impl FnOnce(&mut Redis), mends: impl FnOnce(&mut Redis)) {
+    let mut redis = Redis::start();
+    let (serving, worker) = serve(&redis).await;
+    breaks(&mut redis);
+    soon("a trouble that is told", || serving.service.health.degraded().iter().any(|trouble| trouble.contains(words)))
+        .await;
+    let waiting_since = serving.service.live.durable();
+    worker.say(batch(1, [connect(2), connect(3)])).await;
+    serving.until_level(3).await;
+    assert_eq!(serving.service.live.durable(), waiting_since, "it was durable in a broken store");
+    mends(&mut redis);
+    soon("a store that is well again", || serving.service.health.degraded().is_empty()).await;
+    assert!(serving.service.live.durable() > waiting_since);
+    let store = RedisStore::open_read_only(&redis.address(), &options("hw:")).unwrap();
+    assert_whole(&store);
+    assert_eq!(store.note("history_lost").unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_is_waited_for() {
+    check("refused", Redis::kill, Redis::start_again).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_waited_for() {
+    check("did not answer", |redis| redis.pause(true), |redis| redis.pause(false)).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_full_is_waited_for() {
+    let limit = |bytes: &'static str| {
+        move |redis: &mut Redis| drop(redis.ask::<String>(&["CONFIG", "SET", "maxmemory", bytes]).unwrap())
+    };
+    check("it is full", limit("1"), limit("0")).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_read_only_is_waited_for() {
+    let follow = |host: &'static str, port: &'static str| {
+        move |redis: &mut Redis| drop(redis.ask::<String>(&["REPLICAOF", host, port]).unwrap())
+    };
+    check("read-only", follow("127.0.0.1", "1"), follow("NO", "ONE")).await;
+}
+
+#[tokio::test]
+async fn a_redis_without_its_replicas_is_waited_for() {
+    let least = |count: &'static str| {
+        move |redis: &mut Redis| drop(redis.ask::<String>(&["CONFIG", "SET", "min-replicas-to-write", count]).unwrap())
+    };
+    check("fewer replicas", least("1"), least("0")).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_restarted_empty_gets_what_is_known_and_the_rest_is_marked() {
+    let mut redis = Redis::start();
+    let (serving, _worker) = serve(&redis).await;
+    let by = Author { set_by: "ops".to_owned(), reason: "launch".to_owned() };
+    let now = serving.service.clock.now();
+    let limit = serving.service.set_limit(&key("default", "a/limited"), 9, None, by, now).unwrap();
+    soon("keys that are stored", || redis.ask::<u64>(&["HLEN", "hw:{0}:keys"]).is_ok_and(|len| len >= 4)).await;
+    let before = serving.service.store.keys().unwrap();
+    redis.kill();
+    redis.empty();
+    redis.start_again();
+    soon("a note of what was lost", || {
+        redis.ask::<Option<String>>(&["HGET", "hw:{0}:notes", "history_lost"]).is_ok_and(|note| note.is_some())
+    })
+    .await;
+    soon("a store that is well again", || serving.service.health.degraded().is_empty()).await;
+    let store = RedisStore::open_read_only(&redis.address(), &options("hw:")).unwrap();
+    assert_eq!(store.keys().unwrap(), before);
+    assert_eq!(store.limits().unwrap().pop().map(|(_, entry)| entry), Some(limit));
+    assert_eq!(store.known_workers().unwrap().len(), 1);
+    // The hour that is open is there as it stands, with what its frames said before they were lost.
+    let meter = before.iter().find(|(_, key)| !key.target.is_pool() && key.target.model().contains("sonic")).unwrap().0;
+    let hours = store.hours(meter, Hour(0)..Hour(u32::MAX)).unwrap();
+    assert!(hours.iter().any(|(_, hour)| hour.points.iter().any(|point| point.peak == 1)), "{hours:?}");
+    assert_eq!(serving.level(), 1);
+}
+
+#[test]
+fn a_redis_that_went_back_is_noticed_and_brought_up_to_date() {
+    let redis = Redis::start();
+    let store = redis.open("hw:").unwrap();
+    let limit = |slots, start| LimitEntry {
+        slots: Some(slots),
+        start: Time(start),
+        end: None,
+        set_by: "ops".to_owned(),
+        reason: String::new(),
+    };
+    store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
+    let change = |start, audit_from| Change {
+        limits: vec![(KeyId(1), limit(5, start))],
+        audit_from,
+        audit: vec![vec![audit_from as u8]],
+        ..Change::default()
+    };
+    store.change(&change(1, 0)).unwrap();
+    store.change(&change(2, 1)).unwrap();
+    // As a replica that took over before it had the last step.
+    redis.ask::<u64>(&["HSET", "hw:{0}:meta", "step", "2", "audit_end", "1"]).unwrap();
+    redis.ask::<Vec<u8>>(&["RPOP", "hw:{0}:limits"]).unwrap();
+    let lost = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Lost(_)));
+    assert!(lost(store.commit(&Second { frames: vec![frame(8)], ..Second::default() })));
+    assert!(lost(store.change(&change(3, 2))));
+    store.restore_lost(&[(KeyId(1), Hour(10), key_hour(3))]).unwrap();
+    store.restore_lost(&[]).unwrap();
+    store.commit(&Second { frames: vec![frame(8)], ..Second::default() }).unwrap();
+    store.change(&change(3, 2)).unwrap();
+    let starts: Vec<u64> = store.limits().unwrap().iter().map(|(_, entry)| entry.start.0).collect();
+    assert_eq!(starts, [1, 2, 3]);
+    assert_eq!(store.audit(0..9, 9).unwrap(), [(0, vec![0]), (1, vec![1]), (2, vec![2])]);
+    assert_eq!(store.hours(KeyId(1), Hour(0)..Hour(99)).unwrap(), [(Hour(10), key_hour(3))]);
+}
+
+#[test]
+fn one_service_at_a_time_writes_a_store() {
+    let redis = Redis::start();
+    let first = redis.open("hw:").unwrap();
+    first.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
+    let second = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| redis.open("hw:"));
+        while !opening.is_finished() {
+            first.commit(&Second { frames: vec![frame(1)], ..Second::default() }).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        opening.join().unwrap()
+    });
+    assert!(second.unwrap_err().to_string().contains("in use by another highwater (process"));
+    redis.open("other:").unwrap();
+    // One that shows no sign of life any more is waited for, and changes nothing when it comes back.
+    let second = redis.open("hw:").unwrap();
+    second.commit(&Second { frames: vec![frame(2)], ..Second::default() }).unwrap();
+    let refused = [
+        first.commit(&Second { frames: vec![frame(3)], ..Second::default() }),
+        first.fold(Hour(0), &[(KeyId(1), key_hour(1))]),
+        first.set_note("a", "b"),
+        first.change(&Change { audit: vec![vec![1]], ..Change::default() }),
+        first.restore_lost(&[]),
+    ];
+    for result in refused {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("another highwater writes it now"), "{error}");
+    }
+    assert_eq!(second.frames().unwrap(), [frame(1), frame(2)]);
+    // One that ends well is not waited for.
+    drop(first);
+    drop(second);
+    let third = redis.open("hw:").unwrap();
+    mem::drop(third);
+}
+
+#[test]
+fn what_redis_promises_is_asked() {
+    let redis = Redis::start();
+    let store = redis.open("hw:").unwrap();
+    let keeping = store.keeping().unwrap();
+    assert_eq!((keeping.promise, keeping.danger), (Promise::Strict, None));
+    redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "100mb"]).unwrap();
+    redis.ask::<String>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).unwrap();
+    redis.ask::<String>(&["CONFIG", "SET", "appendonly", "no"]).unwrap();
+    let keeping = store.keeping().unwrap();
+    assert_eq!(keeping.promise, Promise::None);
+    assert!(keeping.danger.unwrap().contains("set it to noeviction"));
+}
+
+/// The list of docs/redis.md.
+fn access_list() -> Vec<String> {
+    let docs = fs::read_to_string("docs/redis.md").unwrap();
+    let from = docs.find("ACL SETUSER").unwrap();
+    let rules = docs[from..].split("```").next().unwrap().replace("\\\n", " ");
+    rules.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_user_of_the_docs_may_do_what_is_needed_and_no_more() {
+    let redis = Redis::start();
+    let rules = access_list();
+    redis.ask::<String>(&rules.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    let password = redis.path().join("password");
+    fs::write(&password, "wrong\n").unwrap();
+    let user =
+        RedisOptions { user: Some("highwater".to_owned()), password_file: Some(password.clone()), ..options("hw:") };
+    let open = |options: &RedisOptions| RedisStore::open(&redis.address(), options, &RETENTION);
+    let refused = open(&user).unwrap_err().to_string();
+    assert!(refused.contains("does not let us in") && !refused.contains("wrong"), "{refused}");
+    fs::write(&password, "PASSWORD\n").unwrap();
+    let store = open(&user).unwrap();
+    store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
+    store.fold(Hour(0), &[(KeyId(1), key_hour(3))]).unwrap();
+    store.change(&Change { audit: vec![vec![1]], ..Change::default() }).unwrap();
+    store.retain(Hour(1), Hour(1)).unwrap();
+    store.drop_audit(1).unwrap();
+    assert_eq!(store.keeping().unwrap().promise, Promise::Strict);
+    assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
+    drop(store);
+    let forbidden = open(&RedisOptions { prefix: "other:".to_owned(), ..user.clone() }).unwrap_err().to_string();
+    assert!(forbidden.contains("access control list"), "{forbidden}");
+    // A provider that tells no settings.
+    redis.ask::<String>(&["ACL", "SETUSER", "highwater", "-config|get"]).unwrap();
+    assert_eq!(open(&user).unwrap().keeping().unwrap().promise, Promise::Unknown);
+}
+
+/// A server that speaks TLS alone, and who vouches for it.
+fn by_tls() -> (Redis, RedisAddress, RedisOptions) {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false"])
+        .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tls_port = crate::redis_server::free_port();
+    let redis = Redis::with(&[
+        &format!("--tls-port {tls_port}"),
+        &format!("--tls-cert-file {}", path("cert.pem")),
+        &format!("--tls-key-file {}", path("key.pem")),
+        "--tls-auth-clients no",
+    ]);
+    let options = RedisOptions { ca_file: Some(path("cert.pem").into()), ..options("hw:") };
+    (redis, address(&format!("rediss://localhost:{tls_port}")), options)
+}
+
+#[test]
+fn tls_is_spoken_with_whom_the_file_vouches_for() {
+    let (_redis, address, trusting) = by_tls();
+    let store = RedisStore::open(&address, &trusting, &RETENTION).unwrap();
+    store.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
+    drop(store);
+    let error = RedisStore::open(&address, &options("hw:"), &RETENTION).unwrap_err().to_string();
+    assert!(error.to_lowercase().contains("certificate") || error.contains("UnknownIssuer"), "{error}");
+}
