@@ -188,7 +188,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Folded hours of a key in a window, by hour; hours that are gaps are left out.
     fn hours(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, KeyHour)>>;
 
-    /// The peaks and flags of the same, read without unpacking the rest.
+    /// What keys have of one hour; those that have nothing are left out.
+    fn hour_of(&self, keys: &[KeyId], hour: Hour) -> Result<Vec<(KeyId, KeyHour)>>;
+
+    /// The peaks and flags of [`Store::hours`], read without unpacking the rest.
     fn peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>>;
 
     /// Summaries of a key in a window, by hour.

@@ -120,8 +120,10 @@ impl Recorder {
         }
         for _ in 0..MOST_FOLDS_A_STEP {
             let Some((hour, mut rows)) = next_fold(service) else { break };
+            let keys: Vec<KeyId> = rows.iter().map(|(key, _)| *key).collect();
+            let earlier: HashMap<_, _> = service.store.hour_of(&keys, hour)?.into_iter().collect();
             for (key, row) in &mut rows {
-                if let Some((_, earlier)) = service.store.hours(*key, hour..hour.next())?.first() {
+                if let Some(earlier) = earlier.get(key) {
                     row.fill_gaps(earlier);
                 }
             }

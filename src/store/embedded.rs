@@ -129,6 +129,10 @@ impl Store for EmbeddedStore {
         self.database.read(|transaction| read::hours(transaction, key, hours))
     }
 
+    fn hour_of(&self, keys: &[KeyId], hour: Hour) -> Result<Vec<(KeyId, KeyHour)>> {
+        self.database.read(|transaction| read::hour_of(transaction, keys, hour))
+    }
+
     fn peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>> {
         self.database.read(|transaction| read::peaks(transaction, key, hours))
     }

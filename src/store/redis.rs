@@ -26,13 +26,14 @@ mod scripts;
 mod writer;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use link::Link;
-use names::Names;
+use names::{Names, ProjectNumber};
 use numbers::Numbers;
 use writer::Writer;
 
@@ -77,6 +78,8 @@ pub struct RedisStore {
     names: Names,
     lifetimes: Lifetimes,
     numbers: Numbers,
+    /// Projects whose history was written: where a node has no fence of one any more, it was emptied.
+    written: Mutex<BTreeSet<ProjectNumber>>,
     /// One step at a time. `None` where it was opened for reading alone.
     writer: Option<Mutex<Writer>>,
 }
@@ -119,6 +122,7 @@ impl RedisStore {
             names: Names::new(&options.prefix),
             lifetimes,
             numbers: Numbers::default(),
+            written: Mutex::default(),
             writer: None,
         }
     }
@@ -198,6 +202,10 @@ impl Store for RedisStore {
 
     fn hours(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<(Hour, KeyHour)>> {
         self.read_hours(key, hours)
+    }
+
+    fn hour_of(&self, keys: &[KeyId], hour: Hour) -> Result<Vec<(KeyId, KeyHour)>> {
+        self.read_hour_of(keys, hour)
     }
 
     fn peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>> {

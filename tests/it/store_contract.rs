@@ -210,6 +210,10 @@ fn hours_are_read_by_key_and_window(place: &Place) {
     assert_eq!([of(0, 10), of(12, 300), of(11, 11), of(12, 11)], [const { vec![] }; 4]);
     assert_eq!((of(300, u32::MAX).len(), hours_of(&*store, u32::MAX)), (1, vec![11]));
 
+    let ids = [KeyId(1), KeyId(3), KeyId(2), KeyId(77)];
+    let of_one = store.hour_of(&ids, Hour(11)).unwrap();
+    assert_eq!(of_one, [(KeyId(1), key_hour(12)), (KeyId(2), key_hour(13))]);
+    assert_eq!(store.hour_of(&ids, Hour(12)).unwrap(), []);
     let window = Hour(11)..Hour(301);
     let hours = store.hours(KeyId(1), window.clone()).unwrap();
     let peaks = store.peaks(KeyId(1), window.clone()).unwrap();

@@ -3,11 +3,14 @@
 
 use std::cell::Cell;
 
-use highwater::store::{Promise, RedisStore, Second, Store};
+use highwater::{
+    model::Hour,
+    store::{Promise, RedisStore, Second, Store, StoreError},
+};
 
 use crate::{
     redis_server::{Cluster, RETENTION, Redis, Watched, address, options, until},
-    store_contract::{Place, contract, frame, keys},
+    store_contract::{Place, contract, frame, key_hour, keys},
 };
 
 /// A place for each case, by a prefix of its own.
@@ -25,9 +28,63 @@ fn a_redis_fulfils_the_contract() {
     let redis = Redis::start();
     let address = redis.address();
     contract(places(move |prefix| RedisStore::open(&address, &options(prefix), &RETENTION).unwrap()));
-    // Nothing was written beside the prefixes.
+    // A name is a prefix, a hash tag and numbers, and never a tenant's text; what is history ends by itself.
+    let words = ["peaks", "rest", "sums", "fence", "meta", "keys", "projects", "frames", "workers", "limits", "shelf"];
     let all: Vec<String> = redis.ask(&["KEYS", "*"]).unwrap();
-    assert!(!all.is_empty() && all.iter().all(|key| key.starts_with("case-")), "{all:?}");
+    assert!(all.len() > 100);
+    for name in all {
+        let parts: Vec<&str> = name.strip_prefix("case-").unwrap().split(':').collect();
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let tag = parts[1].strip_prefix('{').and_then(|tag| tag.strip_suffix('}')).unwrap();
+        let known = |part: &str| is_number(part) || words.contains(&part) || matches!(part, "audit" | "notes");
+        assert!(is_number(parts[0]) && is_number(tag) && parts[2..].iter().all(|part| known(part)), "{name}");
+        let is_history = parts.len() > 3 && parts[2] != "shelf";
+        let ends: i64 = redis.ask(&["TTL", &name]).unwrap();
+        assert_eq!(ends > 8 * 24 * 3_600, is_history, "{name} ends in {ends} s");
+    }
+}
+
+#[test]
+fn scripts_that_redis_forgot_are_told_again() {
+    let redis = Redis::start();
+    let store = redis.open("hw:").unwrap();
+    for second in 0..3 {
+        redis.ask::<String>(&["SCRIPT", "FLUSH"]).unwrap();
+        store.commit(&Second { new_keys: keys(), frames: vec![frame(second)], ..Second::default() }).unwrap();
+    }
+    assert_eq!(store.frames().unwrap(), [frame(0), frame(1), frame(2)]);
+}
+
+#[test]
+fn a_newer_format_in_redis_is_refused() {
+    let redis = Redis::start();
+    drop(redis.open("hw:").unwrap());
+    redis.ask::<u64>(&["HSET", "hw:{0}:meta", "format", "9"]).unwrap();
+    let errors = [redis.open("hw:"), RedisStore::open_read_only(&redis.address(), &options("hw:"))];
+    for error in errors.map(Result::unwrap_err) {
+        assert!(matches!(error, StoreError::Format { found: 9, known: 1 }), "{error:?}");
+    }
+    let none = RedisStore::open_read_only(&redis.address(), &options("none:")).unwrap_err();
+    assert!(none.to_string().contains("there is no store"), "{none}");
+}
+
+#[test]
+fn a_node_of_a_cluster_that_was_emptied_is_noticed() {
+    let mut cluster = Cluster::start();
+    let store = RedisStore::open(&cluster.address(), &options("hw:"), &RETENTION).unwrap();
+    store.put_hours(&keys(), &[]).unwrap();
+    for (id, _) in keys() {
+        store.put_hours(&[], &[(id, Hour(10), key_hour(3))]).unwrap();
+    }
+    assert_eq!(store.keeping().unwrap().danger, None);
+    let node = cluster.nodes.iter_mut().find(|node| {
+        let all: Vec<String> = node.ask(&["KEYS", "*"]).unwrap();
+        all.iter().any(|key| key.ends_with("fence")) && !all.iter().any(|key| key.ends_with("meta"))
+    });
+    node.expect("a node with history alone").ask::<String>(&["FLUSHALL"]).unwrap();
+    let keeping = store.keeping().unwrap();
+    assert!(keeping.danger.as_ref().is_some_and(|danger| danger.contains("a node was emptied")), "{keeping:?}");
+    assert_eq!(store.keeping().unwrap().danger, None);
 }
 
 #[test]

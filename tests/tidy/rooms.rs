@@ -90,6 +90,7 @@ pub const NOT_IN_CORE: &[(&str, &str)] = &[
     ("tonic", "gRPC belongs to api/"),
     ("axum", "HTTP belongs to http/"),
     ("redb", "the embedded store belongs to store/"),
+    ("redis", "the store in Redis belongs to store/"),
     ("std::fs", "files belong to store/, import and cli/"),
     ("std::net", "sockets belong to app.rs"),
     ("std::env", "the environment belongs to config.rs"),

@@ -99,6 +99,17 @@ pub fn hours(transaction: &ReadTransaction, key: KeyId, hours: Range<Hour>) -> F
     rows.collect()
 }
 
+pub fn hour_of(transaction: &ReadTransaction, keys: &[KeyId], hour: Hour) -> Fallible<Vec<(KeyId, KeyHour)>> {
+    let table = transaction.open_table(HOURS)?;
+    let mut rows = Vec::new();
+    for key in keys {
+        if let Some(bytes) = table.get((key.0, hour.0))? {
+            rows.push((*key, unpack(bytes.value()).map_err(|error| Fault::row("hour", key.0, hour.0, error))?));
+        }
+    }
+    Ok(rows)
+}
+
 pub fn peaks(transaction: &ReadTransaction, key: KeyId, hours: Range<Hour>) -> Fallible<Vec<HourPeaks>> {
     let table = transaction.open_table(HOURS)?;
     let rows = table.range(places(key, hours))?.map(|row| {

@@ -1,6 +1,6 @@
 //! The hours of keys: written by strings of many hours, and read by few commands.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::PoisonError};
 
 use super::{
     RedisStore, blob,
@@ -101,7 +101,24 @@ impl RedisStore {
             }
         }
         self.link.run(&PUT, &keys, &arguments.0, 0)?;
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).extend(projects);
         Ok(())
+    }
+
+    /// Projects whose history a node lost since it was written, each told once: a node of a cluster that was emptied has
+    /// nothing else to be known by.
+    pub(super) fn emptied(&self) -> Result<usize> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let projects: Vec<_> = written.iter().copied().collect();
+        let names: Vec<_> = projects.iter().map(|project| self.names.fence(*project)).collect();
+        let mut emptied = 0;
+        for (project, fence) in projects.iter().zip(self.link.strings(&names)?) {
+            if fence.is_none() {
+                written.remove(project);
+                emptied += 1;
+            }
+        }
+        Ok(emptied)
     }
 
     fn lifetime(&self, strand: Strand) -> u64 {
@@ -163,6 +180,41 @@ impl RedisStore {
         whole
             .map(|(hour, bytes)| Ok((hour, unpack(&bytes).map_err(|error| wrong("hour", key, hour, error))?)))
             .collect()
+    }
+
+    /// An hour of many keys, by few commands. The rest is asked first: it is shorter, and mostly there is none.
+    pub(super) fn read_hour_of(&self, keys: &[KeyId], hour: Hour) -> Result<Vec<(KeyId, KeyHour)>> {
+        let mut found = Vec::new();
+        for keys in keys.chunks(STRINGS_A_READ) {
+            let rest = self.records_of(keys, Strand::Rest, hour)?;
+            let keys: Vec<_> = rest.iter().map(|(key, _)| *key).collect();
+            let mut peaks: BTreeMap<_, _> = self.records_of(&keys, Strand::Peaks, hour)?.into_iter().collect();
+            for (key, rest) in rest {
+                let Some(peaks) = peaks.remove(&key) else { continue };
+                let row = unpack(&[peaks, rest].concat()).map_err(|error| wrong("hour", key, hour, error))?;
+                found.push((key, row));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The records that keys have of an hour.
+    fn records_of(&self, keys: &[KeyId], strand: Strand, hour: Hour) -> Result<Vec<(KeyId, Vec<u8>)>> {
+        let (part, within) = (hour.0 / strand.hours(), (hour.0 % strand.hours()) as u8);
+        let (mut known, mut names) = (Vec::new(), Vec::new());
+        for key in keys {
+            if let Some(project) = self.project_of(*key)? {
+                known.push(*key);
+                names.push(self.names.part(project, strand, *key, part));
+            }
+        }
+        let mut found = Vec::new();
+        for (key, string) in known.into_iter().zip(self.link.strings(&names)?) {
+            let string = string.unwrap_or_default();
+            let record = blob::records(&string)?.into_iter().find(|(hour, _)| *hour == within);
+            found.extend(record.map(|(_, bytes)| (key, bytes.to_vec())));
+        }
+        Ok(found)
     }
 
     pub(super) fn read_peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>> {
