@@ -132,11 +132,7 @@ pub async fn run(args: &QuotasArgs, server: &Server) -> Result<(), CliError> {
 }
 
 /// Tries until the service is back.
-async fn reopen(
-    args: &QuotasArgs,
-    server: &Server,
-    view: &mut View,
-) -> Result<Streaming<WatchQuotasResponse>, Status> {
+async fn reopen(args: &QuotasArgs, server: &Server, view: &mut View) -> Result<Streaming<WatchQuotasResponse>, Status> {
     loop {
         sleep(backoff::jitter(RETRY_CEILING)).await;
         match open(args, server, view).await {
