@@ -16,11 +16,8 @@
 //! - [`store`]: what is kept, and the trait that every store fulfils.
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`query`]: what anyone may ask.
-<<<<<<< ours
-//! - [`metrics`]: what Prometheus scrapes.
-=======
 //! - [`livekit_lists`]: reads the lists of LiveKit's API.
->>>>>>> theirs
+//! - [`metrics`]: what Prometheus scrapes.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
 //! - [`http`]: the one port: connections, health, reflection.

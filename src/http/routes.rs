@@ -117,6 +117,10 @@ async fn alive() -> &'static str {
 /// hold is ready: it needs them.
 async fn ready(State(pages): State<Pages>) -> Response {
     let mut wrong = pages.service.health.degraded();
+    if !pages.service.config.dev {
+        // Anyone may ask, and words of troubles may name a file: operators are told them by `highwater status`.
+        wrong.iter_mut().for_each(|wrong| wrong.truncate(wrong.find(':').unwrap_or(wrong.len())));
+    }
     if pages.draining.has_begun() {
         wrong.push("service: shutting down".to_owned());
     }

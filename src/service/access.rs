@@ -34,7 +34,7 @@ pub use failures::Failures;
 use crate::{
     access::{Credentials, KeyRecord, Pass, Refused, Role, Secret, Throttle, Vault, audit::Entry},
     model::{Project, Time},
-    service::{Ledger, access::key_file::KeyFileError},
+    service::{Clock, Ledger, access::key_file::KeyFileError},
     store::{Shelf, Store, StoreError},
 };
 
@@ -209,10 +209,10 @@ impl Access {
     }
 
     /// The project and secret of a LiveKit API key that is in force: what webhooks are verified with.
-    pub fn secret_of(&self, api_key: &str, now: Time) -> Option<(Project, Secret<Vec<u8>>)> {
+    pub fn secret_of(&self, api_key: &str) -> Option<(Project, Secret<Vec<u8>>)> {
         let credentials = self.credentials();
         let credential = credentials.get(api_key)?;
-        Some((credential.project().clone(), credential.livekit_secret(now)?))
+        Some((credential.project().clone(), credential.livekit_secret(Clock::wall())?))
     }
 
     /// Whether the key that credentials are kept under ends with the process.

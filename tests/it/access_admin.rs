@@ -10,7 +10,7 @@ use highwater::{
         RevokeApiKeyRequest, RotateApiKeyRequest, SetLimitRequest, VerifyAuditRequest,
         admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
     },
-    service::{Actor, Author},
+    service::{Actor, Author, access::keep::Keeper},
     store::{Change, Shelf},
 };
 use tokio::time::timeout;
@@ -133,6 +133,34 @@ fn level_across(serving: &Serving) -> u32 {
     let pool = Target::ModelPool(Meter::new(Kind::Tts, MODEL, "", None).unwrap());
     let key = Key { project: project("-"), target: pool };
     serving.service.live.registry.find(&key).map_or(0, |tally| tally.word.level())
+}
+
+#[tokio::test]
+async fn credentials_that_failed_at_the_admin_service_are_told_to_the_audit_log() {
+    let serving = keyed();
+    let (_, viewer) = key(&serving, new_key(Role::Viewer, "acme"));
+    let forged = viewer.replace("viewer", "editor");
+    let refused = admin(&serving, &forged).await.get_caller(GetCallerRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let now = serving.service.clock.now();
+    Keeper::new(now).last_step(&serving.service, now);
+    let end = serving.service.store.audit_end().unwrap();
+    let rows = serving.service.store.audit(end - 1..end, 1).unwrap();
+    let told = AuditRow::decode(&rows[0].1).unwrap().entry;
+    assert_eq!((&*told.action, &*told.object, &*told.address), ("auth.failed", "GetCaller", "127.0.0.1"));
+    assert!(!told.after.contains(viewer.split('_').nth(3).unwrap()));
+}
+
+#[tokio::test]
+async fn a_load_balancer_is_told_no_words_that_may_name_a_file() {
+    let serving = keyed();
+    serving.service.health.trouble("store", "/var/lib/highwater/store.redb: no space left");
+    let page = crate::doors::page(&serving, "/readyz").await;
+    assert!(page.starts_with("HTTP/1.1 503") && page.ends_with("degraded\nstore\n"), "{page}");
+    let (_, viewer) = key(&serving, new_key(Role::Viewer, "acme"));
+    let mut client = quotas(&serving, &viewer).await;
+    let status = client.get_status(proto::GetStatusRequest {}).await.unwrap().into_inner();
+    assert_eq!(status.degraded, ["store: operators are told more"]);
 }
 
 #[tokio::test]

@@ -180,6 +180,7 @@ fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
         "worker_id" => return text(if field.parent_message().name() == "ListSessionsRequest" { "" } else { "w" }),
         "set_by" => return text("matrix"),
         "plan_id" => return text("livekit-build"),
+        "file_by_filename" => return text("highwater/v1/types.proto"),
         "livekit_api_key" => return text(&format!("API{}", Clock::wall().0)),
         "secret" => return text(&"s".repeat(40)),
         "model" if field.parent_message().name() == "Meter" => return text(MODEL),

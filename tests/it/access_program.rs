@@ -13,6 +13,7 @@ use std::{
 use highwater::{
     client::{self, WorkerClient, WorkerConfig},
     model::Outcome,
+    proto::{GetCallerRequest, admin_service_client::AdminServiceClient},
 };
 
 use crate::{
@@ -127,6 +128,12 @@ async fn from_a_new_store_to_a_worker_on_a_network() {
     let words = String::from_utf8(refused.stderr).unwrap();
     assert!(words.contains("worker may not do this") && words.contains("whoami"), "{words}");
     assert!(done(ask(&["keys", "whoami"], Some(worker))).contains("worker of acme"));
+
+    // A client that does not mark its key as one that must not be kept.
+    let mut plain = AdminServiceClient::connect(url.clone()).await.unwrap();
+    let mut request = tonic::Request::new(GetCallerRequest {});
+    request.metadata_mut().insert("authorization", format!("Bearer {worker}").parse().unwrap());
+    assert_eq!(plain.get_caller(request).await.unwrap().into_inner().project, "acme");
 
     let listed = done(ask(&["keys", "list", "--project", "acme"], Some(operator)));
     assert!(listed.contains(LIVEKIT_KEY) && listed.contains("worker (LiveKit)"), "{listed}");

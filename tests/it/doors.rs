@@ -18,7 +18,7 @@ use tonic_reflection::pb::{
 
 use crate::serving::{SOON, Serving, config};
 
-async fn page(serving: &Serving, path: &str) -> String {
+pub async fn page(serving: &Serving, path: &str) -> String {
     try_page(serving, path).await.unwrap()
 }
 

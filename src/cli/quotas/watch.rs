@@ -119,26 +119,32 @@ pub async fn run(args: &QuotasArgs, server: &Server) -> Result<(), CliError> {
     let shown = if terminal { Shown::Screen(Drawn::begin()?) } else { Shown::Lines { json: args.json } };
     loop {
         let Some(status) = follow(&mut stream, server, &mut view, &shown, &mut signals).await? else { return Ok(()) };
-        if matches!(status.code(), Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated) {
+        if is_final(&status) {
             return Err(refused(status));
         }
         view.link = Link::Away { since: moment::now(), cause: format!("{:?}", status.code()).to_lowercase() };
         shown.away(&view)?;
         stream = tokio::select! {
             () = signals.end() => return Ok(()),
-            stream = reopen(args, server, &mut view) => stream,
+            stream = reopen(args, server, &mut view) => stream.map_err(refused)?,
         };
     }
 }
 
 /// Tries until the service is back.
-async fn reopen(args: &QuotasArgs, server: &Server, view: &mut View) -> Streaming<WatchQuotasResponse> {
+async fn reopen(args: &QuotasArgs, server: &Server, view: &mut View) -> Result<Streaming<WatchQuotasResponse>, Status> {
     loop {
         sleep(backoff::jitter(RETRY_CEILING)).await;
-        if let Ok(stream) = open(args, server, view).await {
-            return stream;
+        match open(args, server, view).await {
+            Err(status) if !is_final(&status) => {}
+            opened => return opened,
         }
     }
+}
+
+/// Whether asking again would be refused again.
+fn is_final(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated)
 }
 
 async fn open(args: &QuotasArgs, server: &Server, view: &mut View) -> Result<Streaming<WatchQuotasResponse>, Status> {
