@@ -76,7 +76,7 @@ impl Recorder {
         if !(nothing && waiting.attached.is_empty() && waiting.gone.is_empty()) {
             service.store.commit(waiting)?;
             let durable = waiting.frames.last().map(|frame| Tick(frame.tick + frame.repeat));
-            self.waiting = Second::default();
+            std::mem::take(&mut self.waiting).frames.into_iter().for_each(|frame| self.roller.reuse(frame));
             if let Some(tick) = durable {
                 service.live.set_durable(tick);
             }
