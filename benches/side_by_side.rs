@@ -50,21 +50,25 @@ fn main() {
     }
     let rounds = std::env::var("HIGHWATER_BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-    let mut cases = Cases::default();
-    println!("{}", table::machine());
+    let mut page = format!("{}; {rounds} rounds.\n\n", table::machine());
+    println!("{page}");
+    let mut tell = |cases: Cases| {
+        let tables = cases.markdown();
+        println!("{tables}");
+        page.push_str(&tables);
+    };
     for live in [100_000, 1_000_000] {
-        runtime.block_on(events(live, rounds, &mut cases));
+        tell(runtime.block_on(events(live, rounds)));
     }
-    runtime.block_on(calls(rounds, &mut cases));
-    let tables = format!("{}\n\n{rounds} rounds\n\n{}", table::machine(), cases.markdown());
-    println!("\n{tables}");
+    tell(runtime.block_on(calls(rounds)));
     if let Ok(path) = std::env::var("HIGHWATER_BENCH_MARKDOWN") {
-        std::fs::write(path, tables).expect("the file of the tables can be written");
+        std::fs::write(path, page).expect("the file of the tables can be written");
     }
 }
 
 /// Connects and disconnects in batches, at so many live sessions.
-async fn events(live: usize, rounds: usize, cases: &mut Cases) {
+async fn events(live: usize, rounds: usize) -> Cases {
+    let mut cases = Cases::default();
     let group = format!("{} live sessions", table::thousands(live as f64));
     let server = Process::redis();
     let ours = Process::highwater();
@@ -91,10 +95,12 @@ async fn events(live: usize, rounds: usize, cases: &mut Cases) {
             turn(name, ours.cpu() - before, events);
         }
     }
+    cases
 }
 
 /// Unary calls.
-async fn calls(rounds: usize, cases: &mut Cases) {
+async fn calls(rounds: usize) -> Cases {
+    let mut cases = Cases::default();
     let (floor, ours) = (Process::floor(), Process::highwater());
     let group = "unary calls".to_owned();
     let sides = [
@@ -129,4 +135,5 @@ async fn calls(rounds: usize, cases: &mut Cases) {
         }
         cases.note(&latency, "The machine did not carry this rate in every round.");
     }
+    cases
 }

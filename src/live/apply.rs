@@ -157,7 +157,7 @@ impl Book {
     pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>) -> Applied {
         self.touch(events);
         let mut applied = Applied::default();
-        let mut course = Course { moment, moves: Moves::default(), grown: 0 };
+        let mut course = Course { moment, moves: Moves::with_room(events.len()), grown: 0 };
         for event in events {
             let changed = match event.said() {
                 Said::Open { id, meter, age, labels } => self.open(id, meter, age, labels, &mut course),
