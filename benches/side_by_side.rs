@@ -38,6 +38,8 @@ const TURN: Duration = Duration::from_millis(1_000);
 const CONNECTIONS: usize = 10;
 /// Batches, or pipelines, that each connection has unanswered.
 const IN_FLIGHT: usize = 4;
+/// When a process has all that it needs at its start, and what allocators keep for a moment is given back.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 const PLAIN_EVENTS: usize = 100;
 const COLUMN_EVENTS: usize = 1_000;
 /// Calls a second at which latency is compared; a machine that can't carry them takes the next.
@@ -72,11 +74,11 @@ async fn events(live: usize, rounds: usize) -> Cases {
     let group = format!("{} live sessions", table::thousands(live as f64));
     let server = Process::redis();
     let ours = Process::highwater();
-    let empty = ours.memory();
     let mut redis = redis::connect(server.address, live).await;
+    tokio::time::sleep(SETTLED_AFTER).await;
+    let empty = ours.memory();
     let mut streams = stream::attach(ours.address, live).await;
-    // What allocators keep for a moment is given back before memory is read.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(SETTLED_AFTER).await;
     let memory = ours.memory().saturating_sub(empty) as f64 / live as f64;
     cases.note(&group, &format!("Highwater holds {memory:.0} bytes of memory a live session, all told."));
     for round in 0..rounds {
