@@ -38,6 +38,8 @@ const TURN: Duration = Duration::from_millis(1_000);
 const CONNECTIONS: usize = 10;
 /// Batches, or pipelines, that each connection has unanswered.
 const IN_FLIGHT: usize = 4;
+/// When a process has all that it needs at its start, and what allocators keep for a moment is given back.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 const PLAIN_EVENTS: usize = 100;
 const COLUMN_EVENTS: usize = 1_000;
 /// Calls a second at which latency is compared; a machine that can't carry them takes the next.
@@ -50,29 +52,33 @@ fn main() {
     }
     let rounds = std::env::var("HIGHWATER_BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-    let mut cases = Cases::default();
-    println!("{}", table::machine());
+    let mut page = format!("{}; {rounds} rounds.\n\n", table::machine());
+    println!("{page}");
+    let mut tell = |cases: Cases| {
+        let tables = cases.markdown();
+        println!("{tables}");
+        page.push_str(&tables);
+    };
     for live in [100_000, 1_000_000] {
-        runtime.block_on(events(live, rounds, &mut cases));
+        tell(runtime.block_on(events(live, rounds)));
     }
-    runtime.block_on(calls(rounds, &mut cases));
-    let tables = format!("{}\n\n{rounds} rounds\n\n{}", table::machine(), cases.markdown());
-    println!("\n{tables}");
+    tell(runtime.block_on(calls(rounds)));
     if let Ok(path) = std::env::var("HIGHWATER_BENCH_MARKDOWN") {
-        std::fs::write(path, tables).expect("the file of the tables can be written");
+        std::fs::write(path, page).expect("the file of the tables can be written");
     }
 }
 
 /// Connects and disconnects in batches, at so many live sessions.
-async fn events(live: usize, rounds: usize, cases: &mut Cases) {
+async fn events(live: usize, rounds: usize) -> Cases {
+    let mut cases = Cases::default();
     let group = format!("{} live sessions", table::thousands(live as f64));
     let server = Process::redis();
     let ours = Process::highwater();
-    let empty = ours.memory();
     let mut redis = redis::connect(server.address, live).await;
+    tokio::time::sleep(SETTLED_AFTER).await;
+    let empty = ours.memory();
     let mut streams = stream::attach(ours.address, live).await;
-    // What allocators keep for a moment is given back before memory is read.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(SETTLED_AFTER).await;
     let memory = ours.memory().saturating_sub(empty) as f64 / live as f64;
     cases.note(&group, &format!("Highwater holds {memory:.0} bytes of memory a live session, all told."));
     for round in 0..rounds {
@@ -91,10 +97,12 @@ async fn events(live: usize, rounds: usize, cases: &mut Cases) {
             turn(name, ours.cpu() - before, events);
         }
     }
+    cases
 }
 
 /// Unary calls.
-async fn calls(rounds: usize, cases: &mut Cases) {
+async fn calls(rounds: usize) -> Cases {
+    let mut cases = Cases::default();
     let (floor, ours) = (Process::floor(), Process::highwater());
     let group = "unary calls".to_owned();
     let sides = [
@@ -129,4 +137,5 @@ async fn calls(rounds: usize, cases: &mut Cases) {
         }
         cases.note(&latency, "The machine did not carry this rate in every round.");
     }
+    cases
 }

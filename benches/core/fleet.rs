@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use highwater::{
-    live::{Attachment, Batch, Event, Hello, Live, Meter},
+    live::{Attachment, Batch, Event, Hello, Live, Meter, Roller},
     model::{Bounds, Incarnation, Kind, Meter as MeterName, Now, Outcome, Project, SessionId, Time},
 };
 
@@ -11,8 +11,10 @@ pub const WORKERS: usize = 2_000;
 pub const SESSIONS_EACH: usize = 500;
 pub const BATCH_PAIRS: usize = 50;
 const METERS: usize = 1_000;
-/// The clock goes on by so much a batch, in microseconds: 100,000 events a second, each second a thousand batches.
-const BATCH_US: u64 = 1_000;
+/// The clock goes on by so much a batch, in microseconds: 333 batches a second, so that a session lasts a minute.
+const BATCH_US: u64 = 3_000;
+/// Batches until as many ends are remembered as ever will be: two minutes.
+const FIRST_BATCHES: u64 = 120_000_000 / BATCH_US;
 
 pub struct Fleet {
     pub live: Live,
@@ -21,6 +23,7 @@ pub struct Fleet {
     workers: Vec<Worker>,
     turn: usize,
     now: Now,
+    roller: Roller,
 }
 
 struct Worker {
@@ -55,7 +58,8 @@ impl Fleet {
         let kind = |nth: usize| [Kind::Llm, Kind::Stt, Kind::Tts][nth % 3];
         let name = |nth: usize| MeterName::new(kind(nth), &format!("bench/model-{nth}"), "", None).expect("it is one");
         let meters = (0..METERS).map(|nth| live.meter(&project, &name(nth), now).expect("there is room")).collect();
-        let mut fleet = Self { live, meters, meters_each, workers: Vec::new(), turn: 0, now };
+        let mut fleet =
+            Self { live, meters, meters_each, workers: Vec::new(), turn: 0, now, roller: Roller::default() };
         for nth in 0..WORKERS {
             let mut incarnation = [0; 16];
             incarnation[..8].copy_from_slice(&(nth as u64 + 1).to_le_bytes());
@@ -73,6 +77,7 @@ impl Fleet {
             let opens = (0..SESSIONS_EACH as u64).map(|session| fleet.open(nth, session)).collect();
             fleet.apply(nth, opens);
         }
+        (0..FIRST_BATCHES).for_each(|_| fleet.batch());
         fleet
     }
 
@@ -90,10 +95,14 @@ impl Fleet {
         assert!(matches!(applied, Ok(Batch::Applied(applied)) if applied.duplicates == 0), "{applied:?}");
     }
 
-    /// The next worker's batch.
+    /// The next worker's batch, and now and then a second is rolled.
     pub fn batch(&mut self) {
         self.turn = (self.turn + 1) % WORKERS;
         self.now = at(self.now.mono.0 + BATCH_US);
+        if self.now.wall.tick() > self.live.tick(at(0)) {
+            let frames = self.roller.roll(&self.live, self.now);
+            frames.into_iter().for_each(|frame| self.roller.reuse(frame));
+        }
         let first = self.workers[self.turn].first;
         let mut events = Vec::with_capacity(2 * BATCH_PAIRS);
         for nth in first..first + BATCH_PAIRS as u64 {

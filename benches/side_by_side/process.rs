@@ -14,16 +14,8 @@ use crate::floor;
 const START_POLLS: u32 = 500;
 const POLL: Duration = Duration::from_millis(10);
 /// Bounds that a run needs raised: a million sessions in one project, and no beats while another has its turn.
-const SERVE: [&str; 8] = [
-    "--bounds-sessions-per-project",
-    "2000000",
-    "--bounds-lease",
-    "10min",
-    "--bounds-learning",
-    "10min",
-    "--log",
-    "warn",
-];
+const SERVE: [&str; 8] =
+    ["--bounds-sessions-per-project", "2000000", "--bounds-lease", "5m", "--bounds-learning", "5m", "--log", "warn"];
 
 /// A process that is ended when it is dropped.
 pub struct Process {

@@ -40,6 +40,9 @@ redis.register_function('disconnect', disconnect)
 redis.register_function('batch', batch)
 ";
 
+/// Sessions in a pipeline while the fleet is begun.
+const FIRST_EVENTS: usize = 2_000;
+
 /// How events come.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Way {
@@ -80,13 +83,13 @@ pub async fn connect(address: SocketAddr, live: usize) -> Vec<Connection> {
             let read = connection.socket.read(&mut connection.answers).await.expect("redis-server answers");
             assert_ne!(connection.answers[0], b'-', "{}", String::from_utf8_lossy(&connection.answers[..read]));
         }
-        for _ in 0..live / CONNECTIONS / PLAIN_EVENTS {
-            for _ in 0..PLAIN_EVENTS {
+        for _ in 0..live / CONNECTIONS / FIRST_EVENTS {
+            for _ in 0..FIRST_EVENTS {
                 let session = connection.fleet.begin();
                 connection.call(true, session);
             }
             connection.send().await;
-            connection.answered(PLAIN_EVENTS).await;
+            connection.answered(FIRST_EVENTS).await;
         }
         connections.push(connection);
     }

@@ -132,5 +132,5 @@ pub fn machine() -> String {
     let redis = redis.split(' ').find_map(|word| word.strip_prefix("v=")).unwrap_or("none").to_owned();
     let (kernel, load) = (read("/proc/sys/kernel/osrelease"), read("/proc/loadavg"));
     let load = load.split(' ').next().unwrap_or_default();
-    format!("{cores} cores of {cpu}, {memory}, Linux {}, Redis {redis}, load at the start or end {load}", kernel.trim())
+    format!("{cores} cores of {cpu}, {memory}, Linux {}, Redis {redis}, load {load} at the start", kernel.trim())
 }

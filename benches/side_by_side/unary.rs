@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use highwater::proto::{
-    HeartbeatRequest, Outcome, ReportRequest, ReportedEvent, ingest_service_client::IngestServiceClient,
+    HeartbeatRequest, Kind, Meter, Outcome, ReportRequest, ReportedEvent, ingest_service_client::IngestServiceClient,
 };
 use tokio::{
     task::JoinSet,
@@ -16,8 +16,10 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{CONNECTIONS, fleet};
+use crate::CONNECTIONS;
 
+/// One that the catalogue knows.
+const MODEL: &str = "openai/gpt-4.1-mini";
 /// Calls that each connection has unanswered.
 const CALLS_EACH: usize = 8;
 /// How often calls are begun when so many a second are.
@@ -162,7 +164,7 @@ impl Caller {
         id[8..12].copy_from_slice(&self.number.to_le_bytes());
         let event = ReportedEvent {
             session_id: id,
-            meter: Some(fleet::meter(self.number % fleet::METERS + 1)),
+            meter: Some(Meter { kind: Kind::Llm as i32, model: MODEL.to_owned(), ..Meter::default() }),
             outcome,
             ..ReportedEvent::default()
         };

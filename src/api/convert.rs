@@ -127,9 +127,14 @@ fn is_unseen(char: char) -> bool {
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Whether it can be taken for how long ago something was, in microseconds.
+pub const fn is_age(micros: u64) -> bool {
+    micros <= MAX_AGE_MICROS
+}
+
 /// How long ago something was.
 pub fn age(field: impl Into<String>, micros: u64) -> Checked<Duration> {
-    if micros > MAX_AGE_MICROS {
+    if !is_age(micros) {
         let problem = format!("is {micros} microseconds; at most {MAX_AGE_DAYS} days are taken");
         return Err(FieldProblem::new(field, problem));
     }

@@ -1,6 +1,6 @@
 //! Connects and disconnects, applied to a worker's book.
 
-use std::{sync::Arc, time::Duration};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use crate::{
     live::{
@@ -12,6 +12,9 @@ use crate::{
     },
     model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time, counts::bucket},
 };
+
+/// Events of a batch from which on it is worth while to look at all places first.
+const LEAST_TOUCHED: usize = 8;
 
 /// What a worker says of one session.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub trait Told {
     fn said(&mut self) -> Said<'_>;
 
     fn is_open(&self) -> bool;
+
+    fn id(&self) -> SessionId;
 }
 
 impl Told for Event {
@@ -64,6 +69,12 @@ impl Told for Event {
     fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
     }
+
+    fn id(&self) -> SessionId {
+        match self {
+            Self::Open { id, .. } | Self::Close { id, .. } => *id,
+        }
+    }
 }
 
 impl Told for Said<'_> {
@@ -78,6 +89,12 @@ impl Told for Said<'_> {
 
     fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
+    }
+
+    fn id(&self) -> SessionId {
+        match self {
+            Self::Open { id, .. } | Self::Close { id, .. } => *id,
+        }
     }
 }
 
@@ -138,8 +155,9 @@ impl Moment<'_> {
 impl Book {
     /// Applies events in order. Whatever was known before, a repeated one changes nothing.
     pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>) -> Applied {
+        self.touch(events);
         let mut applied = Applied::default();
-        let mut course = Course { moment, moves: Moves::default(), grown: 0 };
+        let mut course = Course { moment, moves: Moves::with_room(events.len()), grown: 0 };
         for event in events {
             let changed = match event.said() {
                 Said::Open { id, meter, age, labels } => self.open(id, meter, age, labels, &mut course),
@@ -150,6 +168,16 @@ impl Book {
         }
         course.moves.flush(&self.declared);
         Applied { grown: course.grown, ..applied }
+    }
+
+    /// Looks at the places of all events before the first is applied: a fleet's records are not in the processor's caches,
+    /// and it fetches many at once when nothing depends on them.
+    fn touch(&self, events: &[impl Told]) {
+        if events.len() >= LEAST_TOUCHED {
+            let known = events.iter().filter(|event| self.sessions.contains_key(&event.id())).count();
+            let ended = events.iter().filter(|event| event.is_open() && self.tombs.has_counted(event.id())).count();
+            black_box((known, ended));
+        }
     }
 
     fn open(

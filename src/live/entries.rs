@@ -37,9 +37,9 @@ impl<V: Clone + Default> ByKey<V> {
 }
 
 impl Entries {
-    /// With room for so many keys, of which so many have an entry.
-    pub fn with_room(keys: usize, entries: usize) -> Self {
-        Self { places: ByKey::with_len(keys), list: Vec::with_capacity(entries) }
+    /// For so many keys, in the room that is given.
+    pub fn in_room(keys: usize, room: Vec<Entry>) -> Self {
+        Self { places: ByKey::with_len(keys), list: room }
     }
 
     pub fn get_mut(&mut self, key: KeyId) -> Option<&mut Entry> {
@@ -64,10 +64,6 @@ impl Entries {
 
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
-    }
-
-    pub fn len(&self) -> usize {
-        self.list.len()
     }
 
     /// In the order of keys.

@@ -180,6 +180,7 @@ impl Meter {
     }
 
     /// Raises or lowers the peaks of the ticks `from..to`.
+    #[inline]
     pub(super) fn count_late(&self, from: Tick, to: Tick, by: i32) {
         if from < to {
             lock(&self.ended).late.push(LateSpan { from: from.0, to: to.0, by });

@@ -64,6 +64,11 @@ pub(super) struct Moves {
 }
 
 impl Moves {
+    /// With room for so many events.
+    pub fn with_room(events: usize) -> Self {
+        Self { durations: Vec::with_capacity(events), touched: Vec::with_capacity(events), ..Self::default() }
+    }
+
     /// A record was put in: its slot is held from `now` on.
     pub fn open(&mut self, meters: &[Arc<Meter>], slot: Slot, now: Tick) {
         self.step(meters, slot, 1, now);

@@ -25,8 +25,9 @@ pub struct Roller {
     taken: ByKey<Totals>,
     /// What the frames have told of each key.
     told: ByKey<Told>,
-    /// Entries of the last frame: the next has about as many.
-    usual: usize,
+    /// Room for the entries of the next frame, from one that is done with: to be given fresh room each second costs more
+    /// than all else.
+    spare: Vec<Entry>,
     started: bool,
     /// Late events so far that changed seconds which had passed.
     pub late_events: u64,
@@ -64,10 +65,10 @@ struct Span {
 }
 
 impl Span {
-    /// With room for so many keys, of which so many have something to tell.
-    fn new(from: Tick, to: Tick, keys: usize, usual: usize) -> Self {
+    /// For so many keys, in the room that is given.
+    fn new(from: Tick, to: Tick, keys: usize, room: Vec<Entry>) -> Self {
         let ticks = (to.0 - from.0).min(RING_TICKS as u64) as usize;
-        let mut entries = vec![Entries::with_room(keys, usual)];
+        let mut entries = vec![Entries::in_room(keys, room)];
         entries.resize_with(ticks, Entries::default);
         Self { from, to, entries }
     }
@@ -113,6 +114,15 @@ impl Roller {
         frames
     }
 
+    /// Takes a frame that is done with, for the room of its entries.
+    pub fn reuse(&mut self, frame: Frame) {
+        let mut room = frame.entries;
+        if room.capacity() > self.spare.capacity() {
+            room.clear();
+            self.spare = room;
+        }
+    }
+
     /// Whether the wall clock was put forward by far since the last roll, or the machine slept.
     fn is_clock_set(&mut self, now: Now) -> bool {
         let last = self.last.replace(now).unwrap_or(now);
@@ -126,7 +136,7 @@ impl Roller {
             return Vec::new();
         }
         live.tick.store(to.0, Ordering::Release);
-        let mut span = Span::new(from, to, live.registry.len(), self.usual);
+        let mut span = Span::new(from, to, live.registry.len(), std::mem::take(&mut self.spare));
         let mut jumped = false;
         for tally in live.registry.tallies() {
             let told = self.level_told(tally.id);
@@ -180,7 +190,6 @@ impl Roller {
             if nth > 0 && !full && entries.is_empty() {
                 continue;
             }
-            self.usual = entries.len();
             let entries = entries.into_sorted();
             frames.push(Frame { tick: tick.0, repeat: 0, full, settling, jumped, entries });
         }

@@ -55,12 +55,16 @@ impl Default for Tombs {
 
 impl Tombs {
     pub fn get(&self, id: SessionId) -> Option<Tomb> {
-        let is_kept = |until: &Time| *until > self.now;
         if let Some((outcome, ended, _)) = self.overtook.get(&id) {
             return Some(Tomb::Overtook(*outcome, *ended));
         }
-        let counted = self.newer.get(&id).is_some_and(is_kept) || self.older.get(&id).is_some_and(is_kept);
-        counted.then_some(Tomb::Counted)
+        self.has_counted(id).then_some(Tomb::Counted)
+    }
+
+    /// Whether it is remembered as counted.
+    pub fn has_counted(&self, id: SessionId) -> bool {
+        let is_kept = |until: &Time| *until > self.now;
+        self.newer.get(&id).is_some_and(is_kept) || self.older.get(&id).is_some_and(is_kept)
     }
 
     /// Remembers an end; drops what is too old or too many. Of those that were counted, at least the last half of `most`

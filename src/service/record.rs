@@ -113,7 +113,7 @@ impl Recorder {
             service.store.commit(waiting)?;
             service.counts.recorder.committed(service.clock.now().mono.since(began));
             let durable = waiting.frames.last().map(|frame| Tick(frame.tick + frame.repeat));
-            self.waiting = Second::default();
+            std::mem::take(&mut self.waiting).frames.into_iter().for_each(|frame| self.roller.reuse(frame));
             if let Some(tick) = durable {
                 service.live.set_durable(tick);
             }

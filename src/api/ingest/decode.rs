@@ -90,8 +90,8 @@ impl<'m> Columns<'m> {
                 return wrong(field, format!("has {values} values; none, or one for each of {rows} rows, are needed"));
             }
         }
-        for (row, age) in ages_us.iter().enumerate() {
-            convert::age(format!("{path}.ages_us[{row}]"), *age)?;
+        if let Some(row) = ages_us.iter().position(|age| !convert::is_age(*age)) {
+            convert::age(format!("{path}.ages_us[{row}]"), ages_us[row])?;
         }
         if labels.len() > rows {
             return wrong("labels", format!("has {} values for {rows} rows", labels.len()));
