@@ -93,7 +93,7 @@ pub struct ConnectionBounds {
 /// How many series `/metrics` may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeriesBounds {
-    /// In all. A series costs Prometheus some 3 kB of memory; the default is what one scrape may well bring.
+    /// In all: what one scrape may bring, since each series costs Prometheus memory for hours.
     pub in_all: usize,
     /// Of one project, so that a flood of model names in one leaves room for the others.
     pub per_project: usize,

@@ -54,7 +54,7 @@ impl Metrics {
         Self { service, series: Mutex::new(series) }
     }
 
-    /// The page as of now, in Prometheus' text format 0.0.4. Takes about a microsecond a series: not for a server's thread.
+    /// The page as of now, in Prometheus' text format 0.0.4. The more series, the longer it takes: not for a server's thread.
     ///
     /// # Errors
     /// `Internal` when a metric can't be written, which is a mistake of ours.

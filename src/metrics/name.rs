@@ -90,7 +90,7 @@ metrics! {
     FramesDropped COUNTER "highwater_frames_dropped_total"
         "Frames that were dropped because the store did not take them in time: gaps of history."
     RollupOpen GAUGE "highwater_rollup_open_seconds"
-        "Seconds of history that are not folded into hours yet."
+        "Seconds of history since the beginning of the oldest hour that is not folded yet."
     StoreUp GAUGE "highwater_store_up"
         "1 when the last write to the store was done, 0 when it failed."
     StoreCommit SUMMARY "highwater_store_commit_seconds"
