@@ -25,6 +25,7 @@ use crate::{
         self,
         accept::{Accepted, Places, WAITING_CONNECTIONS},
         routes,
+        tls::{Certificates, TlsError},
     },
     service::{Clock, Service, start::StartError},
     store::{Store, embedded::EmbeddedStore},
@@ -37,6 +38,8 @@ pub enum AppError {
     Start(#[from] StartError),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the contract's descriptors can't be read: {0}")]
     Descriptors(#[from] tonic_reflection::server::Error),
 }
@@ -84,12 +87,15 @@ impl App {
         let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
         let address = listener.local_addr().map_err(io_error("the listener has no address"))?;
         let (notifier, health) = (Arc::new(Notifier::default()), HealthReporter::new());
-        let servers = Servers::start(&self.service, &notifier, &health)?;
+        let certificates = Certificates::load(&self.service.config.tls)?.map(Arc::new);
+        let servers = Servers::start(&self.service, &notifier, &health, certificates.as_ref())?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
+        let renewer = certificates.map(|certificates| Routine::renewer(self.service.clone(), certificates));
+        let renewer = renewer.transpose()?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
-            let places = Places::new(&self.service.config.connections);
+            let places = Places::new(&self.service.config.connections, self.service.guard.clone());
             let mut accepting = pin!(http::accept::accept(listener, &places, &servers.dealers));
             let mut shutdown = pin!(shutdown);
             // Polled before it is said that we listen: from then on a signal ends the service as it should.
@@ -106,6 +112,7 @@ impl App {
             outcome
         });
         servers.join();
+        renewer.into_iter().for_each(Routine::stop);
         auditor.stop();
         recorder.stop();
         outcome
@@ -120,16 +127,22 @@ struct Servers {
 }
 
 impl Servers {
-    fn start(service: &Arc<Service>, notifier: &Notifier, health: &HealthReporter) -> Result<Self, AppError> {
+    fn start(
+        service: &Arc<Service>,
+        notifier: &Notifier,
+        health: &HealthReporter,
+        certificates: Option<&Arc<Certificates>>,
+    ) -> Result<Self, AppError> {
         let notices = notifier.notices();
         let routes = routes::routes(service, &notices, health.clone())?;
-        let bounds = service.config.connections;
         let mut servers = Self { dealers: Vec::new(), threads: Vec::new() };
         for nth in 0..threads(service.config.threads) {
             let (dealer, connections) = mpsc::channel(WAITING_CONNECTIONS);
-            let (routes, draining) = (routes.clone(), notices.draining.clone());
+            let (routes, service, draining) = (routes.clone(), service.clone(), notices.draining.clone());
+            let certificates = certificates.cloned();
             let thread = threads::start(&format!("serve-{nth}"), move || {
-                if let Err(error) = http::serve(connections, routes, &bounds, draining) {
+                if let Err(error) = http::serve::serve(connections, &routes, &service, certificates.as_ref(), draining)
+                {
                     tracing::error!(%error, "a server could not be started");
                 }
             })?;

@@ -24,10 +24,12 @@ pub mod backoff;
 pub mod journal;
 pub mod name;
 mod stream;
+pub mod tls;
 mod wire;
 
 use journal::{Journal, JournalStats, Live};
 pub use name::SessionName;
+pub use tls::ClientTls;
 
 /// How long events gather before they are sent: 20 ms.
 pub const FLUSH_AFTER: Duration = Duration::from_millis(20);
@@ -101,6 +103,8 @@ pub enum ClientError {
     Refused(String),
     #[error("the service did not take everything within {0:?}")]
     Late(Duration),
+    #[error("{0}")]
+    Tls(String),
     #[error("{url:?} is not the address of a service: {problem}")]
     Address { url: String, problem: String },
 }
@@ -143,11 +147,23 @@ struct State {
 /// # Errors
 /// When the URL is not one.
 pub fn channel(url: &str) -> Result<Channel, ClientError> {
+    channel_with(url, &ClientTls::default())
+}
+
+/// The same, where it is said whom to trust with an `https://` address.
+///
+/// # Errors
+/// When the URL is not one, or the certificates are none.
+pub fn channel_with(url: &str, tls: &ClientTls) -> Result<Channel, ClientError> {
     let address = |problem: String| ClientError::Address { url: url.to_owned(), problem };
-    if !url.starts_with("http://") {
-        return Err(address("it must begin with http://".to_owned()));
+    let speaks_tls = url.starts_with("https://");
+    if !speaks_tls && !url.starts_with("http://") {
+        return Err(address("it must begin with http:// or https://".to_owned()));
     }
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| address(error.to_string()))?;
+    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| address(error.to_string()))?;
+    if speaks_tls {
+        endpoint = endpoint.tls_config(tls.config()).map_err(|error| ClientError::Tls(causes(&error)))?;
+    }
     let (interval, grace) = KEEPALIVE;
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
@@ -156,6 +172,17 @@ pub fn channel(url: &str) -> Result<Channel, ClientError> {
         .keep_alive_timeout(grace)
         .keep_alive_while_idle(true)
         .connect_lazy())
+}
+
+/// What went wrong, down to what it came of.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
 }
 
 impl WorkerConfig {

@@ -54,6 +54,10 @@ pub enum Error {
     NotFound { what: &'static str, name: String },
     /// A bound of the configuration, by its name, and the most that is taken.
     Bound { name: &'static str, most: u64 },
+    /// A bound on how often, by its name, and when there is room again.
+    Rate { name: &'static str, per_second: u32, after: Duration },
+    /// So many wait already that one more would only wait too long.
+    Busy { name: &'static str, most: usize },
     /// A newer stream of the same incarnation took over: this one is to end.
     Superseded,
     /// The service goes away.
@@ -75,7 +79,7 @@ impl Error {
             Self::Invalid(_) => Code::InvalidArgument,
             Self::OutOfOrder(_) => Code::FailedPrecondition,
             Self::NotFound { .. } => Code::NotFound,
-            Self::Bound { .. } => Code::ResourceExhausted,
+            Self::Bound { .. } | Self::Rate { .. } | Self::Busy { .. } => Code::ResourceExhausted,
             Self::Superseded => Code::Aborted,
             Self::ShuttingDown | Self::Store { .. } => Code::Unavailable,
             Self::Internal { .. } => Code::Internal,
@@ -89,6 +93,11 @@ impl Error {
             Self::OutOfOrder(problem) => problem.to_string(),
             Self::NotFound { what, name } => format!("there is no {what} {name}"),
             Self::Bound { name, most } => format!("{name}: at most {most} are taken; the bound is configured"),
+            Self::Rate { name, per_second, after } => format!(
+                "{name}: at most {per_second} a second are taken on average; try again in {:.1} s; the bound is configured",
+                after.as_secs_f64()
+            ),
+            Self::Busy { name, most } => format!("{name}: {most} wait already: try again"),
             Self::Superseded => "a newer stream of this incarnation took over".to_owned(),
             Self::ShuttingDown => "the service is shutting down: try again".to_owned(),
             Self::Store { .. } => "the store does not answer: try again".to_owned(),
@@ -100,6 +109,15 @@ impl Error {
     pub fn log_message(&self) -> Option<&str> {
         match self {
             Self::Store { detail } | Self::Internal { detail } => Some(detail),
+            _ => None,
+        }
+    }
+
+    /// When the same may be done if it is tried again.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rate { after, .. } => Some(*after),
+            Self::Busy { .. } | Self::ShuttingDown | Self::Store { .. } => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -116,8 +134,14 @@ impl Error {
             Self::Bound { name, most } => {
                 ErrorDetails::with_quota_failure_violation(*name, format!("at most {most} are taken"))
             }
+            Self::Rate { name, per_second, .. } => {
+                let mut details = ErrorDetails::with_retry_info(self.retry_after());
+                details.add_quota_failure_violation(*name, format!("at most {per_second} a second are taken"));
+                details
+            }
+            Self::Busy { .. } => ErrorDetails::with_retry_info(self.retry_after()),
             Self::Superseded => ErrorDetails::with_error_info("SUPERSEDED", DOMAIN, []),
-            Self::ShuttingDown | Self::Store { .. } => ErrorDetails::with_retry_info(Some(RETRY_AFTER)),
+            Self::ShuttingDown | Self::Store { .. } => ErrorDetails::with_retry_info(self.retry_after()),
             Self::Internal { .. } => ErrorDetails::new(),
         }
     }
@@ -145,7 +169,13 @@ impl From<Error> for Status {
         if let Some(detail) = error.log_message() {
             tracing::error!(detail, "a request failed");
         }
-        Self::with_error_details(error.code(), cut(error.client_message()), error.details())
+        let mut status = Self::with_error_details(error.code(), cut(error.client_message()), error.details());
+        if let Some(after) = error.retry_after() {
+            // gRPC's own word for it, which clients with a retry policy heed.
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1);
+            status.metadata_mut().insert("grpc-retry-pushback-ms", millis.into());
+        }
+        status
     }
 }
 

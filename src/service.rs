@@ -2,15 +2,18 @@
 
 pub mod clock;
 pub mod decide;
+pub mod guard;
 pub mod health;
 pub mod limits;
 pub mod record;
 pub mod start;
+pub mod throttle;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::Clock;
 pub use decide::{Author, PlanApplied};
+pub use guard::Guard;
 pub use health::Health;
 pub use limits::Limits;
 
@@ -35,6 +38,8 @@ pub struct Service {
     pub plans: Plans,
     pub store: Arc<dyn Store>,
     pub health: Health,
+    /// What is turned away so that others are served well.
+    pub guard: Arc<Guard>,
     pub started: Time,
     /// The store holds a simulation, or the service was told that it is one.
     pub simulation: bool,

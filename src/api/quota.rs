@@ -8,11 +8,13 @@ pub mod check;
 mod view;
 mod watch;
 
+use std::sync::Arc;
+
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    api::{aside::Aside, notices::Draining, pages::Page},
+    api::{aside::Aside, notices::Draining, pages::Page, peer::Peer},
     error::Error,
     model::{Key, KeyId, Project},
     proto::{
@@ -98,10 +100,11 @@ impl QuotaService for Quotas {
         &self,
         request: Request<WatchQuotasRequest>,
     ) -> Result<Response<Self::WatchQuotasStream>, Status> {
+        let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
         let request = request.into_inner();
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
         self.queries().seen(&project)?;
-        Ok(Response::new(watch::start(self.clone(), project, kinds)))
+        Ok(Response::new(watch::start(self.clone(), peer, project, kinds)))
     }
 
     async fn get_history(&self, request: Request<GetHistoryRequest>) -> Result<Response<GetHistoryResponse>, Status> {

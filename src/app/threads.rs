@@ -13,6 +13,7 @@ use std::{
 use crate::{
     api::notices::Notifier,
     app::{AppError, io_error},
+    http::tls::{Certificates, REFRESH_INTERVAL},
     model::time::MICROS_PER_SECOND,
     service::{Service, record::Recorder},
 };
@@ -55,6 +56,19 @@ impl Routine {
                 for drift in service.live.audit() {
                     tracing::error!(key = drift.key.0, drift.level, drift.records, "a level differs from its records");
                 }
+            }
+        })
+    }
+
+    /// Reads certificates again when they change, and tells when they end.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn renewer(service: Arc<Service>, certificates: Arc<Certificates>) -> Result<Self, AppError> {
+        Self::start("renew", move |stop| {
+            certificates.refresh(&service.health, service.clock.now().wall);
+            while goes_on(stop, REFRESH_INTERVAL) {
+                certificates.refresh(&service.health, service.clock.now().wall);
             }
         })
     }

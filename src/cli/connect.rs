@@ -1,6 +1,6 @@
 //! How commands reach a service, and what they say when they can't.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tokio::time::timeout;
@@ -8,7 +8,7 @@ use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     cli::error::CliError,
-    client,
+    client::{self, ClientError, ClientTls},
     proto::{limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient},
 };
 
@@ -25,6 +25,15 @@ pub struct ServerArgs {
     /// Address of the service
     #[arg(long, env = "HIGHWATER_SERVER", default_value = "http://127.0.0.1:7422", value_name = "URL", global = true)]
     pub server: String,
+    /// PEM file of the certificates that vouch for the service, in place of those the machine trusts
+    #[arg(long, env = "HIGHWATER_CA", value_name = "FILE", global = true)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the certificate that is shown to the service
+    #[arg(long, env = "HIGHWATER_CERT", value_name = "FILE", requires = "cert_key", global = true)]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(long, env = "HIGHWATER_CERT_KEY", value_name = "FILE", requires = "cert", global = true)]
+    pub cert_key: Option<PathBuf>,
 }
 
 /// Which service and project.
@@ -41,6 +50,7 @@ pub struct ProjectArgs {
 #[derive(Clone, Debug)]
 pub struct Server {
     pub url: String,
+    tls: ClientTls,
     channel: Channel,
 }
 
@@ -48,10 +58,12 @@ impl ServerArgs {
     /// Prepares the way; nothing is sent yet. Within a runtime only.
     ///
     /// # Errors
-    /// When the address is not one.
+    /// When the address is not one, or a file can't be used.
     pub fn connect(&self) -> Result<Server, CliError> {
-        let channel = client::channel(&self.server).map_err(|error| CliError::Usage(error.to_string()))?;
-        Ok(Server { url: self.server.clone(), channel })
+        let usage = |error: ClientError| CliError::Usage(error.to_string());
+        let tls = ClientTls::read(self.ca.as_deref(), self.cert.as_deref(), self.cert_key.as_deref()).map_err(usage)?;
+        let channel = client::channel_with(&self.server, &tls).map_err(usage)?;
+        Ok(Server { url: self.server.clone(), tls, channel })
     }
 }
 
@@ -66,6 +78,14 @@ impl Server {
 
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// Another connection to it, for a worker of its own.
+    ///
+    /// # Errors
+    /// When the address is not one.
+    pub fn another(&self) -> Result<Channel, CliError> {
+        client::channel_with(&self.url, &self.tls).map_err(|error| CliError::Usage(error.to_string()))
     }
 
     /// Waits for an answer.

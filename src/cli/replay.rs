@@ -115,7 +115,7 @@ pub async fn run(args: ReplayArgs) -> Result<(), CliError> {
     tell_skipped(&plan);
     let server = args.project.server.connect()?;
     server.answer(server.quotas().get_status(GetStatusRequest {})).await?;
-    let mut fleet = Fleet::attach(&server.url, &args.project.project, &plan).await?;
+    let mut fleet = Fleet::attach(&server, &args.project.project, &plan).await?;
     let bar = progress(plan.steps.len());
     let started = Instant::now();
     let complete = tokio::select! {

@@ -38,6 +38,7 @@ struct StatusOut {
     audit_drift: u64,
     durable_until: Option<Rfc3339>,
     degraded: Vec<String>,
+    warnings: Vec<String>,
     simulation: bool,
 }
 
@@ -74,6 +75,7 @@ fn lines(url: &str, status: &GetStatusResponse) -> Vec<Line> {
     };
     let mut lines = vec![title, named("state", Line::of(style, word))];
     lines.extend(status.degraded.iter().map(|wrong| named("", Line::of(Style::Alarm, wrong))));
+    lines.extend(status.warnings.iter().map(|warning| named("", Line::of(Style::Warning, warning))));
     if let Some(started) = status.started_at.as_ref().and_then(moment::of_wire) {
         let up = u64::try_from(now.duration_since(started).as_secs()).unwrap_or(0);
         lines.push(named("up", moment::duration(up).into()));
@@ -105,6 +107,7 @@ fn json(url: &str, status: GetStatusResponse) -> StatusOut {
         audit_drift: status.audit_drift,
         durable_until: output::time(status.durable_until.as_ref()),
         degraded: status.degraded,
+        warnings: status.warnings,
         simulation: status.simulation,
     }
 }

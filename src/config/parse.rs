@@ -6,21 +6,11 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use jiff::{SignedDuration, tz::TimeZone};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
+use crate::config::{ClientCertificates, LogFormat};
 
-/// An address that only this machine can reach.
-pub fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not an address and a port; write it as 127.0.0.1:7422 or [::1]:7422"))?;
-    match address.ip().is_loopback() {
-        true => Ok(address),
-        false => Err(format!(
-            "{text} can be reached from the network, and this version has no access control: it listens on loopback \
-             only; use 127.0.0.1:{port} or [::1]:{port}",
-            port = address.port()
-        )),
-    }
+/// An address and a port. Whether it may be listened on depends on what protects it: see `Values::check_tls`.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address and a port; write it as 127.0.0.1:7422 or [::1]:7422"))
 }
 
 /// A path; none when nothing is set.
@@ -52,6 +42,15 @@ pub fn log_filter(text: &str) -> Result<String, String> {
     match text.trim().is_empty() {
         true => Err(wrong("it is empty".to_owned())),
         false => EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| wrong(error.to_string())),
+    }
+}
+
+pub fn client_certificates(text: &str) -> Result<ClientCertificates, String> {
+    match text {
+        "off" => Ok(ClientCertificates::Off),
+        "optional" => Ok(ClientCertificates::Optional),
+        "required" => Ok(ClientCertificates::Required),
+        other => Err(format!("{other:?} is not how client certificates are taken; write off, optional or required")),
     }
 }
 
@@ -118,11 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_is_listened_on() {
-        assert!(loopback("127.0.0.1:0").is_ok());
-        assert!(loopback("[::1]:7422").is_ok());
-        assert!(loopback("0.0.0.0:7422").unwrap_err().contains("no access control"));
-        assert!(loopback("localhost").unwrap_err().contains("write it as 127.0.0.1:7422"));
+    fn addresses_have_a_port() {
+        assert!(["127.0.0.1:0", "[::1]:7422", "0.0.0.0:7422"].iter().all(|text| address(text).is_ok()));
+        assert!(address("localhost").unwrap_err().contains("write it as 127.0.0.1:7422"));
     }
 
     #[test]

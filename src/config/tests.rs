@@ -70,7 +70,7 @@ fn a_flag_comes_before_a_variable_and_a_variable_before_the_file() {
 #[test]
 fn every_mistake_is_named_with_where_it_was_made() {
     let mut raw = flags(&["--log-format", "xml", "--retention-points-days=3"]);
-    raw.given.extend(variable("listen", "0.0.0.0:7422").given);
+    raw.given.extend(variable("listen", "0.0.0.0").given);
     let text = "lisen = 'x'\nlisten = 'here'\nlease = '5s'\nthreads = 1.5\n[bounds]\nlaese = 3\nlearning = 'soon'\n";
     wrong(
         &raw,
@@ -82,8 +82,7 @@ fn every_mistake_is_named_with_where_it_was_made() {
             "h.toml:4: threads: is of type float; a string, a whole number or a switch is needed",
             "h.toml:6: bounds.laese: is not known; did you mean `bounds.lease`?",
             "h.toml:7: bounds.learning: \"soon\" is not a duration; write one such as 10s, 500ms or 15min",
-            "HIGHWATER_LISTEN: 0.0.0.0:7422 can be reached from the network, and this version has no access control: \
-             it listens on loopback only; use 127.0.0.1:7422 or [::1]:7422",
+            "HIGHWATER_LISTEN: \"0.0.0.0\" is not an address and a port; write it as 127.0.0.1:7422 or [::1]:7422",
             "--log-format: \"xml\" is not a format; write text or json",
             "--retention-points-days: \"3\" is not a whole number from 7 to 366",
         ],
@@ -100,6 +99,62 @@ fn values_that_do_not_go_together_are_named_where_they_were_given() {
              loses one beat must not lose its lease",
             "--bounds-unary-lease-longest: `bounds.unary_lease_shortest` is 10s; at most `bounds.unary_lease_longest` \
              (5s) is needed: no lease would be allowed",
+        ],
+    );
+}
+
+#[test]
+fn plain_text_is_served_on_loopback_only() {
+    let pair = ["--tls-certificate", "a.crt", "--tls-key", "a.key"];
+    for (listen, alone) in [("127.0.0.1:0", true), ("[::1]:7422", true), ("0.0.0.0:7422", false), ("[::]:7422", false)]
+    {
+        let build = |more: &[&str]| Config::build(&flags(&[&["--listen", listen], more].concat()), None);
+        assert_eq!(build(&[]).is_ok(), alone, "{listen}");
+        assert!(build(&pair).is_ok() && build(&["--tls-plaintext"]).is_ok(), "{listen}");
+    }
+    wrong(
+        &RawConfig::default(),
+        "listen = '10.0.0.1:7422'\n",
+        &[
+            "h.toml:1: listen: 10.0.0.1:7422 can be reached from the network, and plain text is served on loopback only; \
+           set `tls.certificate` and `tls.key`, or `tls.plaintext` if a proxy in front speaks TLS, or use 127.0.0.1:7422 \
+           or [::1]:7422",
+        ],
+    );
+}
+
+#[test]
+fn what_is_said_of_tls_is_whole() {
+    wrong(
+        &flags(&["--tls-client-certificates=required", "--tls-certificate", "a.crt"]),
+        "",
+        &[
+            "--tls-certificate: `tls.key` is needed beside it: TLS takes a certificate and its key",
+            "--tls-client-certificates: `tls.client_ca` is needed beside it: the certificates that vouch for clients",
+        ],
+    );
+    let pair = "[tls]\ncertificate = 'a'\nkey = 'b'\n";
+    wrong(
+        &flags(&["--tls-plaintext", "--tls-client-certificates", "maybe"]),
+        pair,
+        &[
+            "--tls-client-certificates: \"maybe\" is not how client certificates are taken; write off, optional or \
+             required",
+            "--tls-plaintext: `tls.certificate` is set beside it: the port speaks TLS or plain text, leave one out",
+        ],
+    );
+}
+
+#[test]
+fn a_rate_below_a_batch_in_half_a_lease_is_a_mistake() {
+    assert!(Config::build(&flags(&["--bounds-stream-events-per-second=0"]), None).is_ok());
+    wrong(
+        &flags(&["--bounds-stream-events-per-second=100"]),
+        "",
+        &[
+            "--bounds-stream-events-per-second: `bounds.stream_events_per_second` is 100; enough for a batch within half of \
+           `bounds.lease`, of `bounds.batch_events` (4096) is needed: a stream that waits for its turn with a full batch \
+           must not lose its lease",
         ],
     );
 }

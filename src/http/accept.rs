@@ -4,16 +4,16 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::config::ConnectionBounds;
+use crate::{
+    config::ConnectionBounds,
+    service::guard::{Guard, Why},
+};
 
 /// Connections that wait for the server of a core.
 pub const WAITING_CONNECTIONS: usize = 256;
@@ -33,7 +33,7 @@ pub struct Places {
     connections: usize,
     per_address: usize,
     taken: Mutex<Taken>,
-    turned_away: AtomicU64,
+    guard: Arc<Guard>,
 }
 
 #[derive(Debug, Default)]
@@ -50,12 +50,12 @@ pub struct Place {
 }
 
 impl Places {
-    pub fn new(bounds: &ConnectionBounds) -> Arc<Self> {
+    pub fn new(bounds: &ConnectionBounds, guard: Arc<Guard>) -> Arc<Self> {
         Arc::new(Self {
             connections: bounds.connections,
             per_address: bounds.per_address,
             taken: Mutex::default(),
-            turned_away: AtomicU64::new(0),
+            guard,
         })
     }
 
@@ -63,9 +63,14 @@ impl Places {
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let from_there = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.all >= self.connections || from_there >= self.per_address {
+        let full = match (taken.all >= self.connections, from_there >= self.per_address) {
+            (true, _) => Some(Why::Connections),
+            (false, true) => Some(Why::ConnectionsPerAddress),
+            (false, false) => None,
+        };
+        if let Some(why) = full {
             drop(taken);
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
+            self.guard.count(why);
             return None;
         }
         taken.all += 1;
@@ -73,13 +78,15 @@ impl Places {
         Some(Place { places: self.clone(), address })
     }
 
-    /// Connections that were closed at once because there was no place for them.
-    pub fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
-    }
-
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Whose connection it is.
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 }
 
@@ -150,11 +157,13 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn places_end_by_address_and_in_all() {
-        let bounds = ConnectionBounds { connections: 3, per_address: 2, streams_each: 1, message_bytes: 1 };
-        let places = Places::new(&bounds);
+        let bounds = ConnectionBounds { connections: 3, per_address: 2, ..Config::default().connections };
+        let guard = Arc::new(Guard::new(&bounds));
+        let places = Places::new(&bounds, guard.clone());
         let (here, there) = ("127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap());
         let first = places.take(here).unwrap();
         let _second = places.take(here).unwrap();
@@ -163,7 +172,7 @@ mod tests {
         assert!(places.take(there).is_none(), "three in all");
         drop(first);
         let _fourth = places.take(here).unwrap();
-        assert_eq!(places.turned_away(), 2);
+        assert_eq!((guard.counted(Why::ConnectionsPerAddress), guard.counted(Why::Connections)), (1, 1));
         assert_eq!(places.taken().by_address.len(), 2);
     }
 }

@@ -24,6 +24,8 @@ pub struct Status {
     pub durable: Option<Tick>,
     /// What is wrong, in words.
     pub degraded: Vec<String>,
+    /// What wants looking after, in words.
+    pub warnings: Vec<String>,
     pub simulation: bool,
 }
 
@@ -51,6 +53,7 @@ impl Queries {
             drift: service.live.drift(),
             durable: service.live.durable(),
             degraded: service.health.degraded(),
+            warnings: service.health.warnings(),
             simulation: service.simulation,
         }
     }

@@ -14,7 +14,7 @@ use crate::{
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Clock, Health, Limits, Service},
+    service::{Clock, Guard, Health, Limits, Service},
     store::{Store, StoreError},
 };
 
@@ -66,6 +66,7 @@ impl Service {
             plans,
             store,
             health: Health::default(),
+            guard: Arc::new(Guard::new(&config.connections)),
             started: now.wall,
             simulation,
             config,

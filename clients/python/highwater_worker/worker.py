@@ -71,8 +71,16 @@ class _Stream:
 class Worker:
     """Reports the sessions of this process to a Highwater service. Safe to use from any thread; not across a fork."""
 
-    def __init__(self, target: str, project: str = "default", worker_id: str = "worker") -> None:
+    def __init__(
+        self,
+        target: str,
+        project: str = "default",
+        worker_id: str = "worker",
+        tls: grpc.ChannelCredentials | None = None,
+    ) -> None:
         """Starts to attach to `target` (`host:port`) in the background; reports may begin at once.
+
+        With `tls`, as `grpc.ssl_channel_credentials()` makes it, the stream is in TLS, else in plain text.
 
         Raises ValueError for names that the service would refuse.
         """
@@ -83,6 +91,7 @@ class Worker:
         self._target = target
         self._project = project
         self._worker_id = worker_id
+        self._tls = tls
         self.incarnation = uuid.uuid4().bytes
         self._attach_seq = 0
         self._meters: dict[int, types.Meter] = {}
@@ -207,7 +216,7 @@ class Worker:
     def _attach(self) -> _Stream:
         """Opens a stream and stays until it ends."""
         stream = _Stream(opened_at=time.monotonic())
-        with grpc.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+        with self._channel() as channel:
             with self._changed:
                 self._stream = stream
                 self._attach_seq += 1
@@ -225,6 +234,11 @@ class Worker:
                     self._stream = None
                     self._changed.notify_all()
         return stream
+
+    def _channel(self) -> grpc.Channel:
+        if self._tls is None:
+            return grpc.insecure_channel(self._target, options=CHANNEL_OPTIONS)
+        return grpc.secure_channel(self._target, self._tls, options=CHANNEL_OPTIONS)
 
     def _note_end(self, stream: _Stream, error: grpc.RpcError) -> None:
         log.info("the stream ended: %s %s", error.code(), error.details())

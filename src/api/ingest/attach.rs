@@ -17,6 +17,7 @@ use crate::{
         convert,
         ingest::{
             conversation::{Conversation, Next},
+            pace::{self, Pace},
             seats::{Seat, Seats},
         },
         notices::Notices,
@@ -26,7 +27,7 @@ use crate::{
     proto::{
         AttachRequest, AttachResponse, Drain, attach_request::Message as Said, attach_response::Message as Answer,
     },
-    service::Service,
+    service::{Service, guard::Why},
 };
 
 /// How long a stream may stay silent before its hello.
@@ -35,8 +36,10 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Over how long workers are to spread their attaching again when the service goes away.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
-/// Messages that are taken in a row before what they did is acknowledged and others have their turn.
+/// Messages, and events in them, that are taken in a row before what they did is acknowledged and others have their turn:
+/// a turn takes about a millisecond at most.
 const MOST_IN_A_ROW: u32 = 32;
+const EVENTS_IN_A_ROW: u32 = 4_096;
 
 /// A worker's stream.
 pub struct Stream {
@@ -45,6 +48,7 @@ pub struct Stream {
     seats: Seats,
     peer: Arc<Peer>,
     answers: Sender<Result<AttachResponse, Status>>,
+    pace: Pace,
 }
 
 /// Why a stream ends.
@@ -73,7 +77,7 @@ impl Stream {
         peer: Arc<Peer>,
         answers: Sender<Result<AttachResponse, Status>>,
     ) -> Self {
-        Self { service, notices, seats, peer, answers }
+        Self { service, notices, seats, peer, answers, pace: Pace::default() }
     }
 
     /// Lives until the stream ends.
@@ -119,14 +123,20 @@ impl Stream {
         messages: &mut Streaming<AttachRequest>,
         until_drained: bool,
     ) -> Result<std::convert::Infallible, End> {
-        let (mut in_a_row, mut ack_is_due) = (0, false);
+        let (mut in_a_row, mut events_in_a_row, mut ack_is_due) = (0, 0, false);
+        let mut held_until = None;
         loop {
             tokio::select! {
                 biased;
-                message = messages.message(), if in_a_row < MOST_IN_A_ROW => {
+                message = messages.message(),
+                    if in_a_row < MOST_IN_A_ROW && events_in_a_row < EVENTS_IN_A_ROW && held_until.is_none() =>
+                {
+                    let (message, now) = (self.received(message)?, self.service.clock.now());
+                    let events = pace::events(&message);
                     in_a_row += 1;
-                    let message = self.received(message)?;
-                    match conversation.take(message, self.service.clock.now())? {
+                    events_in_a_row += events;
+                    held_until = self.pace.hold(&self.service, conversation.project(), events, now);
+                    match conversation.take(message, now)? {
                         Next::Wait => {}
                         Next::Acknowledge => ack_is_due = true,
                         Next::Answer(answer) => self.answer(answer).await?,
@@ -135,6 +145,9 @@ impl Stream {
                 }
                 () = seat.taken() => return Err(Error::Superseded.into()),
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
+                () = self.peer.is_old(), if until_drained => return Err(End::Draining),
+                // What it sends meanwhile waits in its own windows.
+                () = pace::until(held_until), if held_until.is_some() => held_until = None,
                 () = self.notices.durable.more(), if conversation.is_lagging() => {
                     self.acknowledge(conversation).await?;
                 }
@@ -143,10 +156,10 @@ impl Stream {
                     if std::mem::take(&mut ack_is_due) {
                         self.acknowledge(conversation).await?;
                     }
-                    if in_a_row == MOST_IN_A_ROW {
+                    if in_a_row == MOST_IN_A_ROW || events_in_a_row >= EVENTS_IN_A_ROW {
                         tokio::task::yield_now().await;
                     }
-                    in_a_row = 0;
+                    (in_a_row, events_in_a_row) = (0, 0);
                 }
             }
         }
@@ -158,6 +171,7 @@ impl Stream {
             Ok(None) => Err(End::Done),
             Err(status) => Err(match status.code() {
                 Code::OutOfRange => {
+                    self.service.guard.count(Why::MessageBytes);
                     let most = self.service.config.connections.message_bytes as u64;
                     Error::Bound { name: "message_bytes", most }.into()
                 }
@@ -193,6 +207,7 @@ impl Stream {
             Ok(()) => true,
             Err(SendTimeoutError::Closed(_)) => false,
             Err(SendTimeoutError::Timeout(_)) => {
+                self.service.guard.count(Why::Unread);
                 tracing::warn!("a worker does not read what it is answered: its connection is closed");
                 self.peer.close();
                 false

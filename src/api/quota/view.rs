@@ -93,6 +93,7 @@ pub fn status(status: Status) -> proto::GetStatusResponse {
         audit_drift: status.drift,
         durable_until: status.durable.map(|durable| second(durable.next())),
         degraded: status.degraded,
+        warnings: status.warnings,
         simulation: status.simulation,
     }
 }

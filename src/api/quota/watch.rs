@@ -11,7 +11,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::{
-    api::quota::{Quotas, view},
+    api::{
+        peer::Peer,
+        quota::{Quotas, view},
+    },
     error::Error,
     model::{KeyId, Kind, Project},
     proto::WatchQuotasResponse,
@@ -26,16 +29,18 @@ const WAITING: usize = 1;
 /// Watches a project for one reader, until the reader or the service goes away.
 pub fn start(
     quotas: Quotas,
+    peer: Arc<Peer>,
     project: Project,
     kinds: Vec<Kind>,
 ) -> ReceiverStream<Result<WatchQuotasResponse, Status>> {
     let (changes, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(watch(quotas, project, kinds, changes));
+    tokio::spawn(watch(quotas, peer, project, kinds, changes));
     ReceiverStream::new(waiting)
 }
 
 async fn watch(
     quotas: Quotas,
+    peer: Arc<Peer>,
     project: Project,
     kinds: Vec<Kind>,
     changes: mpsc::Sender<Result<WatchQuotasResponse, Status>>,
@@ -49,11 +54,13 @@ async fn watch(
         let room = tokio::select! {
             room = changes.reserve() => room,
             () = draining.begun() => return,
+            () = peer.is_old() => return,
         };
         let Ok(room) = room else { return };
         tokio::select! {
             _ = ticks.tick() => {}
             () = draining.begun() => return room.send(Err(Error::ShuttingDown.into())),
+            () = peer.is_old() => return room.send(Err(Error::ShuttingDown.into())),
             () = changes.closed() => return,
         }
         match newest(&quotas, &project).await {

@@ -7,10 +7,11 @@ use tokio::task::JoinSet;
 
 use crate::{
     cli::{
+        connect::Server,
         error::CliError,
         replay::plan::{Plan, Step, Turn},
     },
-    client::{self, ClientError, ClientStatus, MeterHandle, WorkerClient, WorkerConfig},
+    client::{ClientError, ClientStatus, MeterHandle, WorkerClient, WorkerConfig},
     model::Outcome,
 };
 
@@ -43,11 +44,10 @@ impl Fleet {
     ///
     /// # Errors
     /// When the service refuses one.
-    pub async fn attach(url: &str, project: &str, plan: &Plan) -> Result<Self, CliError> {
+    pub async fn attach(server: &Server, project: &str, plan: &Plan) -> Result<Self, CliError> {
         let mut clients = Vec::with_capacity(plan.workers.len());
         for worker in &plan.workers {
-            let channel = client::channel(url).map_err(|error| CliError::Usage(error.to_string()))?;
-            clients.push(WorkerClient::attach(channel, WorkerConfig::new(project, worker)));
+            clients.push(WorkerClient::attach(server.another()?, WorkerConfig::new(project, worker)));
         }
         for client in &clients {
             client.attached().await.map_err(refused)?;
