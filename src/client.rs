@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{
     model::{Incarnation, Outcome, SessionId},
@@ -21,15 +21,15 @@ use crate::{
 };
 
 pub mod backoff;
+pub mod channel;
 pub mod journal;
 pub mod name;
 mod stream;
-pub mod tls;
 mod wire;
 
+pub use channel::{ClientTls, channel, channel_with};
 use journal::{Journal, JournalStats, Live};
 pub use name::SessionName;
-pub use tls::ClientTls;
 
 /// How long events gather before they are sent: 20 ms.
 pub const FLUSH_AFTER: Duration = Duration::from_millis(20);
@@ -37,10 +37,6 @@ pub const FLUSH_AFTER: Duration = Duration::from_millis(20);
 pub const FLUSH_EVENTS: usize = 512;
 /// Waiting events from which on [`WorkerClient::ready`] waits: 1,024, a quarter of what is kept.
 pub const READY_BELOW_EVENTS: usize = 1_024;
-/// How long a connection may take to be made: 3 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection on which nothing comes for 20 s is asked for a sign of life, and given up 10 s after.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// Who reports.
 #[derive(Clone, Debug)]
@@ -139,50 +135,6 @@ struct State {
     resyncs: u64,
     goodbye: Option<Outcome>,
     cut: bool,
-}
-
-/// A channel to a service, such as `http://127.0.0.1:7422`, that connects on first use and again whenever it must.
-/// Clients may share one, as the workers of one process do, or have one each. Must be called within a tokio runtime.
-///
-/// # Errors
-/// When the URL is not one.
-pub fn channel(url: &str) -> Result<Channel, ClientError> {
-    channel_with(url, &ClientTls::default())
-}
-
-/// The same, where it is said whom to trust with an `https://` address.
-///
-/// # Errors
-/// When the URL is not one, or the certificates are none.
-pub fn channel_with(url: &str, tls: &ClientTls) -> Result<Channel, ClientError> {
-    let address = |problem: String| ClientError::Address { url: url.to_owned(), problem };
-    let speaks_tls = url.starts_with("https://");
-    if !speaks_tls && !url.starts_with("http://") {
-        return Err(address("it must begin with http:// or https://".to_owned()));
-    }
-    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| address(error.to_string()))?;
-    if speaks_tls {
-        endpoint = endpoint.tls_config(tls.config()).map_err(|error| ClientError::Tls(causes(&error)))?;
-    }
-    let (interval, grace) = KEEPALIVE;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(interval)
-        .keep_alive_timeout(grace)
-        .keep_alive_while_idle(true)
-        .connect_lazy())
-}
-
-/// What went wrong, down to what it came of.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
 
 impl WorkerConfig {

@@ -30,6 +30,10 @@ const FIRST_CALL_WITHIN: Duration = Duration::from_secs(10);
 /// How long TLS may take to be agreed on.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Bytes that are read of a connection before others have their turn: some hundreds of small frames, about a millisecond.
+/// What is there to be read at once could be megabytes, and a core has one thread for all of its connections.
+const TURN_BYTES: usize = 32 * 1_024;
+
 /// What bytes go through.
 enum Socket {
     Plain(TcpStream),
@@ -43,6 +47,8 @@ pub struct Connection {
     guard: Arc<Guard>,
     /// Until the first call came.
     first_call: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were read in this turn.
+    read_in_turn: usize,
     _place: Place,
 }
 
@@ -84,7 +90,7 @@ impl Connection {
 
     fn new(socket: Socket, peer: Peer, guard: &Arc<Guard>, place: Place) -> Self {
         let first_call = Some(Box::pin(sleep(FIRST_CALL_WITHIN)));
-        Self { socket, peer: Arc::new(peer), guard: guard.clone(), first_call, _place: place }
+        Self { socket, peer: Arc::new(peer), guard: guard.clone(), first_call, read_in_turn: 0, _place: place }
     }
 
     /// The connection as its calls see it.
@@ -112,10 +118,21 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        match &mut self.socket {
+        if self.read_in_turn >= TURN_BYTES {
+            self.read_in_turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = match &mut self.socket {
             Socket::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
             Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        match read {
+            Poll::Ready(_) => self.read_in_turn += buffer.filled().len() - before,
+            Poll::Pending => self.read_in_turn = 0,
         }
+        read
     }
 }
 

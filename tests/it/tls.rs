@@ -124,7 +124,8 @@ async fn a_worker_reports_over_tls_and_plain_text_is_turned_away() {
     }
     // The machine's own roots do not vouch for it, and nobody speaks to it without TLS.
     assert_eq!(status_of(serving.address, &ClientTls::default()).await.unwrap_err().code(), Code::Unavailable);
-    assert!(crate::serving::channel(serving.address).await.is_err());
+    let plain = crate::serving::channel(serving.address).await.unwrap();
+    assert!(QuotaServiceClient::new(plain).get_status(GetStatusRequest {}).await.is_err());
     assert!(serving.service.guard.counted(Why::Handshake) >= 2);
 }
 

@@ -8,11 +8,11 @@ use highwater::proto::{
 };
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
-    hostile::raw::Answered,
+    hostile::raw::{Answered, PACE},
     serving::{MODEL, Worker, channel, declare, meter},
 };
 
@@ -33,21 +33,25 @@ async fn speak(address: SocketAddr, until: Instant, mut next: impl FnMut(u64) ->
             worker.try_say(declare(1, MODEL)).await;
             let mut nth = 1;
             loop {
+                sleep(PACE).await;
                 let saying = worker.say_slowly(next(nth));
                 tokio::select! {
                     biased;
                     heard = worker.next() => match heard {
                         Ok(Some(_)) => {}
-                        Ok(None) | Err(_) => break,
+                        Ok(None) => break,
+                        Err(_) => {
+                            answered.answers += 1;
+                            break;
+                        }
                     },
                     goes_on = saying => match goes_on {
                         true => nth += 1,
-                        false => break,
+                        // It has ended: how, is heard next.
+                        false => continue,
                     },
                 }
             }
-            // How it was refused.
-            answered.answers += u64::from(worker.end().await.code() != tonic::Code::Ok);
         });
         let _ = said.await;
     }

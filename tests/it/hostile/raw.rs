@@ -1,12 +1,12 @@
 //! HTTP/2 as no client speaks it: frames made byte by byte, written as fast as the service takes them, and what it says
 //! to that.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 pub const DATA: u8 = 0;
@@ -23,6 +23,10 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEAD: usize = 9;
 /// Of a GOAWAY that says: not so fast.
 const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The pause between two writes of an attacker: it takes the same cores as the service and the tenant, and what is to be
+/// seen is what the service does, not who is given a core.
+pub const PACE: Duration = Duration::from_millis(1);
 
 /// What the service did about a flood, over all of its connections.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,6 +133,7 @@ pub async fn flood(
                 if writing.write_all(&more).await.is_err() {
                     return;
                 }
+                sleep(PACE).await;
                 bytes += more.len() as u64;
             }
         };
