@@ -28,8 +28,8 @@ const SHORT_ATTACK: Duration = Duration::from_millis(1_500);
 const WORKERS: u8 = 8;
 const PAUSE: Duration = Duration::from_millis(4);
 /// Sessions of a project here, so that a short attack reaches the bound.
-const MOST_SESSIONS: &str = "20000";
-/// What the service may use above what it used before the attacks: the evil project holds 20,000 sessions with labels of
+const MOST_SESSIONS: &str = "5000";
+/// What the service may use above what it used before the attacks: the evil project holds 5,000 sessions with labels of
 /// 128 bytes at most, a snapshot of as many, 1,000 meters, and each of its connections its windows.
 const MOST_BYTES_MORE: u64 = 96 * 1_024 * 1_024;
 const LONG: Duration = Duration::from_secs(30);

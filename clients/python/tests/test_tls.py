@@ -25,7 +25,8 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
     openssl(
         *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"),
-        *("-subj", "/CN=localhost", "-addext", names, "-keyout", key, "-out", certificate),
+        *("-subj", "/CN=localhost", "-addext", names, "-addext", "basicConstraints=critical,CA:FALSE"),
+        *("-keyout", key, "-out", certificate),
     )
     return certificate, key
 
