@@ -40,6 +40,8 @@ const USUAL: usize = 5;
 const RIGHT_WITHIN: Duration = Duration::from_secs(60);
 /// Memory is compared from so long after the start: caches are full by then.
 const WARM_AFTER: Duration = Duration::from_secs(20 * 60);
+/// Measures that make a slope.
+const LEAST_MEASURES: usize = 10;
 const HAS_FILES: &str = "HIGHWATER_TEST_HAS_FILES";
 
 /// What RELIABILITY asks of a report: of how many, how many were right.
@@ -209,17 +211,19 @@ impl Scene {
         assert_eq!(found as u32, nth, "limits that were acknowledged are there");
     }
 
-    /// The slope of memory in MiB an hour, by least squares, since it was warm.
-    fn slope(&self) -> f64 {
+    /// The slope of memory in MiB an hour, by least squares, since it was warm; `None` when it hardly was.
+    fn slope(&self) -> Option<f64> {
         let warm = WARM_AFTER.as_secs_f64();
-        let warm: Vec<_> = self.measures.iter().filter(|(at, ..)| *at >= warm).collect();
-        let points = if warm.len() > 2 { warm } else { self.measures.iter().collect() };
+        let points: Vec<_> = self.measures.iter().filter(|(at, ..)| *at >= warm).collect();
+        if points.len() < LEAST_MEASURES {
+            return None;
+        }
         let count = points.len() as f64;
         let mean = |of: &dyn Fn(&(f64, u64, usize)) -> f64| points.iter().map(|point| of(point)).sum::<f64>() / count;
         let (mean_at, mean_bytes) = (mean(&|point| point.0), mean(&|point| point.1 as f64));
         let both = mean(&|point| (point.0 - mean_at) * (point.1 as f64 - mean_bytes));
         let spread = mean(&|point| (point.0 - mean_at).powi(2));
-        both / spread * 3_600.0 / 1_048_576.0
+        Some(both / spread * 3_600.0 / 1_048_576.0)
     }
 }
 
@@ -260,12 +264,11 @@ async fn soak() {
     println!("e  decisions that were acknowledged, there:     {} of {}", limits.0, limits.1);
     println!("f  keys whose sums are their level:             {} of {}", sums.0, sums.1);
     let files = scene.measures.iter().map(|(.., files)| *files);
-    println!(
-        "memory {:+.1} MiB an hour, files {} to {}",
-        scene.slope(),
-        files.clone().min().unwrap(),
-        files.max().unwrap()
-    );
+    println!("files {} to {}", files.clone().min().unwrap(), files.max().unwrap());
+    match scene.slope() {
+        Some(slope) => println!("memory {slope:+.1} MiB an hour after the first 20 minutes"),
+        None => println!("memory: too short to tell its slope, which is that after the first 20 minutes"),
+    }
     for (right, all) in [slots, seconds, minutes, limits, sums] {
         assert_eq!(right, all);
     }

@@ -82,8 +82,23 @@ pub fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
     use super::*;
+
+    #[test]
+    fn a_client_is_who_its_certificate_names() {
+        let mut params = CertificateParams::new(["Agents.example".to_owned()]).unwrap();
+        params.subject_alt_names.push(SanType::URI("spiffe://example/agents".try_into().unwrap()));
+        params.subject_alt_names.push(SanType::Rfc822Name("a@example.org".try_into().unwrap()));
+        let shown = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let identity = identity(shown.der()).unwrap();
+        assert_eq!(identity.names, ["dns:agents.example", "uri:spiffe://example/agents", "email:a@example.org"]);
+        assert_eq!(identity.fingerprint[..], Sha256::digest(shown.der())[..]);
+        assert_eq!(super::identity(&CertificateDer::from(vec![1, 2, 3])), None);
+    }
 
     #[test]
     fn the_end_is_told_thirty_and_seven_days_before() {

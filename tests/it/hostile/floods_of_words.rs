@@ -88,7 +88,7 @@ pub async fn labels(address: SocketAddr, until: Instant) -> Answered {
         if nth == 1 {
             return Say::Snapshot(SnapshotChunk { last: true, ..SnapshotChunk::default() });
         }
-        let events = (0..1_000).map(|_| {
+        let events = (0..100).map(|_| {
             let text = || format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
             let labels = Some(Labels { room: text(), job: text() });
             let session_id = rand::random::<[u8; 16]>().to_vec();
