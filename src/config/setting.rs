@@ -75,7 +75,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("bounds.project_events_per_second", "500000", Form::Number, "Events a second of a project; 0 for any"),
     setting("bounds.project_events_burst", "5000000", Form::Number, "Events that a project may send at once"),
     setting("bounds.reads_per_second", "20", Form::Number, "Reads a second of one caller; 0 for any"),
-    setting("bounds.reads_burst", "200", Form::Number, "Reads that one caller may make at once"),
+    setting("bounds.reads_burst", "1000", Form::Number, "Reads that one caller may make at once"),
     setting("bounds.projects", "10000", Form::Number, "Projects"),
     setting("bounds.meters_per_project", "1000", Form::Number, "Meters a project"),
     setting("bounds.workers_per_project", "20000", Form::Number, "Workers a project"),
