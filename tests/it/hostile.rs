@@ -40,7 +40,8 @@ fn attack_time() -> Duration {
 
 /// The tenant that behaves: workers whose sessions come and go, each event waited for.
 struct Tenant {
-    workers: Vec<(Worker, u64)>,
+    /// Each with its number and that of its last batch.
+    workers: Vec<(Worker, u8, u64)>,
 }
 
 impl Tenant {
@@ -54,7 +55,7 @@ impl Tenant {
             worker.say(snapshot(&[])).await;
             worker.hear().await;
             worker.hear().await;
-            workers.push((worker, 0));
+            workers.push((worker, nth, 0));
         }
         Self { workers }
     }
@@ -62,13 +63,13 @@ impl Tenant {
     /// Works for so long; returns its latencies, shortest first.
     async fn work(&mut self, length: Duration) -> Vec<Duration> {
         let mut working = JoinSet::new();
-        for (nth, (mut worker, mut seq)) in self.workers.drain(..).enumerate() {
+        for (mut worker, nth, mut seq) in self.workers.drain(..) {
             working.spawn(async move {
                 let (until, mut latencies) = (Instant::now() + length, Vec::new());
                 while Instant::now() < until {
                     // Each session begins with an odd batch and ends with the even one after it.
                     seq += 1;
-                    let id = [seq.div_ceil(2).to_le_bytes(), (nth as u64).to_le_bytes()].concat();
+                    let id = [seq.div_ceil(2).to_le_bytes(), u64::from(nth).to_le_bytes()].concat();
                     let event = if seq % 2 == 1 { connect_of(id) } else { disconnect_of(id, 1) };
                     let asked = Instant::now();
                     worker.say(batch(seq, [event])).await;
@@ -76,13 +77,13 @@ impl Tenant {
                     latencies.push(asked.elapsed());
                     sleep(PAUSE).await;
                 }
-                (worker, seq, latencies)
+                (worker, nth, seq, latencies)
             });
         }
         let mut all = Vec::new();
         while let Some(worked) = working.join_next().await {
-            let (worker, seq, latencies) = worked.unwrap();
-            self.workers.push((worker, seq));
+            let (worker, nth, seq, latencies) = worked.unwrap();
+            self.workers.push((worker, nth, seq));
             all.extend(latencies);
         }
         all.sort();
@@ -91,7 +92,7 @@ impl Tenant {
 
     /// Sessions that it holds.
     fn held(&self) -> usize {
-        self.workers.iter().filter(|(_, seq)| seq % 2 == 1).count()
+        self.workers.iter().filter(|(.., seq)| seq % 2 == 1).count()
     }
 }
 
