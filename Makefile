@@ -14,7 +14,7 @@ FAULT_ROUNDS ?= 50
 # Tools that the machine lacks and scripts/setup.sh brought.
 export PATH := $(PATH):$(CURDIR)/.tools/bin:$(CURDIR)/.tools/venv/bin
 
-.PHONY: help build run test lint proto-lint fuzz bench faults
+.PHONY: help build run test lint proto-lint fuzz bench faults soak
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ bench: ## the benchmarks, beside Redis and an empty service too; refreshes docs/
 	@scripts/setup.sh bench
 	@exec scripts/bench.sh
 
-faults: ## the fault tests, with FAULT_ROUNDS kills (50)
+faults: ## the fault tests, with FAULT_ROUNDS kills (50), and hostile clients for 12 s each
 	@scripts/setup.sh test
-	HIGHWATER_FAULT_ROUNDS=$(FAULT_ROUNDS) cargo nextest run --locked --profile long -E 'test(/(^|::)faults::/)'
+	HIGHWATER_FAULT_ROUNDS=$(FAULT_ROUNDS) cargo nextest run --locked --profile long -E 'test(/(^|::)(faults|hostile)::/)'
+
+soak: ## the real service under a fleet for SOAK_MINUTES (120), with a fault a minute
+	@scripts/setup.sh test
+	cargo nextest run --locked --cargo-profile quick --profile soak --run-ignored only --no-capture -E 'test(heavy_soak)'

@@ -25,6 +25,7 @@ use crate::{
         self,
         accept::{Accepted, Places, WAITING_CONNECTIONS},
         routes,
+        tls::{Certificates, TlsError},
     },
     service::{Clock, Service, access::key_file, start::StartError},
     store::{self, Store},
@@ -37,6 +38,8 @@ pub enum AppError {
     Start(#[from] StartError),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: io::Error },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the contract's descriptors can't be read: {0}")]
     Descriptors(#[from] tonic_reflection::server::Error),
 }
@@ -85,12 +88,15 @@ impl App {
         let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
         let address = listener.local_addr().map_err(io_error("the listener has no address"))?;
         let (notifier, health) = (Arc::new(Notifier::default()), HealthReporter::new());
-        let places = Places::new(&self.service.config.connections);
-        let servers = Servers::start(&self.service, &notifier, &health, &places)?;
+        let certificates = Certificates::load(&self.service.config.tls)?.map(Arc::new);
+        let places = Places::new(&self.service.config.connections, self.service.guard.clone());
+        let servers = Servers::start(&self.service, &notifier, &health, &places, certificates.as_ref())?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
         let keeper = Routine::keeper(self.service.clone())?;
         let livekit = Routine::livekit(self.service.clone(), notifier.notices().draining)?;
+        let renewer = certificates.map(|certificates| Routine::renewer(self.service.clone(), certificates));
+        let renewer = renewer.transpose()?;
         let outcome = runtime.block_on(async {
             routes::set_health(&health, ServingStatus::Serving).await;
             let mut accepting = pin!(http::accept::accept(listener, &places, &servers.dealers));
@@ -110,6 +116,7 @@ impl App {
         });
         servers.join();
         livekit.stop();
+        renewer.into_iter().for_each(Routine::stop);
         auditor.stop();
         keeper.stop();
         recorder.stop();
@@ -130,16 +137,18 @@ impl Servers {
         notifier: &Notifier,
         health: &HealthReporter,
         places: &Arc<Places>,
+        certificates: Option<&Arc<Certificates>>,
     ) -> Result<Self, AppError> {
         let notices = notifier.notices();
         let routes = routes::routes(service, &notices, health.clone(), places)?;
-        let bounds = service.config.connections;
         let mut servers = Self { dealers: Vec::new(), threads: Vec::new() };
         for nth in 0..threads(service.config.threads) {
             let (dealer, connections) = mpsc::channel(WAITING_CONNECTIONS);
-            let (routes, draining) = (routes.clone(), notices.draining.clone());
+            let (routes, service, draining) = (routes.clone(), service.clone(), notices.draining.clone());
+            let certificates = certificates.cloned();
             let thread = threads::start(&format!("serve-{nth}"), move || {
-                if let Err(error) = http::serve(connections, routes, &bounds, draining) {
+                if let Err(error) = http::serve::serve(connections, &routes, &service, certificates.as_ref(), draining)
+                {
                     tracing::error!(%error, "a server could not be started");
                 }
             })?;

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{
     model::{Incarnation, Outcome, SessionId},
@@ -21,12 +21,14 @@ use crate::{
 };
 
 pub mod backoff;
+pub mod channel;
 pub mod credential;
 pub mod journal;
 pub mod name;
 mod stream;
 mod wire;
 
+pub use channel::{ClientTls, channel, channel_with};
 pub use credential::{Bearer, Credential, Known};
 use journal::{Journal, JournalStats, Live};
 pub use name::SessionName;
@@ -37,10 +39,6 @@ pub const FLUSH_AFTER: Duration = Duration::from_millis(20);
 pub const FLUSH_EVENTS: usize = 512;
 /// Waiting events from which on [`WorkerClient::ready`] waits: 1,024, a quarter of what is kept.
 pub const READY_BELOW_EVENTS: usize = 1_024;
-/// How long a connection may take to be made: 3 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection on which nothing comes for 20 s is asked for a sign of life, and given up 10 s after.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// Who reports.
 #[derive(Clone, Debug)]
@@ -105,6 +103,8 @@ pub enum ClientError {
     Refused(String),
     #[error("the service did not take everything within {0:?}")]
     Late(Duration),
+    #[error("{0}")]
+    Tls(String),
     #[error("{url:?} is not the address of a service: {problem}")]
     Address { url: String, problem: String },
 }
@@ -139,27 +139,6 @@ struct State {
     resyncs: u64,
     goodbye: Option<Outcome>,
     cut: bool,
-}
-
-/// A channel to a service, such as `http://127.0.0.1:7422`, that connects on first use and again whenever it must.
-/// Clients may share one, as the workers of one process do, or have one each. Must be called within a tokio runtime.
-///
-/// # Errors
-/// When the URL is not one.
-pub fn channel(url: &str) -> Result<Channel, ClientError> {
-    let address = |problem: String| ClientError::Address { url: url.to_owned(), problem };
-    if !url.starts_with("http://") {
-        return Err(address("it must begin with http://".to_owned()));
-    }
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| address(error.to_string()))?;
-    let (interval, grace) = KEEPALIVE;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(interval)
-        .keep_alive_timeout(grace)
-        .keep_alive_while_idle(true)
-        .connect_lazy())
 }
 
 impl WorkerConfig {

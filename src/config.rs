@@ -14,6 +14,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use jiff::tz::TimeZone;
@@ -31,7 +32,7 @@ use crate::{
 /// What the service runs with. Paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// A loopback address where nobody needs a key.
+    /// A loopback address where nobody needs a key, and unless `tls` protects it or says that something in front does.
     pub listen: SocketAddr,
     /// Nobody needs a key: for development, on loopback alone.
     pub dev: bool,
@@ -52,6 +53,7 @@ pub struct Config {
     pub log: String,
     pub log_format: LogFormat,
     pub access: Access,
+    pub tls: Tls,
     pub retention: Retention,
     /// None when no API key of LiveKit's is configured.
     pub livekit: Option<LiveKitConfig>,
@@ -88,6 +90,49 @@ pub struct ConnectionBounds {
     pub streams_each: u32,
     /// Bytes of one message: a full batch is below.
     pub message_bytes: usize,
+    /// Age, give or take a tenth, at which a connection is asked to be made anew; zero for never.
+    pub age: Duration,
+    /// How long its calls may go on after that.
+    pub age_grace: Duration,
+    /// Events a second that one stream is read at, and that may come at once; 0 for as many as come.
+    pub stream_events: Rate,
+    /// The same of all streams and reports of a project.
+    pub project_events: Rate,
+    /// Reads a second of one caller, and that may come at once; 0 for as many as come.
+    pub reads: Rate,
+}
+
+/// So many a second on average; so many at once after a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// 0 stands for no bound.
+    pub per_second: u32,
+    pub burst: u32,
+}
+
+/// How the port is protected on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM files of the service's certificate with those that vouch for it, and of its key. Both or neither.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// PEM file of the certificates that vouch for clients.
+    pub client_ca: Option<PathBuf>,
+    pub client_certificates: ClientCertificates,
+    /// Plain text is served on any address: something in front speaks TLS.
+    pub plaintext: bool,
+}
+
+/// Whether clients show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// None is asked for.
+    #[default]
+    Off,
+    /// One that is shown must be right.
+    Optional,
+    /// None comes in without one.
+    Required,
 }
 
 /// How many series `/metrics` may have.

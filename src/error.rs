@@ -64,6 +64,10 @@ pub enum Error {
     Exists { what: &'static str, name: String },
     /// A bound of the configuration, by its name, and the most that is taken.
     Bound { name: &'static str, most: u64 },
+    /// A bound on how often, by its name, and when there is room again.
+    Rate { name: &'static str, per_second: u32, after: Duration },
+    /// So many wait already that one more would only wait too long.
+    Busy { name: &'static str, most: usize },
     /// A newer stream of the same incarnation took over: this one is to end.
     Superseded,
     /// The service goes away.
@@ -89,7 +93,9 @@ impl Error {
             Self::Forbidden(_) => Code::PermissionDenied,
             Self::Unserved => Code::Unimplemented,
             Self::Exists { .. } => Code::AlreadyExists,
-            Self::Bound { .. } | Self::TooManyFailures => Code::ResourceExhausted,
+            Self::Bound { .. } | Self::Rate { .. } | Self::Busy { .. } | Self::TooManyFailures => {
+                Code::ResourceExhausted
+            }
             Self::Superseded => Code::Aborted,
             Self::ShuttingDown | Self::Store { .. } => Code::Unavailable,
             Self::Internal { .. } => Code::Internal,
@@ -108,6 +114,11 @@ impl Error {
             Self::TooManyFailures => "too many credentials failed from this address or by this key: wait".to_owned(),
             Self::NotFound { what, name } => format!("there is no {what} {name}"),
             Self::Bound { name, most } => format!("{name}: at most {most} are taken; the bound is configured"),
+            Self::Rate { name, per_second, after } => format!(
+                "{name}: at most {per_second} a second are taken on average; try again in {:.1} s; the bound is configured",
+                after.as_secs_f64()
+            ),
+            Self::Busy { name, most } => format!("{name}: {most} wait already: try again"),
             Self::Superseded => "a newer stream of this incarnation took over".to_owned(),
             Self::ShuttingDown => "the service is shutting down: try again".to_owned(),
             Self::Store { .. } => "the store does not answer: try again".to_owned(),
@@ -119,6 +130,15 @@ impl Error {
     pub fn log_message(&self) -> Option<&str> {
         match self {
             Self::Store { detail } | Self::Internal { detail } => Some(detail),
+            _ => None,
+        }
+    }
+
+    /// When the same may be done if it is tried again.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rate { after, .. } => Some(*after),
+            Self::Busy { .. } | Self::TooManyFailures | Self::ShuttingDown | Self::Store { .. } => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -138,9 +158,15 @@ impl Error {
             Self::Unauthenticated(_) => ErrorDetails::with_error_info("UNAUTHENTICATED", DOMAIN, []),
             Self::Forbidden(_) => ErrorDetails::with_error_info("FORBIDDEN", DOMAIN, []),
             Self::Exists { what, name } => ErrorDetails::with_resource_info(*what, cut(name.clone()), "", ""),
-            Self::TooManyFailures => ErrorDetails::with_retry_info(Some(RETRY_AFTER)),
+            Self::Rate { name, per_second, .. } => {
+                let mut details = ErrorDetails::with_retry_info(self.retry_after());
+                details.add_quota_failure_violation(*name, format!("at most {per_second} a second are taken"));
+                details
+            }
             Self::Superseded => ErrorDetails::with_error_info("SUPERSEDED", DOMAIN, []),
-            Self::ShuttingDown | Self::Store { .. } => ErrorDetails::with_retry_info(Some(RETRY_AFTER)),
+            Self::Busy { .. } | Self::TooManyFailures | Self::ShuttingDown | Self::Store { .. } => {
+                ErrorDetails::with_retry_info(self.retry_after())
+            }
             Self::Internal { .. } | Self::Unserved => ErrorDetails::new(),
         }
     }
@@ -168,7 +194,13 @@ impl From<Error> for Status {
         if let Some(detail) = error.log_message() {
             tracing::error!(detail, "a request failed");
         }
-        Self::with_error_details(error.code(), cut(error.client_message()), error.details())
+        let mut status = Self::with_error_details(error.code(), cut(error.client_message()), error.details());
+        if let Some(after) = error.retry_after() {
+            // gRPC's own word for it, which clients with a retry policy heed.
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1);
+            status.metadata_mut().insert("grpc-retry-pushback-ms", millis.into());
+        }
+        status
     }
 }
 

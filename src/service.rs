@@ -4,12 +4,14 @@ pub mod access;
 pub mod clock;
 pub mod counts;
 pub mod decide;
+pub mod guard;
 pub mod health;
 pub mod ledger;
 pub mod limits;
 pub mod projects;
 pub mod record;
 pub mod start;
+pub mod throttle;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +19,7 @@ pub use access::{Access, Actor};
 pub use clock::Clock;
 pub use counts::Counts;
 pub use decide::{Author, Ended, PlanApplied};
+pub use guard::Guard;
 pub use health::Health;
 pub use ledger::Ledger;
 pub use limits::Limits;
@@ -51,6 +54,8 @@ pub struct Service {
     pub store: Arc<dyn Store>,
     pub health: Health,
     pub counts: Counts,
+    /// What is turned away so that others are served well.
+    pub guard: Arc<Guard>,
     pub started: Time,
     /// The store holds a simulation, or the service was told that it is one.
     pub simulation: bool,

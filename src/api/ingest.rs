@@ -3,6 +3,7 @@
 //! - `attach` waits: for messages, for durable seconds, for the end of the service.
 //! - [`conversation`] decides what a message does and is answered, without waiting.
 //! - [`handles`], [`decode`]: from messages to events.
+//! - `pace`: how fast a stream is read.
 //! - [`seats`]: one stream an incarnation.
 //! - [`unary`]: reports without a stream.
 
@@ -10,6 +11,7 @@ mod attach;
 pub mod conversation;
 pub mod decode;
 pub mod handles;
+mod pace;
 pub mod seats;
 pub mod unary;
 

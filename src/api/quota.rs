@@ -8,6 +8,8 @@ pub mod check;
 mod view;
 mod watch;
 
+use std::sync::Arc;
+
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -17,6 +19,7 @@ use crate::{
         auth::{Caller, standing::Standing},
         notices::Draining,
         pages::Page,
+        peer::Peer,
     },
     error::Error,
     model::{Key, KeyId, Project},
@@ -112,12 +115,13 @@ impl QuotaService for Quotas {
         request: Request<WatchQuotasRequest>,
     ) -> Result<Response<Self::WatchQuotasStream>, Status> {
         let caller = Caller::of(&request)?;
+        let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
         self.queries().seen(&project)?;
         let standing = Standing::new(self.queries().service(), &caller);
-        Ok(Response::new(watch::start(self.clone(), project, kinds, standing)))
+        Ok(Response::new(watch::start(self.clone(), peer, project, kinds, standing)))
     }
 
     async fn get_history(&self, request: Request<GetHistoryRequest>) -> Result<Response<GetHistoryResponse>, Status> {

@@ -14,6 +14,7 @@ use std::{
 use crate::{
     api::notices::{Draining, Notifier},
     app::{AppError, io_error},
+    http::tls::{Certificates, REFRESH_INTERVAL},
     livekit_lists::reader::Reader,
     model::time::MICROS_PER_SECOND,
     service::{
@@ -101,6 +102,19 @@ impl Routine {
                 if !goes_on(stop, LIVEKIT_INTERVAL) {
                     break;
                 }
+            }
+        })
+    }
+
+    /// Reads certificates again when they change, and tells when they end.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn renewer(service: Arc<Service>, certificates: Arc<Certificates>) -> Result<Self, AppError> {
+        Self::start("renew", move |stop| {
+            certificates.refresh(&service.health, service.clock.now().wall);
+            while goes_on(stop, REFRESH_INTERVAL) {
+                certificates.refresh(&service.health, service.clock.now().wall);
             }
         })
     }

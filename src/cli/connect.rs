@@ -9,7 +9,7 @@ use tonic::{Response, Status, transport::Channel};
 use crate::{
     access::Secret,
     cli::error::CliError,
-    client::{self, Bearer, Credential, Known},
+    client::{self, Bearer, ClientError, ClientTls, Credential, Known},
     model::key::DEFAULT_PROJECT,
     proto::{
         GetCallerRequest, admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
@@ -36,6 +36,15 @@ pub struct ServerArgs {
     /// File that holds it
     #[arg(long, env = "HIGHWATER_KEY_FILE", value_name = "PATH", global = true)]
     pub key_file: Option<PathBuf>,
+    /// PEM file of the certificates that vouch for the service, in place of those the machine trusts
+    #[arg(long, env = "HIGHWATER_CA", value_name = "FILE", global = true)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the certificate that is shown to the service
+    #[arg(long, env = "HIGHWATER_CERT", value_name = "FILE", requires = "cert_key", global = true)]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(long, env = "HIGHWATER_CERT_KEY", value_name = "FILE", requires = "cert", global = true)]
+    pub cert_key: Option<PathBuf>,
 }
 
 /// Which service and project.
@@ -59,6 +68,7 @@ pub struct ProjectArgs {
 #[derive(Clone, Debug)]
 pub struct Server {
     pub url: String,
+    tls: ClientTls,
     channel: Channel,
     pub credential: Option<Credential>,
 }
@@ -67,10 +77,12 @@ impl ServerArgs {
     /// Prepares the way; nothing is sent yet. Within a runtime only.
     ///
     /// # Errors
-    /// When the address is not one.
+    /// When the address is not one, or a file can't be used.
     pub fn connect(&self) -> Result<Server, CliError> {
-        let channel = client::channel(&self.server).map_err(|error| CliError::Usage(error.to_string()))?;
-        Ok(Server { url: self.server.clone(), channel, credential: self.credential()? })
+        let usage = |error: ClientError| CliError::Usage(error.to_string());
+        let tls = ClientTls::read(self.ca.as_deref(), self.cert.as_deref(), self.cert_key.as_deref()).map_err(usage)?;
+        let channel = client::channel_with(&self.server, &tls).map_err(usage)?;
+        Ok(Server { url: self.server.clone(), tls, channel, credential: self.credential()? })
     }
 
     /// What the service is to know the caller by; a key that is given comes before a file.
@@ -120,6 +132,14 @@ impl Server {
 
     fn bearer(&self) -> Bearer {
         Bearer(self.credential.clone())
+    }
+
+    /// Another connection to it, for a worker of its own.
+    ///
+    /// # Errors
+    /// When the address is not one.
+    pub fn another(&self) -> Result<Channel, CliError> {
+        client::channel_with(&self.url, &self.tls).map_err(|error| CliError::Usage(error.to_string()))
     }
 
     /// Waits for an answer.

@@ -66,7 +66,14 @@ pub fn run(args: DemoArgs) -> Result<(), CliError> {
 
 /// What is shown in the terminal.
 fn watch(address: SocketAddr) -> QuotasArgs {
-    let server = ServerArgs { server: format!("http://{address}"), key: None, key_file: None };
+    let server = ServerArgs {
+        server: format!("http://{address}"),
+        key: None,
+        key_file: None,
+        ca: None,
+        cert: None,
+        cert_key: None,
+    };
     let project = ProjectArgs { server, project: PROJECT.to_owned() };
     QuotasArgs { project, kinds: Vec::new(), watch: true, json: false }
 }

@@ -65,6 +65,10 @@ impl CliError {
         let message = message(status);
         let hint = hint(status);
         match status.code() {
+            // With a cause, the status is this side's own: the way to the service broke, in TLS for example.
+            _ if std::error::Error::source(status).is_some() => {
+                Self::Unreachable { server: server.to_owned(), cause: cause(status) }
+            }
             Code::Unavailable => Self::Unreachable { server: server.to_owned(), cause: cause(status) },
             Code::NotFound => Self::NotFound { message, hint },
             Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => Self::Mistakes { message, hint },

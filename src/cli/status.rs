@@ -40,6 +40,7 @@ struct StatusOut {
     durable_until: Option<Rfc3339>,
     degraded: Vec<String>,
     store: String,
+    warnings: Vec<String>,
     simulation: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     livekit: Option<LiveKitOut>,
@@ -99,6 +100,7 @@ fn lines(url: &str, status: &GetStatusResponse) -> Vec<Line> {
     };
     let mut lines = vec![title, named("state", Line::of(style, word))];
     lines.extend(status.degraded.iter().map(|wrong| named("", Line::of(Style::Alarm, wrong))));
+    lines.extend(status.warnings.iter().map(|warning| named("", Line::of(Style::Warning, warning))));
     if let Some(started) = status.started_at.as_ref().and_then(moment::of_wire) {
         let up = u64::try_from(now.duration_since(started).as_secs()).unwrap_or(0);
         lines.push(named("up", moment::duration(up).into()));
@@ -162,6 +164,7 @@ fn json(url: &str, status: GetStatusResponse) -> StatusOut {
         durable_until: output::time(status.durable_until.as_ref()),
         degraded: status.degraded,
         store: status.store,
+        warnings: status.warnings,
         simulation: status.simulation,
         livekit: status.livekit.map(|livekit| LiveKitOut {
             has_lists: livekit.has_lists,

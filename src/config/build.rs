@@ -5,7 +5,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
     config::{
-        Access, Config, ConnectionBounds, Mistake, RedisOptions, Retention, SeriesBounds, StorePlace,
+        Access, ClientCertificates, Config, ConnectionBounds, Mistake, Rate, RedisOptions, Retention, SeriesBounds,
+        StorePlace, Tls,
         livekit::Typed,
         parse, place,
         raw::{Given, Origin},
@@ -28,6 +29,12 @@ const MOST_OF_ANY: u64 = 1_000_000;
 const MOST_OF_A_STREAM: u64 = 65_536;
 /// What the service tells of itself fits, with some meters, and with what stands for those that do not.
 const LEAST_SERIES: u64 = 500;
+/// A stream is read at most this fast; faster than one can be.
+const MOST_A_SECOND: u64 = 100_000_000;
+/// A day: above it, a bound on a connection's age bounds nothing.
+const MOST_CONNECTION_AGE: Duration = Duration::from_secs(86_400);
+/// From the time that workers are asked to leave in, to that of the longest call.
+const GRACE: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(3_600);
 /// A batch of one event fits, and a gigabyte does not.
 const MESSAGE_BYTES: RangeInclusive<u64> = 4_096..=16_777_216;
 
@@ -69,6 +76,7 @@ pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mi
         log: values.take("log", parse::log_filter),
         log_format: values.take("log_format", parse::log_format),
         access: Access { key_file: values.take("access.key_file", parse::optional_path) },
+        tls: values.tls(),
         retention: Retention {
             points_days: values.take("retention.points_days", parse::number(LEAST_POINTS_DAYS..=MOST_POINTS_DAYS)),
             summaries_months: values.take("retention.summaries_months", parse::number(1..=MOST_SUMMARIES_MONTHS)),
@@ -78,6 +86,11 @@ pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mi
             per_address: values.take("bounds.connections_per_address", parse::number(1..=MOST_OF_ANY)),
             streams_each: values.take("bounds.streams_per_connection", parse::number(1..=MOST_OF_A_STREAM)),
             message_bytes: values.take("bounds.message_bytes", parse::number(MESSAGE_BYTES)),
+            age: values.take("bounds.connection_age", parse::duration(Duration::ZERO..=MOST_CONNECTION_AGE)),
+            age_grace: values.take("bounds.connection_age_grace", parse::duration(GRACE)),
+            stream_events: values.rate("bounds.stream_events_per_second", "bounds.stream_events_burst"),
+            project_events: values.rate("bounds.project_events_per_second", "bounds.project_events_burst"),
+            reads: values.rate("bounds.reads_per_second", "bounds.reads_burst"),
         },
         series: SeriesBounds {
             in_all: values.take("bounds.series", parse::number(LEAST_SERIES..=MOST_OF_ANY)),
@@ -89,6 +102,8 @@ pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mi
     values.check_together(&config.bounds);
     values.check_listen(&config);
     values.check_key_file(&config);
+    values.check_rates(&config);
+    values.check_tls(&config);
     let place = |effective: &Effective| SETTINGS.iter().position(|setting| setting.key == effective.setting.key);
     values.effective.sort_by_key(place);
     (Config { effective: values.effective, ..config }, values.mistakes)
@@ -119,6 +134,23 @@ impl Values<'_> {
         self.effective.push(Effective { setting, text, origin });
         let default = || parse(setting.default).expect("OK because a test builds the defaults");
         best.map_or_else(default, |(_, value)| value)
+    }
+
+    fn tls(&mut self) -> Tls {
+        Tls {
+            certificate: self.take("tls.certificate", parse::optional_path),
+            key: self.take("tls.key", parse::optional_path),
+            client_ca: self.take("tls.client_ca", parse::optional_path),
+            client_certificates: self.take("tls.client_certificates", parse::client_certificates),
+            plaintext: self.take("tls.plaintext", parse::switch),
+        }
+    }
+
+    fn rate(&mut self, per_second: &str, burst: &str) -> Rate {
+        Rate {
+            per_second: self.take(per_second, parse::number(0..=MOST_A_SECOND)),
+            burst: self.take(burst, parse::number(1..=MOST_A_SECOND)),
+        }
     }
 
     fn bounds(&mut self) -> Bounds {
@@ -180,7 +212,8 @@ impl Values<'_> {
         let in_redis = matches!(config.store, StorePlace::Redis(_));
         if in_redis && !config.dev && config.access.key_file.is_none() && !self.is_wrong("access.key_file") {
             let origin = self.origin("store").unwrap_or(Origin::Default);
-            let why = "is needed where the store is a Redis: name a file that stays, which is made when it is not there";
+            let why =
+                "is needed where the store is a Redis: name a file that stays, which is made when it is not there";
             self.mistake(origin, "access.key_file", why);
         }
     }
@@ -199,6 +232,65 @@ impl Values<'_> {
     /// Adds a mistake.
     pub(super) fn mistake(&mut self, origin: Origin, key: &str, problem: impl Into<String>) {
         self.mistakes.push(Mistake { origin, key: key.to_owned(), problem: problem.into() });
+    }
+
+    /// A stream that is held back for a full batch must not lose its lease by that.
+    fn check_rates(&mut self, config: &Config) {
+        let rates = [
+            ("bounds.stream_events_per_second", config.connections.stream_events),
+            ("bounds.project_events_per_second", config.connections.project_events),
+        ];
+        for (key, rate) in rates {
+            let in_half_a_lease = u64::from(rate.per_second) * config.bounds.lease.as_secs() / 2;
+            if rate.per_second > 0 && in_half_a_lease < config.bounds.batch_events as u64 {
+                let why = "a stream that waits for its turn with a full batch must not lose its lease";
+                self.conflict(key, "enough for a batch within half of `bounds.lease`, of", "bounds.batch_events", why);
+            }
+        }
+    }
+
+    /// What is typed about TLS must be whole, and no address but loopback is served in plain text by mistake.
+    fn check_tls(&mut self, config: &Config) {
+        let tls = &config.tls;
+        if tls.certificate.is_some() != tls.key.is_some() {
+            let (given, other) = match tls.certificate {
+                Some(_) => ("tls.certificate", "tls.key"),
+                None => ("tls.key", "tls.certificate"),
+            };
+            self.wrong(given, format!("`{other}` is needed beside it: TLS takes a certificate and its key"));
+        }
+        let asks = tls.client_certificates != ClientCertificates::Off;
+        if asks && tls.client_ca.is_none() {
+            let problem = "`tls.client_ca` is needed beside it: the certificates that vouch for clients";
+            self.wrong("tls.client_certificates", problem.to_owned());
+        }
+        if asks && tls.certificate.is_none() {
+            let problem = "`tls.certificate` and `tls.key` are needed beside it: clients show theirs in TLS only";
+            self.wrong("tls.client_certificates", problem.to_owned());
+        }
+        if tls.plaintext && tls.certificate.is_some() {
+            let problem = "`tls.certificate` is set beside it: the port speaks TLS or plain text, leave one out";
+            self.wrong("tls.plaintext", problem.to_owned());
+        }
+        let address = config.listen;
+        if !address.ip().is_loopback() && tls.certificate.is_none() && !tls.plaintext {
+            let problem = format!(
+                "{address} can be reached from the network, and plain text is served on loopback only; set \
+                 `tls.certificate` and `tls.key`, or `tls.plaintext` if a proxy in front speaks TLS, or use \
+                 127.0.0.1:{port} or [::1]:{port}",
+                port = address.port()
+            );
+            self.wrong("listen", problem);
+        }
+    }
+
+    /// Adds a mistake at where a setting was given, unless it has one already.
+    fn wrong(&mut self, key: &'static str, problem: String) {
+        if self.mistakes.iter().any(|mistake| mistake.key == key) {
+            return;
+        }
+        let Some(at) = self.effective.iter().find(|effective| effective.setting.key == key) else { return };
+        self.mistakes.push(Mistake { origin: at.origin.clone(), key: key.to_owned(), problem });
     }
 
     /// Adds the mistake of two values that do not go together, at the one of higher precedence. Silent when either is

@@ -6,9 +6,10 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use jiff::{SignedDuration, tz::TimeZone};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
+use crate::config::{ClientCertificates, LogFormat};
 
-/// An address and a port. Whether it may be listened on depends on who needs a key: see `Values::check_listen`.
+/// An address and a port. Whether it may be listened on depends on who needs a key and on what protects it: see
+/// `Values::check_listen` and `Values::check_tls`.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an address and a port; write it as 127.0.0.1:7422 or [::1]:7422"))
 }
@@ -43,6 +44,15 @@ pub fn log_filter(text: &str) -> Result<String, String> {
     match text.trim().is_empty() {
         true => Err(wrong("it is empty".to_owned())),
         false => EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| wrong(error.to_string())),
+    }
+}
+
+pub fn client_certificates(text: &str) -> Result<ClientCertificates, String> {
+    match text {
+        "off" => Ok(ClientCertificates::Off),
+        "optional" => Ok(ClientCertificates::Optional),
+        "required" => Ok(ClientCertificates::Required),
+        other => Err(format!("{other:?} is not how client certificates are taken; write off, optional or required")),
     }
 }
 

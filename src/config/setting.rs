@@ -41,7 +41,7 @@ const PATH: Form = Form::Text("PATH");
 
 /// Every setting, in the order of the file: those of a section stand together, after those of none.
 pub const SETTINGS: &[Setting] = &[
-    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC and health"),
+    setting("listen", "127.0.0.1:7422", ADDRESS, "Address and port of gRPC and health; off loopback, TLS is needed"),
     setting("dev", "false", Form::Switch, "For development: nobody needs a key; on loopback addresses only"),
     setting(
         "store",
@@ -71,6 +71,16 @@ pub const SETTINGS: &[Setting] = &[
     setting("redis.user", "", Form::Text("NAME"), "User of Redis' access control list"),
     setting("redis.password_file", "", PATH, "File whose first line is the password of Redis"),
     setting("redis.ca_file", "", PATH, "Certificates (PEM) that vouch for Redis, instead of those of the system"),
+    setting("tls.certificate", "", PATH, "PEM file of the certificate and those that vouch for it: turns TLS on"),
+    setting("tls.key", "", PATH, "PEM file of its key"),
+    setting("tls.client_ca", "", PATH, "PEM file of the certificates that vouch for clients"),
+    setting(
+        "tls.client_certificates",
+        "off",
+        Form::Text("WHEN"),
+        "Whether clients show a certificate: off, optional or required",
+    ),
+    setting("tls.plaintext", "false", Form::Switch, "Plain text on any address, since a proxy in front speaks TLS"),
     setting("retention.points_days", "8", Form::Number, "Days that every minute is kept, at least 7"),
     setting("retention.summaries_months", "13", Form::Number, "Months that hourly summaries are kept"),
     setting("livekit.url", "", Form::Text("URL"), "LiveKit's API, whose lists put right what its webhooks miss"),
@@ -93,6 +103,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("bounds.connections_per_address", "4096", Form::Number, "Connections from one address"),
     setting("bounds.streams_per_connection", "64", Form::Number, "Calls and streams at once on one connection"),
     setting("bounds.message_bytes", "262144", Form::Number, "Bytes of one message"),
+    setting("bounds.connection_age", "1h", DURATION, "Age at which a connection is to be made anew; 0s for never"),
+    setting("bounds.connection_age_grace", "30s", DURATION, "How long its calls may go on after that"),
+    setting("bounds.stream_events_per_second", "100000", Form::Number, "Events a second of one stream; 0 for any"),
+    setting("bounds.stream_events_burst", "1000000", Form::Number, "Events that one stream may send at once"),
+    setting("bounds.project_events_per_second", "500000", Form::Number, "Events a second of a project; 0 for any"),
+    setting("bounds.project_events_burst", "5000000", Form::Number, "Events that a project may send at once"),
+    setting("bounds.reads_per_second", "20", Form::Number, "Reads a second of one caller; 0 for any"),
+    setting("bounds.reads_burst", "1000", Form::Number, "Reads that one caller may make at once"),
     setting("bounds.projects", "10000", Form::Number, "Projects"),
     setting("bounds.meters_per_project", "1000", Form::Number, "Meters a project"),
     setting("bounds.workers_per_project", "20000", Form::Number, "Workers a project"),
@@ -164,6 +182,7 @@ impl Setting {
             Some("access") => arg.help_heading("Access"),
             Some("livekit") => arg.help_heading("LiveKit"),
             Some("redis") => arg.help_heading("Redis"),
+            Some("tls") => arg.help_heading("TLS"),
             Some(_) => arg.help_heading("Retention"),
             None => arg,
         };

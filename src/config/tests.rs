@@ -108,17 +108,74 @@ fn without_keys_only_loopback_is_listened_on() {
     for (listen, is_taken) in
         [("127.0.0.1:0", true), ("[::1]:7422", true), ("0.0.0.0:7422", false), ("[::]:7422", false)]
     {
-        let keyed = Config::build(&flags(&["--listen", listen]), None);
+        let keyed = Config::build(&flags(&["--listen", listen, "--tls-plaintext"]), None);
         assert!(keyed.is_ok(), "{listen}");
-        assert_eq!(Config::build(&flags(&["--listen", listen, "--dev"]), None).is_ok(), is_taken, "{listen}");
+        let dev = Config::build(&flags(&["--listen", listen, "--tls-plaintext", "--dev"]), None);
+        assert_eq!(dev.is_ok(), is_taken, "{listen}");
     }
     wrong(
-        &flags(&["--dev"]),
+        &flags(&["--dev", "--tls-plaintext"]),
         "listen = '10.0.0.1:7422'\n",
         &[
             "--dev: `listen` is 10.0.0.1:7422; a loopback address such as 127.0.0.1:7422 beside `dev` (true) is needed: \
            with `dev` nobody needs a key, and others could reach it there; leave `dev` out, and make a key with \
            `highwater keys create`",
+        ],
+    );
+}
+
+#[test]
+fn plain_text_is_served_on_loopback_only() {
+    let pair = ["--tls-certificate", "a.crt", "--tls-key", "a.key"];
+    for (listen, alone) in [("127.0.0.1:0", true), ("[::1]:7422", true), ("0.0.0.0:7422", false), ("[::]:7422", false)]
+    {
+        let build = |more: &[&str]| Config::build(&flags(&[&["--listen", listen], more].concat()), None);
+        assert_eq!(build(&[]).is_ok(), alone, "{listen}");
+        assert!(build(&pair).is_ok() && build(&["--tls-plaintext"]).is_ok(), "{listen}");
+    }
+    wrong(
+        &RawConfig::default(),
+        "listen = '10.0.0.1:7422'\n",
+        &[
+            "h.toml:1: listen: 10.0.0.1:7422 can be reached from the network, and plain text is served on loopback only; \
+           set `tls.certificate` and `tls.key`, or `tls.plaintext` if a proxy in front speaks TLS, or use 127.0.0.1:7422 \
+           or [::1]:7422",
+        ],
+    );
+}
+
+#[test]
+fn what_is_said_of_tls_is_whole() {
+    wrong(
+        &flags(&["--tls-client-certificates=required", "--tls-certificate", "a.crt"]),
+        "",
+        &[
+            "--tls-certificate: `tls.key` is needed beside it: TLS takes a certificate and its key",
+            "--tls-client-certificates: `tls.client_ca` is needed beside it: the certificates that vouch for clients",
+        ],
+    );
+    let pair = "[tls]\ncertificate = 'a'\nkey = 'b'\n";
+    wrong(
+        &flags(&["--tls-plaintext", "--tls-client-certificates", "maybe"]),
+        pair,
+        &[
+            "--tls-client-certificates: \"maybe\" is not how client certificates are taken; write off, optional or \
+             required",
+            "--tls-plaintext: `tls.certificate` is set beside it: the port speaks TLS or plain text, leave one out",
+        ],
+    );
+}
+
+#[test]
+fn a_rate_below_a_batch_in_half_a_lease_is_a_mistake() {
+    assert!(Config::build(&flags(&["--bounds-stream-events-per-second=0"]), None).is_ok());
+    wrong(
+        &flags(&["--bounds-stream-events-per-second=100"]),
+        "",
+        &[
+            "--bounds-stream-events-per-second: `bounds.stream_events_per_second` is 100; enough for a batch within half of \
+           `bounds.lease`, of `bounds.batch_events` (4096) is needed: a stream that waits for its turn with a full batch \
+           must not lose its lease",
         ],
     );
 }

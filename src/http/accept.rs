@@ -4,16 +4,17 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::{config::ConnectionBounds, metrics::Doors};
+use crate::{
+    config::ConnectionBounds,
+    metrics::Doors,
+    service::guard::{Guard, Why},
+};
 
 /// Connections that wait for the server of a core.
 pub const WAITING_CONNECTIONS: usize = 256;
@@ -33,14 +34,7 @@ pub struct Places {
     connections: usize,
     per_address: usize,
     taken: Mutex<Taken>,
-    turned_away: TurnedAway,
-}
-
-/// Connections that were closed at once because there was no place for them, by the bound that said so.
-#[derive(Debug, Default)]
-struct TurnedAway {
-    connections: AtomicU64,
-    per_address: AtomicU64,
+    guard: Arc<Guard>,
 }
 
 #[derive(Debug, Default)]
@@ -57,12 +51,12 @@ pub struct Place {
 }
 
 impl Places {
-    pub fn new(bounds: &ConnectionBounds) -> Arc<Self> {
+    pub fn new(bounds: &ConnectionBounds, guard: Arc<Guard>) -> Arc<Self> {
         Arc::new(Self {
             connections: bounds.connections,
             per_address: bounds.per_address,
             taken: Mutex::default(),
-            turned_away: TurnedAway::default(),
+            guard,
         })
     }
 
@@ -70,13 +64,14 @@ impl Places {
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let from_there = taken.by_address.get(&address).copied().unwrap_or(0);
-        let over = if taken.all >= self.connections {
-            Some(&self.turned_away.connections)
-        } else {
-            (from_there >= self.per_address).then_some(&self.turned_away.per_address)
+        let full = match (taken.all >= self.connections, from_there >= self.per_address) {
+            (true, _) => Some(Why::Connections),
+            (false, true) => Some(Why::ConnectionsPerAddress),
+            (false, false) => None,
         };
-        if let Some(counter) = over {
-            counter.fetch_add(1, Ordering::Relaxed);
+        if let Some(why) = full {
+            drop(taken);
+            self.guard.count(why);
             return None;
         }
         taken.all += 1;
@@ -88,8 +83,8 @@ impl Places {
     pub fn doors(&self) -> Doors {
         Doors {
             open: self.taken().all as u64,
-            turned_away: self.turned_away.connections.load(Ordering::Relaxed),
-            turned_away_by_address: self.turned_away.per_address.load(Ordering::Relaxed),
+            turned_away: self.guard.counted(Why::Connections),
+            turned_away_by_address: self.guard.counted(Why::ConnectionsPerAddress),
         }
     }
 
@@ -172,11 +167,13 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn places_end_by_address_and_in_all() {
-        let bounds = ConnectionBounds { connections: 3, per_address: 2, streams_each: 1, message_bytes: 1 };
-        let places = Places::new(&bounds);
+        let bounds = ConnectionBounds { connections: 3, per_address: 2, ..Config::default().connections };
+        let guard = Arc::new(Guard::new(&bounds));
+        let places = Places::new(&bounds, guard.clone());
         let (here, there) = ("127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap());
         let first = places.take(here).unwrap();
         let _second = places.take(here).unwrap();

@@ -1,4 +1,4 @@
-//! One connection: its socket and its place. It ends when no call came in time, or when a call says so.
+//! One connection: its socket, in TLS or plain, and its place. It ends when no call came in time, or when a call says so.
 
 use std::{
     future::Future as _,
@@ -12,40 +12,90 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Sleep, sleep},
+    time::{Sleep, sleep, timeout},
 };
-use tonic::transport::server::Connected;
+use tokio_rustls::server::TlsStream;
 
 use crate::{
     api::peer::Peer,
-    http::accept::{Accepted, Place},
+    http::{
+        accept::{Accepted, Place},
+        tls::{Certificates, certificate},
+    },
+    service::guard::{Guard, Why},
 };
 
 /// How long a connection may be open before its first call.
 const FIRST_CALL_WITHIN: Duration = Duration::from_secs(10);
+/// How long TLS may take to be agreed on.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Bytes that are read of a connection before others have their turn: some hundreds of small frames, about a millisecond.
+/// What is there to be read at once could be megabytes, and a core has one thread for all of its connections.
+const TURN_BYTES: usize = 32 * 1_024;
+
+/// What bytes go through.
+enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
 
 /// A connection that is served.
-#[derive(Debug)]
 pub struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     peer: Arc<Peer>,
+    guard: Arc<Guard>,
     /// Until the first call came.
     first_call: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were read in this turn.
+    read_in_turn: usize,
     _place: Place,
 }
 
 impl Connection {
-    /// Begins to serve it on this thread's runtime.
+    /// Begins to serve it on this thread's runtime: agrees on TLS where that is spoken. `None`, and counted, when that
+    /// was not done right or not in time.
     ///
     /// # Errors
     /// When the runtime can't watch the socket.
-    pub fn new(accepted: Accepted) -> io::Result<Self> {
-        Ok(Self {
-            socket: TcpStream::from_std(accepted.socket)?,
-            peer: Arc::new(Peer::from_address(accepted.place.address())),
-            first_call: Some(Box::pin(sleep(FIRST_CALL_WITHIN))),
-            _place: accepted.place,
-        })
+    pub async fn open(
+        accepted: Accepted,
+        certificates: Option<&Certificates>,
+        guard: &Arc<Guard>,
+    ) -> io::Result<Option<Self>> {
+        let Accepted { socket, place } = accepted;
+        let socket = TcpStream::from_std(socket)?;
+        let address = place.address();
+        let Some(certificates) = certificates else {
+            return Ok(Some(Self::new(Socket::Plain(socket), Peer::new(address, None), guard, place)));
+        };
+        let agreed = timeout(HANDSHAKE_WITHIN, certificates.acceptor().accept(socket)).await;
+        let stream = match agreed {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                guard.count(Why::Handshake);
+                tracing::debug!(%address, %error, "no TLS could be agreed on");
+                return Ok(None);
+            }
+            Err(_) => {
+                guard.count(Why::HandshakeTime);
+                tracing::debug!(%address, "TLS was not agreed on in time");
+                return Ok(None);
+            }
+        };
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let peer = Peer::new(address, shown.and_then(certificate::identity));
+        Ok(Some(Self::new(Socket::Tls(Box::new(stream)), peer, guard, place)))
+    }
+
+    fn new(socket: Socket, peer: Peer, guard: &Arc<Guard>, place: Place) -> Self {
+        let first_call = Some(Box::pin(sleep(FIRST_CALL_WITHIN)));
+        Self { socket, peer: Arc::new(peer), guard: guard.clone(), first_call, read_in_turn: 0, _place: place }
+    }
+
+    /// The connection as its calls see it.
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -56,6 +106,8 @@ impl Connection {
             if self.peer.has_called() {
                 self.first_call = None;
             } else if too_long.as_mut().poll(context).is_ready() {
+                self.guard.count(Why::FirstCall);
+                self.peer.close();
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "no call came in time"));
             }
         }
@@ -63,25 +115,34 @@ impl Connection {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Arc<Peer>;
-
-    fn connect_info(&self) -> Arc<Peer> {
-        self.peer.clone()
-    }
-}
-
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        if self.read_in_turn >= TURN_BYTES {
+            self.read_in_turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        };
+        match read {
+            Poll::Ready(_) => self.read_in_turn += buffer.filled().len() - before,
+            Poll::Pending => self.read_in_turn = 0,
+        }
+        read
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Socket::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -90,18 +151,30 @@ impl AsyncWrite for Connection {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
+            Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        match &self.socket {
+            Socket::Plain(socket) => socket.is_write_vectored(),
+            Socket::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }

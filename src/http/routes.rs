@@ -1,7 +1,7 @@
 //! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, and
 //! the one that Prometheus does.
 
-use std::sync::Arc;
+use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,6 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use rustc_hash::FxBuildHasher;
+use tokio::time::timeout;
 use tonic::{Code, Status, server::NamedService, service::Routes};
 use tonic_health::{
     ServingStatus,
@@ -42,8 +44,14 @@ use crate::{
         limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
     },
     query::Queries,
-    service::Service,
+    service::{
+        Service,
+        guard::{Caller, Why},
+    },
 };
+
+/// How long a call may take to be whole and to have its first answer; workers' streams are answered at once.
+const CALL_WITHIN: Duration = Duration::from_secs(30);
 
 /// The services whose health is told, beside that of the whole.
 const SERVICES: &[&str] = &[
@@ -69,7 +77,7 @@ pub fn routes(
     notices: &Notices,
     health: HealthReporter,
     places: &Arc<Places>,
-) -> Result<Routes, ReflectionError> {
+) -> Result<Router, ReflectionError> {
     let message_bytes = service.config.connections.message_bytes;
     let ingest = Ingest::new(service.clone(), notices.clone());
     let aside = Aside::new(Arc::new(Queries::new(service.clone())));
@@ -98,7 +106,7 @@ pub fn routes(
     // themselves.
     let gated = grpc.into_axum_router().layer(middleware::from_fn_with_state(service.clone(), gate));
     let all = gated.merge(pages).merge(metrics).merge(livekit);
-    Ok(all.layer(middleware::from_fn_with_state(service.clone(), each_call)).into())
+    Ok(all.layer(middleware::from_fn_with_state(service.clone(), each_call)))
 }
 
 /// Tells those who ask for the health of the services.
@@ -127,7 +135,8 @@ async fn ready(State(pages): State<Pages>) -> Response {
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     if wrong.is_empty() {
         let words = if pages.service.live.is_settling() { "ready, settling\n" } else { "ready\n" };
-        return (plain, words).into_response();
+        let warnings = pages.service.health.warnings().into_iter().map(|warning| format!("warning: {warning}\n"));
+        return (plain, std::iter::once(words.to_owned()).chain(warnings).collect::<String>()).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
 }
@@ -148,20 +157,45 @@ async fn gate(State(service): State<Arc<Service>>, mut request: Request, next: N
     }
 }
 
-/// Notes on the connection that a call came, and gives a message that is too large the status that names its bound.
+/// Notes on the connection that a call came, holds reads to their pace and calls to their time, and gives a message that
+/// is too large the status that names its bound.
 async fn each_call(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
         peer.call();
+        if let (true, Some(caller)) = (is_read(request.uri().path()), caller(peer, &request))
+            && let Err(error) = service.guard.read(caller, service.clock.now().mono)
+        {
+            return Status::from(error).into_http::<Body>();
+        }
     }
-    let response = next.run(request).await;
+    let Ok(response) = timeout(CALL_WITHIN, next.run(request)).await else {
+        service.guard.count(Why::CallTime);
+        let late = format!("the call was not whole, or not answered, within {} s", CALL_WITHIN.as_secs());
+        return Status::deadline_exceeded(late).into_http::<Body>();
+    };
     match response.extensions().get::<Status>() {
         // tonic's word for it; no service here uses this code for anything else.
         Some(status) if status.code() == Code::OutOfRange => {
+            service.guard.count(Why::MessageBytes);
             let most = service.config.connections.message_bytes as u64;
             let bound = Error::Bound { name: "message_bytes", most };
             service.counts.ingest.refused(&bound);
             Status::from(bound).into_http::<Body>()
         }
         _ => response,
+    }
+}
+
+/// Whether a path is a person's or a program's question or decision, and no worker's report, health or page.
+fn is_read(path: &str) -> bool {
+    let service = path.strip_prefix("/highwater.v1.").and_then(|path| path.split_once('/'));
+    service.is_some_and(|(service, _)| service != "IngestService")
+}
+
+/// Who reads: the credential that it shows, so that those behind one proxy don't pay for each other; else its address.
+fn caller(peer: &Peer, request: &Request) -> Option<Caller> {
+    match request.headers().get(header::AUTHORIZATION) {
+        Some(credential) => Some(Caller::Credential(FxBuildHasher.hash_one(credential.as_bytes()))),
+        None => peer.address().map(Caller::Address),
     }
 }

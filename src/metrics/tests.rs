@@ -8,7 +8,7 @@ use crate::{
     live::Event,
     metrics::{name::Label, page::label, series::SERIES_A_METER},
     model::{Incarnation, Key, Kind, Meter, Outcome, Project, SessionId, Target, Unit},
-    service::{Author, Clock, record::Recorder},
+    service::{Actor, Author, Clock, record::Recorder},
     store::{EmbeddedStore, Store},
 };
 
@@ -83,7 +83,7 @@ fn a_meter_and_its_pools_are_told_apart() {
     let direct = Meter::new(Kind::Tts, "cartesia/sonic-3", "direct", Some(Unit::Generation)).unwrap();
     report(&service, &project("shop"), &direct, &[(1, None)], now);
     report(&service, &project("bank"), &Meter::new(Kind::Agent, "", "", None).unwrap(), &[(1, None)], now);
-    let author = Author { set_by: "kim".to_owned(), reason: String::new() };
+    let author = Author { set_by: "kim".to_owned(), reason: String::new(), actor: Actor::service() };
     let key = Key { project: project("shop"), target: Target::Meter(meter) };
     service.set_limit(&key, 20, None, author, now).unwrap();
 

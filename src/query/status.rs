@@ -27,6 +27,8 @@ pub struct Status {
     pub degraded: Vec<String>,
     /// How safely the store keeps what is written; empty until it was asked.
     pub store: String,
+    /// What wants looking after, in words.
+    pub warnings: Vec<String>,
     pub simulation: bool,
     /// None when no API key of LiveKit's is configured and no event of its came.
     pub livekit: Option<LiveKitStatus>,
@@ -85,6 +87,7 @@ impl Queries {
             durable: service.live.durable(),
             degraded: service.health.degraded(),
             store: service.health.keeping().map(|keeping| keeping.to_string()).unwrap_or_default(),
+            warnings: service.health.warnings(),
             simulation: service.simulation,
             livekit: self.livekit(),
         }

@@ -1,8 +1,8 @@
-//! What is wrong with the service, in words.
+//! What is wrong with the service, in words; and what will be if nobody looks after it.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::store::Keeping;
@@ -16,23 +16,43 @@ pub const RECORDER: &str = "recorder";
 /// Every part that may be told of.
 pub const PARTS: &[&str] = &[STORE, KEEPING, RECORDER];
 
-/// What is wrong now, by the part that it is of.
+/// What is wrong now, and what is about to be, by the part that it is of.
 #[derive(Debug, Default)]
 pub struct Health {
     troubles: Mutex<BTreeMap<&'static str, String>>,
+    warnings: Mutex<BTreeMap<&'static str, String>>,
     /// How safely the store keeps what is written, as it said last.
     keeping: Mutex<Option<Keeping>>,
 }
 
+fn lock<'m>(words: &'m Mutex<BTreeMap<&'static str, String>>) -> MutexGuard<'m, BTreeMap<&'static str, String>> {
+    words.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lines(words: &Mutex<BTreeMap<&'static str, String>>) -> Vec<String> {
+    lock(words).iter().map(|(part, words)| format!("{part}: {words}")).collect()
+}
+
 impl Health {
-    /// Something is wrong with a part.
+    /// Something is wrong with a part: workers had better go elsewhere.
     pub fn trouble(&self, part: &'static str, words: impl Into<String>) {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).insert(part, words.into());
+        lock(&self.troubles).insert(part, words.into());
     }
 
     /// Nothing is wrong with it any more; returns whether anything was.
     pub fn well(&self, part: &'static str) -> bool {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).remove(part).is_some()
+        lock(&self.troubles).remove(part).is_some()
+    }
+
+    /// A part does its work and wants looking after; `None` when it does not. Returns whether that is news.
+    pub fn warn(&self, part: &'static str, words: Option<String>) -> bool {
+        let mut warnings = lock(&self.warnings);
+        let is_news = warnings.get(part) != words.as_ref();
+        match words {
+            Some(words) => drop(warnings.insert(part, words)),
+            None => drop(warnings.remove(part)),
+        }
+        is_news
     }
 
     /// The parts that something is wrong with.
@@ -55,7 +75,11 @@ impl Health {
 
     /// What is wrong, a line a part: `store: no space left`.
     pub fn degraded(&self) -> Vec<String> {
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        troubles.iter().map(|(part, words)| format!("{part}: {words}")).collect()
+        lines(&self.troubles)
+    }
+
+    /// What wants looking after, a line a part: `certificate: ends in 6 days`.
+    pub fn warnings(&self) -> Vec<String> {
+        lines(&self.warnings)
     }
 }

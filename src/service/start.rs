@@ -19,7 +19,7 @@ use crate::{
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Access, Clock, Counts, Health, Leaving, Ledger, Limits, Service, access::AccessError},
+    service::{Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Service, access::AccessError},
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
 
@@ -102,6 +102,7 @@ impl Service {
             store,
             health: Health::default(),
             counts: Counts::default(),
+            guard: Arc::new(Guard::new(&config.connections)),
             started: now.wall,
             simulation,
             config,

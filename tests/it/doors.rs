@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{
@@ -16,7 +16,16 @@ use tonic_reflection::pb::{
     v1alpha,
 };
 
-use crate::serving::{SOON, Serving, config};
+use highwater::{
+    client::{self, WorkerClient, WorkerConfig},
+    config::Rate,
+    model::SessionId,
+    proto::{GetStatusRequest, ReportRequest, quota_service_client::QuotaServiceClient},
+    service::guard::Why,
+};
+use tonic_types::StatusExt as _;
+
+use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect_of, hello, meter};
 
 pub async fn page(serving: &Serving, path: &str) -> String {
     try_page(serving, path).await.unwrap()
@@ -115,4 +124,85 @@ async fn a_connection_that_never_calls_is_closed() {
     half.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     let (silent, half) = tokio::join!(closed(silent, Duration::from_secs(15)), closed(half, Duration::from_secs(15)));
     assert!(silent && half);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_old_is_left_without_a_loss() {
+    let mut config = config();
+    config.connections.age = Duration::from_millis(300);
+    let serving = Serving::with(config);
+    let url = format!("http://{}", serving.address);
+    let worker = WorkerClient::attach(client::channel(&url).unwrap(), WorkerConfig::new("default", "w"));
+    let handle = worker.meter(meter(MODEL));
+    let (mut opened, started) = (0_u128, Instant::now());
+    while worker.stats().reconnects < 3 {
+        assert!(started.elapsed() < SOON, "{:?}, {:?}", worker.status(), worker.stats());
+        worker.open(SessionId((opened + 1).to_be_bytes()), handle, None);
+        opened += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    timeout(SOON, worker.flushed()).await.unwrap().unwrap();
+    serving.until_level(u32::try_from(opened).unwrap()).await;
+    assert_eq!((worker.stats().resyncs, worker.stats().journal.dropped_events), (0, 0));
+    assert_eq!(serving.service.guard.counted(Why::Age), 0, "none had to be cut off");
+}
+
+#[tokio::test]
+async fn a_caller_that_reads_too_often_is_told_when_to_come_again() {
+    let mut config = config();
+    config.connections.reads = Rate { per_second: 1, burst: 3 };
+    let serving = Serving::with(config);
+    let mut reads = QuotaServiceClient::new(serving.channel().await);
+    for _ in 0..3 {
+        reads.get_status(GetStatusRequest {}).await.unwrap();
+    }
+    let refused = reads.get_status(GetStatusRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    assert!(refused.message().starts_with("reads_per_second: at most 1 a second"), "{}", refused.message());
+    assert!(refused.get_details_retry_info().unwrap().retry_delay.unwrap() <= Duration::from_secs(1));
+    assert!(refused.metadata().contains_key("grpc-retry-pushback-ms"));
+    // One that shows a credential has a pace of its own; workers have none of this.
+    let mut other = tonic::Request::new(GetStatusRequest {});
+    other.metadata_mut().insert("authorization", "Bearer other".parse().unwrap());
+    reads.get_status(other).await.unwrap();
+    Worker::ready(&serving, hello(1, 1), &[1]).await;
+    assert_eq!(serving.service.guard.counted(Why::Reads), 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_sends_too_much_waits_and_loses_nothing() {
+    let mut config = config();
+    config.connections.stream_events = Rate { per_second: 1_000, burst: 500 };
+    let serving = Serving::with(config);
+    let mut worker = Worker::ready(&serving, hello(1, 1), &[]).await;
+    let started = Instant::now();
+    for seq in 1..=20_u64 {
+        let ids = (0..100).map(|nth| [seq.to_le_bytes(), u64::to_le_bytes(nth)].concat());
+        worker.say(batch(seq, ids.map(connect_of).collect::<Vec<_>>())).await;
+    }
+    worker.until_applied(20).await;
+    assert_eq!(serving.level(), 2_000);
+    assert!(started.elapsed() >= Duration::from_millis(1_400), "2,000 events, 500 at once: {:?}", started.elapsed());
+    assert!(serving.service.guard.counted(Why::HeldBack) > 0);
+}
+
+#[tokio::test]
+async fn a_project_that_reports_too_much_is_told_when_to_come_again() {
+    let mut config = config();
+    config.connections.project_events = Rate { per_second: 1, burst: 2 };
+    let serving = Serving::with(config);
+    let mut ingest = serving.ingest().await;
+    let report = |project: &str| ReportRequest {
+        project: project.to_owned(),
+        worker_id: "w".into(),
+        incarnation: vec![1; 16],
+        ..Default::default()
+    };
+    for _ in 0..2 {
+        ingest.report(report("noisy")).await.unwrap();
+    }
+    let refused = ingest.report(report("noisy")).await.unwrap_err();
+    assert!(refused.message().starts_with("project_events_per_second: at most 1 a second"), "{}", refused.message());
+    ingest.report(report("quiet")).await.unwrap();
+    assert_eq!(serving.service.guard.counted(Why::Events), 1);
 }

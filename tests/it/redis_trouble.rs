@@ -5,7 +5,7 @@ use std::{fs, mem, process::Command, sync::Arc, time::Duration};
 use highwater::{
     config::{RedisOptions, place::RedisAddress},
     model::{Hour, KeyId, LimitEntry, Time},
-    service::Author,
+    service::{Actor, Author},
     store::{Change, Promise, RedisStore, Second, Store, StoreError},
 };
 
@@ -94,7 +94,7 @@ async fn a_redis_without_its_replicas_is_waited_for() {
 async fn a_redis_that_was_restarted_empty_gets_what_is_known_and_the_rest_is_marked() {
     let mut redis = Redis::start();
     let (serving, _worker) = serve(&redis).await;
-    let by = Author { set_by: "ops".to_owned(), reason: "launch".to_owned() };
+    let by = Author { set_by: "ops".to_owned(), reason: "launch".to_owned(), actor: Actor::service() };
     let now = serving.service.clock.now();
     let limit = serving.service.set_limit(&key("default", "a/limited"), 9, None, by, now).unwrap();
     soon("keys that are stored", || redis.ask::<u64>(&["HLEN", "hw:{0}:keys"]).is_ok_and(|len| len >= 4)).await;

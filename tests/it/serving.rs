@@ -26,11 +26,12 @@ use tonic::{Status, Streaming, transport::Channel};
 pub const SOON: Duration = Duration::from_secs(10);
 pub const MODEL: &str = "cartesia/sonic-3";
 
-/// The defaults, on one core.
+/// The defaults, on one core; tests look more often than people may.
 pub fn config() -> Config {
     let mut config = Config::default();
     config.threads = 1;
     config.dev = true;
+    config.connections.reads.per_second = 0;
     config
 }
 
@@ -139,7 +140,11 @@ pub fn digest(ids: &[Vec<u8>]) -> u64 {
 }
 
 pub fn connect(session: u8) -> Event {
-    let connect = Connect { session_id: id(session), handle: 1, labels: None };
+    connect_of(id(session))
+}
+
+pub fn connect_of(session_id: Vec<u8>) -> Event {
+    let connect = Connect { session_id, handle: 1, labels: None };
     Event { event: Some(What::Connect(connect)), age_us: 0 }
 }
 
@@ -180,8 +185,13 @@ impl Worker {
 
     /// The same, at an address.
     pub async fn open_at(address: SocketAddr) -> Self {
+        Self::open_on(channel(address).await.unwrap()).await
+    }
+
+    /// The same, on a connection.
+    pub async fn open_on(channel: Channel) -> Self {
         let (say, said) = mpsc::channel(256);
-        let mut client = IngestServiceClient::new(channel(address).await.unwrap());
+        let mut client = IngestServiceClient::new(channel);
         let hear = client.attach(ReceiverStream::new(said)).await.unwrap().into_inner();
         Self { say, hear }
     }
@@ -212,6 +222,12 @@ impl Worker {
     /// The same to a stream that may have ended; returns whether it goes on.
     pub async fn try_say(&self, message: Say) -> bool {
         self.say.send(AttachRequest { message: Some(message) }).await.is_ok()
+    }
+
+    /// The same, as a task that may be given up: it holds on to nothing of the worker.
+    pub fn say_slowly(&self, message: Say) -> impl Future<Output = bool> + use<> {
+        let say = self.say.clone();
+        async move { say.send(AttachRequest { message: Some(message) }).await.is_ok() }
     }
 
     pub async fn say_raw(&self, request: AttachRequest) {

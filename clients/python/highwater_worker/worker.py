@@ -83,12 +83,14 @@ class Worker:
         project: str = "",
         worker_id: str = "worker",
         token: str | Callable[[], str] | None = None,
+        tls: grpc.ChannelCredentials | None = None,
     ) -> None:
         """Starts to attach to `target` (`host:port`) in the background; reports may begin at once.
 
         `token` is what the service knows this worker by: an API key (`hwm_...`), or a function that mints a LiveKit access
         token; it is called for each stream, and again before the token of a stream ends. The project is the key's own
-        when none is named.
+        when none is named. With `tls`, as `grpc.ssl_channel_credentials()` makes it, the stream is in TLS, else in plain
+        text.
 
         Raises ValueError for names that the service would refuse.
         """
@@ -100,6 +102,7 @@ class Worker:
         self._project = project
         self._worker_id = worker_id
         self._token = token
+        self._tls = tls
         self.incarnation = uuid.uuid4().bytes
         self._attach_seq = 0
         self._meters: dict[int, types.Meter] = {}
@@ -224,7 +227,7 @@ class Worker:
     def _attach(self) -> _Stream:
         """Opens a stream and stays until it ends."""
         stream = _Stream(opened_at=time.monotonic())
-        with grpc.insecure_channel(self._target, options=CHANNEL_OPTIONS) as channel:
+        with self._channel() as channel:
             # Outside the lock: minting is the caller's code.
             metadata = self._metadata()
             with self._changed:
@@ -266,6 +269,11 @@ class Worker:
         if callable(self._token) and message.HasField(field):
             left = getattr(message, field).ToSeconds() - time.time()
             stream.renew_at = time.monotonic() + max(left * 0.8, RENEW_SECONDS)
+
+    def _channel(self) -> grpc.Channel:
+        if self._tls is None:
+            return grpc.insecure_channel(self._target, options=CHANNEL_OPTIONS)
+        return grpc.secure_channel(self._target, self._tls, options=CHANNEL_OPTIONS)
 
     def _note_end(self, stream: _Stream, error: grpc.RpcError) -> None:
         log.info("the stream ended: %s %s", error.code(), error.details())

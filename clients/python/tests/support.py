@@ -35,18 +35,24 @@ def until(what: str, probe: Callable[[], T], seconds: float = ANSWER_SECONDS) ->
 class Service:
     """The service as a process of its own."""
 
-    def __init__(self, binary: Path, folder: Path, dev: bool = True) -> None:
+    def __init__(
+        self, binary: Path, folder: Path, dev: bool = True, settings: list[str] | None = None
+    ) -> None:
+        self._settings = settings or []
         self._binary = binary
         self._folder = folder
         self._dev = dev
         self._process: subprocess.Popen | None = None
         self._channel: grpc.Channel | None = None
         self.port = 0
+        self.tls: grpc.ChannelCredentials | None = None
 
     def start(self) -> None:
         """Starts it on the port and store it had before, or on a free port, and waits until it is ready."""
         command = [self._binary, "serve", "--listen", f"127.0.0.1:{self.port}", "--store", self.store]
         command += ["--dev"] if self._dev else ["--log", "debug"]
+        # The tests look more often than people may.
+        command += ["--bounds-reads-per-second", "0", *self._settings]
         with self._log_path.open("a") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self._folder)
         ready: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -57,7 +63,11 @@ class Service:
             address = ""
         assert address, f"the service did not start:\n{self.log()}"
         self.port = int(address.rsplit(":", 1)[1])
-        self._channel = grpc.insecure_channel(self.target, options=[("grpc.use_local_subchannel_pool", 1)])
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        if self.tls is None:
+            self._channel = grpc.insecure_channel(self.target, options=options)
+        else:
+            self._channel = grpc.secure_channel(self.target, self.tls, options=options)
         self.ingest = IngestServiceStub(self._channel)
         self.quotas = QuotaServiceStub(self._channel)
 

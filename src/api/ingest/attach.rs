@@ -18,6 +18,7 @@ use crate::{
         convert,
         ingest::{
             conversation::{Conversation, Next},
+            pace::{self, Pace},
             seats::{Seat, Seats},
         },
         notices::Notices,
@@ -28,7 +29,7 @@ use crate::{
         AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, attach_request::Message as Said,
         attach_response::Message as Answer,
     },
-    service::Service,
+    service::{Service, guard::Why},
 };
 
 /// How long a stream may stay silent before its hello.
@@ -37,8 +38,10 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Over how long workers are to spread their attaching again when the service goes away.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
-/// Messages that are taken in a row before what they did is acknowledged and others have their turn.
+/// Messages, and events in them, that are taken in a row before what they did is acknowledged and others have their turn:
+/// a turn takes about a millisecond at most.
 const MOST_IN_A_ROW: u32 = 32;
+const EVENTS_IN_A_ROW: u32 = 4_096;
 
 /// A worker's stream.
 pub struct Stream {
@@ -49,6 +52,7 @@ pub struct Stream {
     caller: Arc<Caller>,
     standing: Standing,
     answers: Sender<Result<AttachResponse, Status>>,
+    pace: Pace,
 }
 
 /// Why a stream ends.
@@ -80,7 +84,7 @@ impl Stream {
         answers: Sender<Result<AttachResponse, Status>>,
     ) -> Self {
         let standing = Standing::new(&service, &caller);
-        Self { service, notices, seats, peer, caller, standing, answers }
+        Self { service, notices, seats, peer, caller, standing, answers, pace: Pace::default() }
     }
 
     /// Lives until the stream ends.
@@ -136,19 +140,25 @@ impl Stream {
         messages: &mut Streaming<AttachRequest>,
         until_drained: bool,
     ) -> Result<std::convert::Infallible, End> {
-        let (mut in_a_row, mut ack_is_due) = (0, false);
+        let (mut in_a_row, mut events_in_a_row, mut ack_is_due) = (0, 0, false);
+        let mut held_until = None;
         loop {
             tokio::select! {
                 biased;
-                message = messages.message(), if in_a_row < MOST_IN_A_ROW => {
+                message = messages.message(),
+                    if in_a_row < MOST_IN_A_ROW && events_in_a_row < EVENTS_IN_A_ROW && held_until.is_none() =>
+                {
+                    let (message, now) = (self.received(message)?, self.service.clock.now());
+                    let events = pace::events(&message);
                     in_a_row += 1;
-                    let message = self.received(message)?;
                     if let Some(Said::Authenticate(presented)) = &message.message {
                         let answer = self.authenticate(presented)?;
                         self.answer(answer).await?;
                         continue;
                     }
-                    match conversation.take(message, self.service.clock.now())? {
+                    events_in_a_row += events;
+                    held_until = self.pace.hold(&self.service, conversation.project(), events, now);
+                    match conversation.take(message, now)? {
                         Next::Wait => {}
                         Next::Acknowledge => ack_is_due = true,
                         Next::Answer(answer) => self.answer(answer).await?,
@@ -158,6 +168,9 @@ impl Stream {
                 error = self.standing.lost() => return Err(error.into()),
                 () = seat.taken() => return Err(Error::Superseded.into()),
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
+                () = self.peer.is_old(), if until_drained => return Err(End::Draining),
+                // What it sends meanwhile waits in its own windows.
+                () = pace::until(held_until), if held_until.is_some() => held_until = None,
                 () = self.notices.durable.more(), if conversation.is_lagging() => {
                     self.acknowledge(conversation).await?;
                 }
@@ -166,10 +179,10 @@ impl Stream {
                     if std::mem::take(&mut ack_is_due) {
                         self.acknowledge(conversation).await?;
                     }
-                    if in_a_row == MOST_IN_A_ROW {
+                    if in_a_row == MOST_IN_A_ROW || events_in_a_row >= EVENTS_IN_A_ROW {
                         tokio::task::yield_now().await;
                     }
-                    in_a_row = 0;
+                    (in_a_row, events_in_a_row) = (0, 0);
                 }
             }
         }
@@ -181,6 +194,7 @@ impl Stream {
             Ok(None) => Err(End::Done),
             Err(status) => Err(match status.code() {
                 Code::OutOfRange => {
+                    self.service.guard.count(Why::MessageBytes);
                     let most = self.service.config.connections.message_bytes as u64;
                     Error::Bound { name: "message_bytes", most }.into()
                 }
@@ -226,6 +240,7 @@ impl Stream {
             Ok(()) => true,
             Err(SendTimeoutError::Closed(_)) => false,
             Err(SendTimeoutError::Timeout(_)) => {
+                self.service.guard.count(Why::Unread);
                 tracing::warn!("a worker does not read what it is answered: its connection is closed");
                 self.peer.close();
                 false

@@ -92,6 +92,11 @@ impl Conversation {
         Ok((conversation, answers))
     }
 
+    /// Whose worker it is.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
     /// Who speaks.
     pub fn name(&self) -> Name {
         (self.project.clone(), self.incarnation)

@@ -40,6 +40,9 @@ pub fn report(service: &Service, request: &ReportRequest, now: Now) -> Result<Re
     if request.events.len() > bounds.batch_events {
         return Err(Error::Bound { name: "batch_events", most: bounds.batch_events as u64 });
     }
+    // A report without events renews a lease, and is work too.
+    let events = u32::try_from(request.events.len()).unwrap_or(u32::MAX).max(1);
+    service.guard.reported(&project, events, now.mono)?;
     let mut reported = Vec::with_capacity(request.events.len());
     for (nth, event) in request.events.iter().enumerate() {
         let event = check(&service.catalogue, event);

@@ -94,6 +94,7 @@ pub fn status(status: Status) -> proto::GetStatusResponse {
         durable_until: status.durable.map(|durable| second(durable.next())),
         degraded: status.degraded,
         store: status.store,
+        warnings: status.warnings,
         simulation: status.simulation,
         livekit: status.livekit.map(livekit),
     }

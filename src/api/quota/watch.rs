@@ -13,6 +13,7 @@ use tonic::Status;
 use crate::{
     api::{
         auth::standing::Standing,
+        peer::Peer,
         quota::{Quotas, view},
     },
     error::Error,
@@ -29,17 +30,19 @@ const WAITING: usize = 1;
 /// Watches a project for one reader, until the reader or the service goes away.
 pub fn start(
     quotas: Quotas,
+    peer: Arc<Peer>,
     project: Project,
     kinds: Vec<Kind>,
     standing: Standing,
 ) -> ReceiverStream<Result<WatchQuotasResponse, Status>> {
     let (changes, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(watch(quotas, project, kinds, standing, changes));
+    tokio::spawn(watch(quotas, peer, project, kinds, standing, changes));
     ReceiverStream::new(waiting)
 }
 
 async fn watch(
     quotas: Quotas,
+    peer: Arc<Peer>,
     project: Project,
     kinds: Vec<Kind>,
     mut standing: Standing,
@@ -56,12 +59,14 @@ async fn watch(
             () = draining.begun() => return,
             // Its reader takes nothing, so that nothing can be said.
             _ = standing.lost() => return,
+            () = peer.is_old() => return,
         };
         let Ok(room) = room else { return };
         tokio::select! {
             _ = ticks.tick() => {}
             () = draining.begun() => return room.send(Err(Error::ShuttingDown.into())),
             error = standing.lost() => return room.send(Err(error.into())),
+            () = peer.is_old() => return room.send(Err(Error::ShuttingDown.into())),
             () = changes.closed() => return,
         }
         match newest(&quotas, &project).await {

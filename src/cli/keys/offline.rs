@@ -39,7 +39,9 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
         return Ok((String::new(), Answer::Reset(removed)));
     }
     let Some(key_file) = access_key_file.or_else(|| key_file::beside(&place)) else {
-        return Err(CliError::Usage("a store in Redis has no key file beside it: name it with --access-key-file".to_owned()));
+        return Err(CliError::Usage(
+            "a store in Redis has no key file beside it: name it with --access-key-file".to_owned(),
+        ));
     };
     let access = Access::open(store, ledger, Some(key_file)).map_err(failed)?;
     let all = |_: &KeyRecord| true;

@@ -11,7 +11,7 @@ use crate::{
         error::CliError,
         replay::plan::{Plan, Step, Turn},
     },
-    client::{self, ClientError, ClientStatus, MeterHandle, WorkerClient, WorkerConfig},
+    client::{ClientError, ClientStatus, MeterHandle, WorkerClient, WorkerConfig},
     model::Outcome,
 };
 
@@ -47,10 +47,9 @@ impl Fleet {
     pub async fn attach(server: &Server, project: &str, plan: &Plan) -> Result<Self, CliError> {
         let mut clients = Vec::with_capacity(plan.workers.len());
         for worker in &plan.workers {
-            let channel = client::channel(&server.url).map_err(|error| CliError::Usage(error.to_string()))?;
             let credential = server.credential.clone();
             let config = WorkerConfig { credential, ..WorkerConfig::new(project, worker) };
-            clients.push(WorkerClient::attach(channel, config));
+            clients.push(WorkerClient::attach(server.another()?, config));
         }
         for client in &clients {
             client.attached().await.map_err(refused)?;

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_key_file_is_made_once_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = beside(&dir.path().join("new/store.redb"));
+        let path = beside(&StorePlace::File(dir.path().join("new/store.redb"))).unwrap();
         assert!(path.ends_with("new/store.redb.key"));
         let made = read_or_make(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

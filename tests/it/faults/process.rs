@@ -34,7 +34,8 @@ impl Process {
     pub fn start(store: &Path, listen: &str, settings: &[&str]) -> Self {
         let started = Instant::now();
         let mut command = with_most_files(PROGRAM);
-        command.args(["serve", "--dev", "--listen", listen, "--log", "warn", "--store"]).arg(store).args(settings);
+        command.args(["serve", "--dev", "--listen", listen, "--log", "warn", "--bounds-reads-per-second", "0"]);
+        command.arg("--store").arg(store).args(settings);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -46,6 +47,18 @@ impl Process {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Stops it where it is, or lets it go on, as a debugger or a frozen machine does.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Files that it has open.
+    pub fn files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// Memory that it has in use now, in bytes.

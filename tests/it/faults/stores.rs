@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use highwater::{
     config::{RedisOptions, place::RedisAddress},
     model::{Frame, Key, LimitEntry},
-    service::Author,
+    service::{Actor, Author},
     store::{EmbeddedStore, RedisStore, Store},
 };
 use rand::{RngExt as _, rngs::StdRng};
@@ -193,7 +193,7 @@ impl<B: Breakable> Scene<B> {
     fn decide(&mut self) {
         let (service, key) = (&self.serving.service, key("default", "a/decided"));
         let slots = self.dice.random_range(1..1_000);
-        let by = Author { set_by: "ops".to_owned(), reason: format!("decision {slots}") };
+        let by = Author { set_by: "ops".to_owned(), reason: format!("decision {slots}"), actor: Actor::service() };
         if let Ok(entry) = service.set_limit(&key, slots, None, by, service.clock.now()) {
             self.decided.push((key, entry));
         }
