@@ -9,7 +9,7 @@ use highwater::{
 };
 
 use crate::{
-    redis_server::{Cluster, RETENTION, Redis, Watched, address, options, until},
+    redis_server::{Cluster, RETENTION, Redis, Watched, options, until},
     store_contract::{Place, contract, frame, key_hour, keys},
 };
 
