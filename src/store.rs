@@ -252,7 +252,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How safely it keeps what is written, asked anew.
     fn keeping(&self) -> Result<Keeping>;
 
-    /// After [`StoreError::Lost`]: writes what is still known again, and the hours that the caller has in memory; what was
-    /// lost stays a gap. Does nothing when nothing was lost.
-    fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<()>;
+    /// After [`StoreError::Lost`]: writes what is still known again; returns whether that is everything. If it is not, the
+    /// hours that the caller has in memory are written, too, and the rest stays a gap. Does nothing when nothing was lost.
+    fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool>;
 }

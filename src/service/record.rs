@@ -172,7 +172,6 @@ fn each_some(service: &Service, step: impl Fn(&mut Rollup, Range<usize>)) {
 /// Writes again what the store lost and the service still knows; the hours that are open as they stand, so that they are
 /// there if the service ends before they are folded.
 fn restore_lost(service: &Service, now: Now, what: &str) -> Result<(), StoreError> {
-    tracing::error!(what, "the store lost what it held: it gets what is still known, and the rest is a gap");
     let (oldest, keys) = {
         let rollup = service.rollup();
         (rollup.oldest_hour(), rollup.keys())
@@ -185,7 +184,11 @@ fn restore_lost(service: &Service, now: Now, what: &str) -> Result<(), StoreErro
             rows.extend(keys.iter().filter_map(|key| Some((*key, hour, rollup.hour(*key, hour)?))));
         }
     }
-    service.store.restore_lost(&rows)?;
+    if service.store.restore_lost(&rows)? {
+        tracing::warn!(what, "the store lost what it held last, and has it again");
+        return Ok(());
+    }
+    tracing::error!(what, "the store lost what it held: it has again what is still known, and the rest is a gap");
     service.store.set_note(LOST_NOTE, &now.wall.tick().0.to_string())
 }
 

@@ -219,7 +219,7 @@ impl Store for EmbeddedStore {
     }
 
     /// What it has committed is in the file.
-    fn restore_lost(&self, _: &[(KeyId, Hour, KeyHour)]) -> Result<()> {
-        Ok(())
+    fn restore_lost(&self, _: &[(KeyId, Hour, KeyHour)]) -> Result<bool> {
+        Ok(true)
     }
 }

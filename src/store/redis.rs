@@ -177,8 +177,9 @@ impl Store for RedisStore {
     }
 
     fn fold(&self, hour: Hour, rows: &[(KeyId, KeyHour)]) -> Result<()> {
-        self.put_rows(rows.iter().map(|(key, row)| (*key, hour, row)))?;
-        self.end_fold(hour)
+        let puts = self.puts_of(rows.iter().map(|(key, row)| (*key, hour, row)))?;
+        self.put(&puts)?;
+        self.end_fold(hour, puts)
     }
 
     fn folded_until(&self) -> Result<Option<Hour>> {
@@ -272,7 +273,7 @@ impl Store for RedisStore {
         promise::ask(self)
     }
 
-    fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<()> {
+    fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool> {
         self.restore(hours)
     }
 }

@@ -7,7 +7,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use highwater::{
@@ -15,6 +15,7 @@ use highwater::{
     store::{RedisStore, StoreError},
 };
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// Longer than a server takes to start, to stop or to take over.
 pub const SOON: Duration = Duration::from_secs(20);

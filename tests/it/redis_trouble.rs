@@ -144,13 +144,26 @@ fn a_redis_that_went_back_is_noticed_and_brought_up_to_date() {
     let lost = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Lost(_)));
     assert!(lost(store.commit(&Second { frames: vec![frame(8)], ..Second::default() })));
     assert!(lost(store.change(&change(3, 2))));
-    store.restore_lost(&[(KeyId(1), Hour(10), key_hour(3))]).unwrap();
-    store.restore_lost(&[]).unwrap();
+    redis.ask::<u64>(&["HDEL", "hw:{0}:frames:0", "7"]).unwrap();
+    // All that it lost is remembered: nothing is lost, and hours that are open need not be written.
+    assert!(store.restore_lost(&[(KeyId(1), Hour(10), key_hour(3))]).unwrap());
+    assert!(store.restore_lost(&[]).unwrap());
+    assert_eq!(store.frames().unwrap(), [frame(7)]);
     store.commit(&Second { frames: vec![frame(8)], ..Second::default() }).unwrap();
     store.change(&change(3, 2)).unwrap();
     let starts: Vec<u64> = store.limits().unwrap().iter().map(|(_, entry)| entry.start.0).collect();
     assert_eq!(starts, [1, 2, 3]);
     assert_eq!(store.audit(0..9, 9).unwrap(), [(0, vec![0]), (1, vec![1]), (2, vec![2])]);
+    assert_eq!(store.hours(KeyId(1), Hour(0)..Hour(99)).unwrap(), []);
+    // A copy of long ago: more was lost than is remembered.
+    for second in 0..40 {
+        store.commit(&Second { frames: vec![frame(100 + second)], ..Second::default() }).unwrap();
+    }
+    redis.ask::<u64>(&["HSET", "hw:{0}:meta", "step", "2"]).unwrap();
+    redis.ask::<u64>(&["DEL", "hw:{0}:frames:0"]).unwrap();
+    assert!(lost(store.commit(&Second { frames: vec![frame(140)], ..Second::default() })));
+    assert!(!store.restore_lost(&[(KeyId(1), Hour(10), key_hour(3))]).unwrap());
+    assert_eq!(store.frames().unwrap().len(), 30);
     assert_eq!(store.hours(KeyId(1), Hour(0)..Hour(99)).unwrap(), [(Hour(10), key_hour(3))]);
 }
 
@@ -177,7 +190,7 @@ fn one_service_at_a_time_writes_a_store() {
         first.fold(Hour(0), &[(KeyId(1), key_hour(1))]),
         first.set_note("a", "b"),
         first.change(&Change { audit: vec![vec![1]], ..Change::default() }),
-        first.restore_lost(&[]),
+        first.restore_lost(&[]).map(drop),
     ];
     for result in refused {
         let error = result.unwrap_err().to_string();

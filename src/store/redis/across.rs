@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::{
     RedisStore,
+    hours::Puts,
     scripts::{CHANGE, COMMIT, FOLD, STEP},
     writer::Arguments,
 };
@@ -57,7 +58,8 @@ impl RedisStore {
         }
         let mut writer = self.writer()?;
         writer.take(&self.link, &self.names, &COMMIT, keys, arguments)?;
-        writer.mirror.take_second(second);
+        let step = writer.step();
+        writer.mirror.take_second(step, second);
         Ok(())
     }
 
@@ -76,7 +78,7 @@ impl RedisStore {
     }
 
     /// Lets the frames before the end of an hour go, and says that it is folded.
-    pub(super) fn end_fold(&self, hour: Hour) -> Result<()> {
+    pub(super) fn end_fold(&self, hour: Hour, puts: Puts) -> Result<()> {
         let mut ask = redis::cmd("ZRANGEBYSCORE");
         let hours: Vec<u64> = self.link.ask(ask.arg(self.names.frame_hours()).arg("-inf").arg(hour.0))?;
         let mut keys = vec![self.names.frame_hours()];
@@ -88,8 +90,8 @@ impl RedisStore {
         });
         let mut writer = self.writer()?;
         writer.take(&self.link, &self.names, &FOLD, keys, arguments)?;
-        let until = writer.mirror.folded_until.max(u64::from(hour.next().0));
-        writer.mirror.folded_until = until;
+        let step = writer.step();
+        writer.mirror.take_fold(step, hour, puts);
         Ok(())
     }
 

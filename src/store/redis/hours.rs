@@ -24,13 +24,20 @@ const STRINGS_A_READ: usize = 500;
 const PARTS_BY_NAME: u32 = 64;
 
 /// A string, in the order in which they are written: those of a project together.
-type Place = (ProjectNumber, KeyId, Strand, u32);
+pub type Place = (ProjectNumber, KeyId, Strand, u32);
 /// What is to be put into a string: hours within it, each with its record, or with nothing to remove it.
-type Put = BTreeMap<u8, Vec<u8>>;
+pub type Put = BTreeMap<u8, Vec<u8>>;
+/// What is to be put into strings.
+pub type Puts = BTreeMap<Place, Put>;
 
 impl RedisStore {
     /// Writes hours and summaries; a gap is the absence of both.
     pub(super) fn put_rows<'r>(&self, rows: impl Iterator<Item = (KeyId, Hour, &'r KeyHour)> + Clone) -> Result<()> {
+        self.put(&self.puts_of(rows)?)
+    }
+
+    /// What is to be put for hours and summaries.
+    pub(super) fn puts_of<'r>(&self, rows: impl Iterator<Item = (KeyId, Hour, &'r KeyHour)> + Clone) -> Result<Puts> {
         self.learn(rows.clone().map(|(key, _, _)| key))?;
         let mut puts = BTreeMap::new();
         for (key, hour, row) in rows {
@@ -46,7 +53,7 @@ impl RedisStore {
             put(Strand::Rest, Some(rest));
             put(Strand::Sums, Some(&pack_summary(&row.summary())));
         }
-        self.put(puts)
+        Ok(puts)
     }
 
     pub(super) fn put_only_summaries(&self, rows: &[(KeyId, Hour, Option<HourSummary>)]) -> Result<()> {
@@ -56,16 +63,16 @@ impl RedisStore {
             let bytes = summary.as_ref().map(pack_summary);
             add(&mut puts, (self.learned(*key)?, *key, Strand::Sums), *hour, bytes.as_deref());
         }
-        self.put(puts)
+        self.put(&puts)
     }
 
-    fn put(&self, puts: BTreeMap<Place, Put>) -> Result<()> {
+    pub(super) fn put(&self, puts: &Puts) -> Result<()> {
         let fence = self.writer()?.fence;
         let mut step = Vec::new();
         let mut bytes = 0;
         for (place, put) in puts {
             let full = step.len() >= STRINGS_A_STEP || bytes >= BYTES_A_STEP;
-            let elsewhere = |(last, _): &(Place, Put)| self.link.is_cluster() && last.0 != place.0;
+            let elsewhere = |(last, _): &(&Place, &Put)| self.link.is_cluster() && last.0 != place.0;
             if full || step.last().is_some_and(elsewhere) {
                 self.put_step(fence, &std::mem::take(&mut step))?;
                 bytes = 0;
@@ -77,7 +84,7 @@ impl RedisStore {
     }
 
     /// One step, of projects that lie on one node.
-    fn put_step(&self, fence: u64, puts: &[(Place, Put)]) -> Result<()> {
+    fn put_step(&self, fence: u64, puts: &[(&Place, &Put)]) -> Result<()> {
         let mut projects: Vec<_> = puts.iter().map(|(place, _)| place.0).collect();
         projects.dedup();
         let mut keys: Vec<String> = projects.iter().map(|project| self.names.fence(*project)).collect();
@@ -96,7 +103,7 @@ impl RedisStore {
         for ((project, key, strand, part), put) in puts {
             keys.push(self.names.part(*project, *strand, *key, *part));
             arguments.number(self.lifetime(*strand)).count(put.len());
-            for (hour, record) in put {
+            for (hour, record) in put.iter() {
                 arguments.number(*hour).bytes(record.as_slice());
             }
         }
@@ -261,12 +268,7 @@ impl RedisStore {
 }
 
 /// Adds a record to those of its string.
-fn add(
-    puts: &mut BTreeMap<Place, Put>,
-    (project, key, strand): (ProjectNumber, KeyId, Strand),
-    hour: Hour,
-    bytes: Option<&[u8]>,
-) {
+fn add(puts: &mut Puts, (project, key, strand): (ProjectNumber, KeyId, Strand), hour: Hour, bytes: Option<&[u8]>) {
     let (part, within) = (hour.0 / strand.hours(), (hour.0 % strand.hours()) as u8);
     let record = bytes.map(|bytes| blob::record(within, bytes)).unwrap_or_default();
     puts.entry((project, key, strand, part)).or_default().insert(within, record);

@@ -3,21 +3,28 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use prost::Message;
+
 use super::{
     RedisStore,
     across::{encode_limit, encode_worker},
+    hours::Puts,
     scripts::STEP,
     writer::{Arguments, Writer},
 };
 use crate::{
-    model::{Hour, KeyHour, KeyId},
-    store::{Change, Result, Second, Shelf, Store as _, rows},
+    model::{Frame, Hour, KeyHour, KeyId},
+    store::{Change, Result, Second, Shelf, Store as _, StoreError, rows},
 };
 
 /// Rows that one step writes again.
 pub const ROWS_A_STEP: usize = 1_000;
 /// Rows of the audit log that are remembered, the newest: some hundred bytes each.
 const MOST_AUDIT_ROWS: usize = 10_000;
+/// Steps with frames that are remembered, the newest: twice as long as a Redis that syncs each second can be behind, and
+/// longer than most failovers lose. Each is some hundred kilobytes with 20,000 active meters.
+const MOST_SECONDS: usize = 30;
+
 /// What is in Redis besides history.
 #[derive(Debug, Default)]
 pub struct Mirror {
@@ -29,16 +36,35 @@ pub struct Mirror {
     audit: VecDeque<(u64, Vec<u8>)>,
     audit_end: u64,
     pub notes: BTreeMap<String, String>,
-    pub folded_until: u64,
+    folded_until: u64,
+    /// The frames of the newest seconds, each with the step that wrote them: a Redis that went back by moments, as one that
+    /// was killed while its disk was a second behind, gets all of them again.
+    frames: VecDeque<(u64, Vec<Vec<u8>>)>,
+    /// The hours of the last fold, and its step.
+    fold: (u64, Puts),
+    /// The newest step of which frames or hours are not remembered any more.
+    forgotten: u64,
 }
 
 impl Mirror {
-    pub fn take_second(&mut self, second: &Second) {
+    pub fn take_second(&mut self, step: u64, second: &Second) {
+        if !second.frames.is_empty() {
+            self.frames.push_back((step, second.frames.iter().map(Message::encode_to_vec).collect()));
+        }
+        while self.frames.len() > MOST_SECONDS {
+            self.forgotten = self.frames.pop_front().map_or(0, |(step, _)| step).max(self.forgotten);
+        }
         self.take_keys(&second.new_keys);
         self.workers.extend(second.attached.iter().map(encode_worker));
         second.gone.iter().for_each(|worker| {
             self.workers.remove(&encode_worker(worker));
         });
+    }
+
+    pub fn take_fold(&mut self, step: u64, hour: Hour, puts: Puts) {
+        self.folded_until = self.folded_until.max(u64::from(hour.next().0));
+        self.forgotten = self.forgotten.max(self.fold.0);
+        self.fold = (step, puts);
     }
 
     pub fn take_change(&mut self, change: &Change) {
@@ -95,30 +121,43 @@ impl RedisStore {
         Ok(mirror)
     }
 
-    /// Writes again what is remembered, and the hours that the caller has, when the store is not as it was left. What is
-    /// there is written over: it is what the writer knows, or older. A part that fails is begun again with the next call,
-    /// since the step that comes last says that all is there.
-    pub(super) fn restore(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<()> {
+    /// Writes again what is remembered, when the store is not as it was left; says whether that is everything. If it is not,
+    /// the hours that the caller has are written, too. What is there is written over: it is what the writer knows, or older.
+    /// What fails is begun again with the next call, since the step that comes last says that all is there.
+    pub(super) fn restore(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool> {
         let mut writer = self.writer()?;
         let mut ask = redis::cmd("HMGET");
         let meta: Vec<Option<Vec<u8>>> =
             self.link.ask(ask.arg(self.names.meta()).arg(&["id", "fence", "step", "restoring"]))?;
         let unfinished = meta.get(3).is_some_and(Option::is_some);
-        if writer.is_whole(&meta) && !unfinished {
-            return Ok(());
+        let reached = writer.reached(&self.link, &meta)?;
+        if !unfinished && reached.is_some_and(|reached| writer.has_all(reached)) {
+            return Ok(true);
         }
-        tracing::warn!(store = self.link.name(), "the store lost what it held: writing again what is known");
+        let whole = !unfinished && reached.is_some_and(|reached| reached >= writer.mirror.forgotten);
+        tracing::warn!(store = self.link.name(), whole, "the store lost what it held: writing again what is known");
         writer.reopen(&self.link, &self.names)?;
         let mirror = std::mem::take(&mut writer.mirror);
         let written = self.write_mirror(&mut writer, &mirror);
+        let frames = mirror.frames.iter().flat_map(|(_, frames)| frames).map(|frame| Frame::decode(frame.as_slice()));
+        let frames = frames.collect::<std::result::Result<Vec<_>, _>>();
+        let (fold, forgotten) = (mirror.fold.1.clone(), mirror.forgotten);
         writer.mirror = mirror;
         drop(writer);
         written?;
-        self.put_rows(hours.iter().map(|(key, hour, row)| (*key, *hour, row)))?;
+        let frames = frames.map_err(|error| StoreError::Damaged(format!("a frame that was remembered: {error}")))?;
+        self.write_second(&Second { frames, ..Second::default() })?;
+        self.put(&fold)?;
+        if !whole {
+            self.put_rows(hours.iter().map(|(key, hour, row)| (*key, *hour, row)))?;
+        }
         let mut arguments = Arguments::default();
         arguments.text("unset").text("restoring");
-        self.writer()?.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments)?;
-        Ok(())
+        let mut writer = self.writer()?;
+        // The same frames are remembered twice until the older ones are forgotten.
+        writer.mirror.forgotten = forgotten;
+        writer.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments)?;
+        Ok(whole)
     }
 
     fn write_mirror(&self, writer: &mut Writer, mirror: &Mirror) -> Result<()> {

@@ -101,9 +101,10 @@ impl Server {
             }
             (0, Some(_), Some(_)) => match self.setting("appendfsync") {
                 Some("always") => (Promise::Strict, "one server, each write on its disk".to_owned()),
-                Some("everysec") => {
-                    (Promise::Strict, "one server, its disk a second behind: a power cut loses up to that".to_owned())
-                }
+                Some("everysec") => (
+                    Promise::Strict,
+                    "one server, its disk a second behind: a failure takes up to two, which we write again".to_owned(),
+                ),
                 _ => (Promise::Bounded, "one server with `appendfsync no`: a power cut loses some seconds".to_owned()),
             },
             (replicas, _, Some(_)) if self.least_replicas() == Some(0) => {

@@ -99,6 +99,11 @@ impl Writer {
         Ok(answer)
     }
 
+    /// The number of the last step.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
     /// Becomes the writer again of a store that was lost, as what it was.
     pub fn reopen(&mut self, link: &Link, names: &Names) -> Result<()> {
         match open(link, names, &self.holder, &self.id, self.fence)? {
@@ -106,20 +111,27 @@ impl Writer {
                 (self.fence, self.acknowledged) = (fence, 0);
                 Ok(())
             }
-            Opened::Held { .. } => {
-                let words =
-                    format!("{}: another highwater writes it now; restart this one to use it again", link.name());
-                Err(StoreError::Unavailable(words))
-            }
+            Opened::Held { .. } => Err(taken(link)),
         }
     }
 
-    /// Whether the store is as this writer left it.
-    pub fn is_whole(&self, meta: &[Option<Vec<u8>>]) -> bool {
+    /// The last step of this writer that a store has, by its id, fence and step; `None` when it is of before, or empty.
+    ///
+    /// # Errors
+    /// When another writes it: then it is not this one's to write again.
+    pub fn reached(&self, link: &Link, meta: &[Option<Vec<u8>>]) -> Result<Option<u64>> {
         let number = |at: usize| -> Option<u64> { std::str::from_utf8(meta.get(at)?.as_deref()?).ok()?.parse().ok() };
-        let same = meta.first().and_then(Option::as_deref) == Some(self.id.as_bytes());
-        same && number(1).is_some_and(|fence| fence >= self.fence)
-            && number(2).is_some_and(|step| step >= self.acknowledged)
+        let (id, fence) = (meta.first().and_then(Option::as_deref), number(1).unwrap_or_default());
+        let is_another = id.is_some_and(|id| id != self.id.as_bytes());
+        if is_another || fence > self.fence {
+            return Err(taken(link));
+        }
+        Ok(number(2).filter(|_| id.is_some() && fence == self.fence))
+    }
+
+    /// Whether a store that reached this step has all that it acknowledged.
+    pub const fn has_all(&self, reached: u64) -> bool {
+        reached >= self.acknowledged
     }
 
     /// Lets go of the lease. That it can't be reached changes nothing: the lease ends by itself.
@@ -143,6 +155,11 @@ fn open(link: &Link, names: &Names, holder: &str, lost: &str, fence: u64) -> Res
         1 => Opened::Yes { id: first, fence: second.parse().map_err(|_| wrong(parse_error()))? },
         _ => Opened::Held { by: first, until: second },
     })
+}
+
+fn taken(link: &Link) -> StoreError {
+    let words = format!("{}: another highwater writes it now; restart this one to use it again", link.name());
+    StoreError::Unavailable(words)
 }
 
 fn parse_error() -> redis::ParsingError {
