@@ -84,6 +84,15 @@ impl Error {
         Self::Invalid(FieldProblem::new(field, problem))
     }
 
+    /// The same, with a field that is wrong seen from the message that holds the one that was looked at.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        match self {
+            Self::Invalid(problem) => Self::Invalid(problem.within(outer)),
+            other => other,
+        }
+    }
+
     pub const fn code(&self) -> Code {
         match self {
             Self::Invalid(_) => Code::InvalidArgument,

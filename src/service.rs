@@ -8,6 +8,7 @@ pub mod guard;
 pub mod health;
 pub mod ledger;
 pub mod limits;
+mod livekit;
 pub mod projects;
 pub mod record;
 pub mod start;
@@ -46,7 +47,7 @@ pub struct Service {
     pub limits: Limits,
     /// Writes every decision.
     pub ledger: Arc<Ledger>,
-    pub access: Access,
+    pub access: Arc<Access>,
     /// Projects that are being deleted; the recorder does it.
     pub leaving: Leaving,
     pub catalogue: Catalogue,

@@ -94,14 +94,13 @@ async fn read_all(service: &Service, config: &LiveKitConfig, client: &Client) ->
     wrong
 }
 
+/// That LiveKit can't be asked is a warning: the service does its work, and workers need not go elsewhere.
 fn tell(service: &Service, wrong: &[String]) {
-    if wrong.is_empty() {
-        if service.health.well(LIVEKIT) {
-            tracing::info!("LiveKit's lists are read again");
-        }
-        return;
+    let words = (!wrong.is_empty()).then(|| wrong.join("; "));
+    if let Some(words) = &words {
+        tracing::warn!("LiveKit: {words}");
     }
-    let words = wrong.join("; ");
-    tracing::warn!("LiveKit: {words}");
-    service.health.trouble(LIVEKIT, words);
+    if service.health.warn(LIVEKIT, words.clone()) && words.is_none() {
+        tracing::info!("LiveKit's lists are read again");
+    }
 }

@@ -27,16 +27,37 @@ pub fn write(service: &Service, levels: &Levels, doors: Doors, now: Now, page: &
     let refused =
         [("connections", doors.turned_away), ("connections_per_address", doors.turned_away_by_address)].into_iter();
     page.counter(Name::ConnectionsRefused, by(Label::Bound, refused))?;
+    page.counter(Name::TurnedAway, by(Label::Reason, service.guard.counts()))?;
     ingest(service, levels, page)?;
     store(service, now, page)?;
     let is_wrong = service.health.parts();
     // Also a part that is not among those that may be told of: it is named in our code, never by a client.
     let parts = PARTS.iter().chain(is_wrong.iter().filter(|part| !PARTS.contains(part)));
     page.gauge(Name::Degraded, by(Label::Part, parts.map(|part| (*part, u64::from(is_wrong.contains(part))))))?;
+    page.gauge(Name::Warnings, [(Vec::new(), service.health.warnings().len() as u64)])?;
+    livekit(service, page)?;
     page.gauge(Name::Settling, flag(service.live.is_settling()))?;
     page.gauge(Name::AuditDrift, [(Vec::new(), service.live.drift())])?;
     page.gauge(Name::Simulation, flag(service.simulation))?;
     page.gauge(Name::BuildInfo, by(Label::Version, [(env!("CARGO_PKG_VERSION"), 1)].into_iter()))
+}
+
+fn livekit(service: &Service, page: &mut Page) -> Written {
+    let counted = service.livekit.counts.read();
+    let lists = [("read", counted.lists_read), ("failed", counted.lists_failed)];
+    let events = [
+        ("taken", counted.events),
+        ("repeated", counted.repeated),
+        ("passed_over", counted.passed_over),
+        ("stale", counted.stale),
+        ("unsigned", counted.unsigned),
+        ("unreadable", counted.unreadable),
+        ("refused", counted.refused),
+    ];
+    let disagreements = [("missed_begin", counted.missed_begins), ("missed_end", counted.missed_ends)];
+    page.counter(Name::LiveKitLists, by(Label::Result, lists.into_iter()))?;
+    page.counter(Name::LiveKitEvents, by(Label::Result, events.into_iter()))?;
+    page.counter(Name::LiveKitDisagreements, by(Label::Result, disagreements.into_iter()))
 }
 
 /// Series that one label tells apart.

@@ -13,8 +13,10 @@ pub const STORE: &str = "store";
 pub const KEEPING: &str = "keeping";
 /// The part that makes each second durable.
 pub const RECORDER: &str = "recorder";
+/// The part that keeps credentials.
+pub const ACCESS: &str = "access";
 /// Every part that may be told of.
-pub const PARTS: &[&str] = &[STORE, KEEPING, RECORDER];
+pub const PARTS: &[&str] = &[STORE, KEEPING, RECORDER, ACCESS];
 
 /// What is wrong now, and what is about to be, by the part that it is of.
 #[derive(Debug, Default)]

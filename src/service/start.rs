@@ -5,29 +5,26 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use crate::{
     access::ProjectRecord,
     config::Config,
     live::Live,
-    livekit::{LiveKit, desk::DeskSettings},
     model::{
         KeyId,
         catalogue::{Catalogue, CatalogueError},
         plan::{PlanError, Plans},
     },
     rollup::Rollup,
-    service::{Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Service, access::AccessError},
+    service::{
+        Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Service, access::AccessError, livekit::livekit,
+    },
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
 
 /// The note of a store that holds a simulation.
 pub const SIMULATION_NOTE: &str = "simulation";
-
-/// How long a connection of LiveKit's counts of which nothing is heard, where nothing is configured.
-const EXPIRE_AFTER: Duration = Duration::from_secs(6 * 3_600);
 
 /// Why a service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +74,7 @@ impl Service {
             live.start_learning(known, &|key| rollup.left_open(key), down_from, now);
         }
         let ledger = Arc::new(Ledger::open(store.clone())?);
-        let access = Access::open(store.clone(), ledger.clone(), config.access.key_file.clone())?;
+        let access = Arc::new(Access::open(store.clone(), ledger.clone(), config.access.key_file.clone())?);
         let leaving = Leaving::default();
         for (_, bytes) in store.documents(Shelf::Projects)? {
             if let Some(record) = ProjectRecord::decode(&bytes) {
@@ -91,7 +88,7 @@ impl Service {
         Ok(Arc::new(Self {
             clock,
             live,
-            livekit: livekit(&config),
+            livekit: livekit(&config, &access),
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
             ledger,
@@ -108,15 +105,6 @@ impl Service {
             config,
         }))
     }
-}
-
-fn livekit(config: &Config) -> LiveKit {
-    let expire_after = config.livekit.as_ref().map_or(EXPIRE_AFTER, |livekit| livekit.expire_after);
-    let livekit = LiveKit::new(Box::new(config.livekit.clone()), DeskSettings { lease: None, expire_after });
-    if let Some(config) = &config.livekit {
-        livekit.add(&config.project, config.desk());
-    }
-    livekit
 }
 
 fn read(path: &Path) -> Result<String, StartError> {

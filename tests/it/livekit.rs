@@ -204,7 +204,7 @@ async fn lists_that_cannot_be_read_leave_levels_silent_and_then_unknown_and_neve
     standin.set(Mode::Down);
     let silent = Some((there, i64::from(there), Coverage::Partial));
     until("silent", || level(&serving, Kind::Participant) == silent).await;
-    let words = serving.service.health.degraded().join("\n");
+    let words = serving.service.health.warnings().join("\n");
     assert!(words.starts_with("livekit: the list of participants can't be read: LiveKit refused: 503"), "{words}");
     assert!(!words.contains("127.0.0.1"), "{words}");
     until("lost", || level(&serving, Kind::Participant) == Some((0, 0, Coverage::None))).await;
@@ -216,7 +216,7 @@ async fn lists_that_cannot_be_read_leave_levels_silent_and_then_unknown_and_neve
     until("half of it", || level(&serving, Kind::Egress).is_some_and(|(_, _, known)| known == Coverage::Full)).await;
     assert_eq!(level(&serving, Kind::Participant).unwrap().2, Coverage::Partial);
     standin.set(Mode::Well);
-    until("true again", || is_true(&serving, &standin) && serving.service.health.degraded().is_empty()).await;
+    until("true again", || is_true(&serving, &standin) && serving.service.health.warnings().is_empty()).await;
     assert!(counted(&serving).lists_failed > 1);
 }
 
@@ -227,7 +227,7 @@ async fn a_livekit_of_one_node_has_neither_egress_nor_ingress_and_is_well() {
     let serving = serving(Some(&standin));
     until("read", || counted(&serving).lists_read > 0).await;
     assert_eq!(level(&serving, Kind::Egress), Some((0, 0, Coverage::Full)));
-    assert_eq!(serving.service.health.degraded(), Vec::<String>::new());
+    assert_eq!(serving.service.health.warnings(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -237,8 +237,8 @@ async fn a_url_where_nobody_answers_is_told_and_events_count() {
     let mut config = config();
     config.livekit = Some(livekit);
     let serving = Serving::with(config);
-    until("degraded", || !serving.service.health.degraded().is_empty()).await;
-    assert!(serving.service.health.degraded()[0].contains("onnection refused"), "{:?}", serving.service.health);
+    until("degraded", || !serving.service.health.warnings().is_empty()).await;
+    assert!(serving.service.health.warnings()[0].contains("onnection refused"), "{:?}", serving.service.health);
     assert_eq!(send(serving.address, &joined("PA_1", "AGENT")).await, 200);
     assert_eq!(level(&serving, Kind::Agent), Some((1, 1, Coverage::Partial)));
 }

@@ -251,7 +251,7 @@ def test_lists_put_right_what_events_missed(tmp_path: Path) -> None:
         assert service.quota(LEVELS["sip"]).opened == 1
         stand_in.server.shutdown()
         stand_in.server.server_close()
-        degraded = lambda: service.quotas.GetStatus(quota_pb2.GetStatusRequest()).degraded
+        degraded = lambda: service.quotas.GetStatus(quota_pb2.GetStatusRequest()).warnings
         until("degraded", lambda: any(words.startswith("livekit: ") for words in degraded()), WITHIN)
         # Never zero: silent, and then unknown.
         until("unknown", lambda: not service.quota(LEVELS["sip"]).covered, WITHIN)

@@ -113,7 +113,7 @@ impl Stream {
         let Some(Said::Hello(mut hello)) = hello.message else {
             return Err(Error::OutOfOrder("hello comes first".into()).into());
         };
-        self.caller.scope(&mut hello.project)?;
+        self.caller.scope(&mut hello.project).map_err(|error| error.within("hello"))?;
         let (mut conversation, answers) = Conversation::open(&self.service, &hello, self.service.clock.now())?;
         let seat = self.seats.take(conversation.name(), hello.attach_seq);
         for mut answer in answers {

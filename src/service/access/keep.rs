@@ -8,6 +8,7 @@ use crate::{
     service::{
         Service,
         access::{AUDIT_DAYS, random},
+        health::ACCESS,
     },
     store::{Change, StoreError},
 };
@@ -21,8 +22,6 @@ const AUDIT_EVERY: Duration = Duration::from_secs(3_600);
 /// Audit rows that are looked at for their age at once.
 const ROWS_A_READ: usize = 500;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// The part of the service that troubles are told of.
-const ACCESS: &str = "access";
 
 /// Does it, in turn. There is one a service.
 #[derive(Debug)]

@@ -1,0 +1,43 @@
+//! Whose secrets LiveKit's events are signed with: the configured key's, and those of the keys that were registered.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::{Config, LiveKitConfig},
+    livekit::{
+        LiveKit,
+        desk::DeskSettings,
+        token::{Secret, Secrets},
+    },
+    model::Project,
+    service::Access,
+};
+
+/// How long a connection of LiveKit's counts of which nothing is heard, where nothing is configured.
+const EXPIRE_AFTER: Duration = Duration::from_secs(6 * 3_600);
+
+#[derive(Debug)]
+struct Known {
+    configured: Option<LiveKitConfig>,
+    registered: Arc<Access>,
+}
+
+impl Secrets for Known {
+    fn secret(&self, api_key: &str) -> Option<(Project, Secret)> {
+        self.configured.secret(api_key).or_else(|| {
+            let (project, secret) = self.registered.secret_of(api_key)?;
+            Some((project, Secret::new(str::from_utf8(secret.expose()).ok()?)))
+        })
+    }
+}
+
+/// What LiveKit says, of the configured project from the start, of the others from their first event.
+pub fn livekit(config: &Config, access: &Arc<Access>) -> LiveKit {
+    let expire_after = config.livekit.as_ref().map_or(EXPIRE_AFTER, |livekit| livekit.expire_after);
+    let known = Known { configured: config.livekit.clone(), registered: access.clone() };
+    let livekit = LiveKit::new(Box::new(known), DeskSettings { lease: None, expire_after });
+    if let Some(config) = &config.livekit {
+        livekit.add(&config.project, config.desk());
+    }
+    livekit
+}
