@@ -1,11 +1,10 @@
 //! Highwater beside what a team would use instead, on one machine in one run: a real redis-server that does the work in a
 //! Lua function, and an empty tonic service as the floor of any call. Each is a process of its own; they take turns, for
-//! some rounds, and what is compared is the processor time that each spent an event, by the kernel's count.
+//! some rounds, and what is compared is the processor time that each spent an event, by the kernel's count. Every call to
+//! Highwater shows an API key, as on a network.
 //!
 //! `cargo bench --bench side_by_side`, set by variables:
 //! - `HIGHWATER_BENCH_ROUNDS`: rounds, 5 unless said.
-//! - `HIGHWATER_BENCH_TOKEN`: the bearer token of every call to Highwater; none unless said.
-//! - `HIGHWATER_BENCH_STORE`: the store that Highwater is started on (it may hold that token's key); a new one unless said.
 //! - `HIGHWATER_BENCH_SERVE`: further flags for `highwater serve`, separated by spaces.
 //! - `HIGHWATER_BENCH_MARKDOWN`: a file to which the tables are written too.
 
@@ -77,7 +76,7 @@ async fn events(live: usize, rounds: usize) -> Cases {
     let mut redis = redis::connect(server.address, live).await;
     tokio::time::sleep(SETTLED_AFTER).await;
     let empty = ours.memory();
-    let mut streams = stream::attach(ours.address, live).await;
+    let mut streams = stream::attach(&ours, live).await;
     tokio::time::sleep(SETTLED_AFTER).await;
     let memory = ours.memory().saturating_sub(empty) as f64 / live as f64;
     cases.note(&group, &format!("Highwater holds {memory:.0} bytes of memory a live session, all told."));
@@ -112,7 +111,7 @@ async fn calls(rounds: usize) -> Cases {
     ];
     let mut clients = Vec::new();
     for (_, process, call) in &sides {
-        clients.push(unary::connect(process.address, *call).await);
+        clients.push(unary::connect(process, *call).await);
     }
     for round in 0..rounds {
         eprintln!("{group}: round {} of {rounds}", round + 1);

@@ -14,13 +14,27 @@ use crate::floor;
 const START_POLLS: u32 = 500;
 const POLL: Duration = Duration::from_millis(10);
 /// Bounds that a run needs raised: a million sessions in one project, and no beats while another has its turn.
-const SERVE: [&str; 8] =
-    ["--bounds-sessions-per-project", "2000000", "--bounds-lease", "5m", "--bounds-learning", "5m", "--log", "warn"];
+const SERVE: [&str; 12] = [
+    "--bounds-sessions-per-project",
+    "2000000",
+    "--bounds-lease",
+    "5m",
+    "--bounds-learning",
+    "5m",
+    "--bounds-stream-events-per-second=0",
+    "--bounds-stream-events-burst=0",
+    "--bounds-project-events-per-second=0",
+    "--bounds-project-events-burst=0",
+    "--log",
+    "warn",
+];
 
 /// A process that is ended when it is dropped.
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
+    /// The key of a worker, where one is needed.
+    pub token: Option<String>,
     _directory: tempfile::TempDir,
 }
 
@@ -28,12 +42,18 @@ impl Process {
     /// `highwater serve`, as it is built for users.
     pub fn highwater() -> Self {
         let directory = directory();
-        let store =
-            std::env::var("HIGHWATER_BENCH_STORE").map_or_else(|_| directory.path().join("store.redb"), Into::into);
+        let store = directory.path().join("store.redb");
+        let mut keys = Command::new(env!("CARGO_BIN_EXE_highwater"));
+        let made = keys.args(["keys", "create", "--role", "worker", "--project", "bench", "--store"]).arg(&store).output();
+        let made = made.expect("highwater can be started");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let token = String::from_utf8_lossy(&made.stdout).trim().to_owned();
         let more = std::env::var("HIGHWATER_BENCH_SERVE").unwrap_or_default();
         let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(store).args(SERVE);
-        Self::announced(command.args(more.split_whitespace()), directory)
+        let mut started = Self::announced(command.args(more.split_whitespace()), directory);
+        started.token = Some(token);
+        started
     }
 
     /// This program again, as the empty service.
@@ -60,7 +80,7 @@ impl Process {
         ]);
         command.arg("--dir").arg(directory.path()).stdout(Stdio::null());
         let child = command.spawn().expect("redis-server is installed (scripts/setup.sh bench)");
-        let process = Self { child, address, _directory: directory };
+        let process = Self { child, address, token: None, _directory: directory };
         for _ in 0..START_POLLS {
             if TcpStream::connect(address).is_ok() {
                 return process;
@@ -77,7 +97,7 @@ impl Process {
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
         let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{command:?} said {line:?} instead of where it listens"));
-        Self { child, address, _directory: directory }
+        Self { child, address, token: None, _directory: directory }
     }
 
     /// Processor time of all its threads, in the kernel and out of it.

@@ -1,6 +1,6 @@
 //! The work as workers report it to Highwater: batches on streams.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use highwater::proto::{
     AttachRequest, AttachResponse, ColumnBatch, Connect, Declare, Disconnect, Event, EventBatch, Hello, Outcome,
@@ -13,6 +13,7 @@ use tonic::Streaming;
 use crate::{
     COLUMN_EVENTS, CONNECTIONS, IN_FLIGHT, PLAIN_EVENTS,
     fleet::{Fleet, Session, declarations, steps},
+    process::Process,
     unary::{self, Client},
 };
 
@@ -40,10 +41,10 @@ pub struct Stream {
 }
 
 /// Attaches a worker on each connection, and begins so many sessions.
-pub async fn attach(address: SocketAddr, live: usize) -> Vec<Stream> {
+pub async fn attach(process: &Process, live: usize) -> Vec<Stream> {
     let mut streams = Vec::new();
     for nth in 0..CONNECTIONS {
-        let mut stream = Stream::open(unary::client(address).await, nth).await;
+        let mut stream = Stream::open(unary::client(process).await, nth).await;
         for _ in 0..live / CONNECTIONS / FIRST_EVENTS {
             let sessions: Vec<_> = (0..FIRST_EVENTS).map(|_| (true, stream.fleet.begin())).collect();
             stream.seq += 1;

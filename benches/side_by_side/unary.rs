@@ -1,6 +1,6 @@
 //! Unary calls: as many as go, and so many a second.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use highwater::proto::{
     HeartbeatRequest, Kind, Meter, Outcome, ReportRequest, ReportedEvent, ingest_service_client::IngestServiceClient,
@@ -16,7 +16,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::CONNECTIONS;
+use crate::{CONNECTIONS, process::Process};
 
 /// One that the catalogue knows.
 const MODEL: &str = "openai/gpt-4.1-mini";
@@ -68,18 +68,17 @@ pub struct Paced {
 }
 
 /// Connects to a service.
-pub async fn client(address: SocketAddr) -> Client {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("the address is one");
+pub async fn client(process: &Process) -> Client {
+    let endpoint = Endpoint::from_shared(format!("http://{}", process.address)).expect("the address is one");
     let channel = endpoint.tcp_nodelay(true).connect().await.expect("the service takes connections");
-    let token = std::env::var("HIGHWATER_BENCH_TOKEN").ok();
-    let token = token.map(|token| format!("Bearer {token}").parse().expect("a token has no other bytes than a header"));
+    let token = process.token.as_ref().map(|token| format!("Bearer {token}").parse().expect("a token has no other bytes than a header"));
     IngestServiceClient::with_interceptor(channel, Token(token))
 }
 
-pub async fn connect(address: SocketAddr, call: Call) -> Vec<Caller> {
+pub async fn connect(process: &Process, call: Call) -> Vec<Caller> {
     let mut callers = Vec::new();
     for _ in 0..CONNECTIONS {
-        let client = client(address).await;
+        let client = client(process).await;
         for _ in 0..CALLS_EACH {
             let number = callers.len() as u32;
             callers.push(Caller { client: client.clone(), call, number, session: 0, ends: false });
