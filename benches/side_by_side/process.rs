@@ -44,7 +44,8 @@ impl Process {
         let directory = directory();
         let store = directory.path().join("store.redb");
         let mut keys = Command::new(env!("CARGO_BIN_EXE_highwater"));
-        let made = keys.args(["keys", "create", "--role", "worker", "--project", "bench", "--store"]).arg(&store).output();
+        let made =
+            keys.args(["keys", "create", "--role", "worker", "--project", "bench", "--store"]).arg(&store).output();
         let made = made.expect("highwater can be started");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let token = String::from_utf8_lossy(&made.stdout).trim().to_owned();

@@ -71,7 +71,10 @@ pub struct Paced {
 pub async fn client(process: &Process) -> Client {
     let endpoint = Endpoint::from_shared(format!("http://{}", process.address)).expect("the address is one");
     let channel = endpoint.tcp_nodelay(true).connect().await.expect("the service takes connections");
-    let token = process.token.as_ref().map(|token| format!("Bearer {token}").parse().expect("a token has no other bytes than a header"));
+    let token = process
+        .token
+        .as_ref()
+        .map(|token| format!("Bearer {token}").parse().expect("a token has no other bytes than a header"));
     IngestServiceClient::with_interceptor(channel, Token(token))
 }
 

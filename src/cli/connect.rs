@@ -87,7 +87,9 @@ impl ServerArgs {
 
     /// What the service is to know the caller by; a key that is given comes before a file.
     fn credential(&self) -> Result<Option<Credential>, CliError> {
-        let key = match (&self.key, &self.key_file) {
+        // An empty variable is as none: so one that is exported is left out for one command.
+        let given = self.key.as_ref().filter(|key| !key.trim().is_empty());
+        let key = match (given, &self.key_file) {
             (Some(key), _) => key.clone(),
             (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| CliError::Mistakes {
                 message: format!("the key file {} can't be read: {error}", path.display()),

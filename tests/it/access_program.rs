@@ -128,6 +128,11 @@ async fn from_a_new_store_to_a_worker_on_a_network() {
     let words = String::from_utf8(refused.stderr).unwrap();
     assert!(words.contains("worker may not do this") && words.contains("whoami"), "{words}");
     assert!(done(ask(&["keys", "whoami"], Some(worker))).contains("worker of acme"));
+    // An empty variable does not hide the file.
+    let worker_file = dir.path().join("worker.key");
+    fs::write(&worker_file, worker).unwrap();
+    let by_file = ["keys", "whoami", "--key-file", worker_file.to_str().unwrap()];
+    assert!(done(ask(&by_file, Some(""))).contains("worker of acme"));
 
     // A client that does not mark its key as one that must not be kept.
     let mut plain = AdminServiceClient::connect(url.clone()).await.unwrap();
