@@ -30,7 +30,7 @@ use crate::{
         text,
     },
     model::Time,
-    proto::GetStatusRequest,
+    proto::GetCallerRequest,
 };
 
 mod fleet;
@@ -114,7 +114,8 @@ pub async fn run(mut args: ReplayArgs) -> Result<(), CliError> {
     let plan = plan::read(open(&args.file)?, args.workers, &args.account)?;
     tell_skipped(&plan);
     let server = args.project.connect().await?;
-    server.answer(server.quotas().get_status(GetStatusRequest {})).await?;
+    // Whether it is there and knows the key, before anything is counted: what a worker may ask.
+    server.answer(server.admin().get_caller(GetCallerRequest {})).await?;
     let mut fleet = Fleet::attach(&server, &args.project.project, &plan).await?;
     let bar = progress(plan.steps.len());
     let started = Instant::now();

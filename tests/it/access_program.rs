@@ -79,6 +79,11 @@ fn highwater(args: &[&str], key: Option<&str>) -> Output {
     command.output().unwrap()
 }
 
+/// Two sessions of one worker.
+const TRACE: &str = "session_id,worker_id,kind,model,connected_at,disconnected_at\n\
+    a,w1,stt,deepgram/nova-3,2026-01-01T00:00:01Z,2026-01-01T00:00:03Z\n\
+    b,w1,stt,deepgram/nova-3,2026-01-01T00:00:02Z,2026-01-01T00:00:04Z\n";
+
 #[track_caller]
 fn done(output: Output) -> String {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -133,6 +138,10 @@ async fn from_a_new_store_to_a_worker_on_a_network() {
     fs::write(&worker_file, worker).unwrap();
     let by_file = ["keys", "whoami", "--key-file", worker_file.to_str().unwrap()];
     assert!(done(ask(&by_file, Some(""))).contains("worker of acme"));
+    let trace = dir.path().join("trace.csv");
+    fs::write(&trace, TRACE).unwrap();
+    let replayed = ask(&["replay", trace.to_str().unwrap(), "--speed", "1000"], Some(worker));
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
 
     // A client that does not mark its key as one that must not be kept.
     let mut plain = AdminServiceClient::connect(url.clone()).await.unwrap();
