@@ -205,16 +205,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn change(&self, change: &Change) -> Result<()>;
 
     /// Removes all that is kept of a project but the audit log: its keys with their hours, summaries and limits, its workers,
-    /// and then makes the change, in one step. The numbers of the keys are never used again: see `keys_end`.
-    fn forget(&self, project: &Project, change: &Change) -> Result<Forgotten> {
-        let _ = change;
-        Err(StoreError::Unavailable(format!("this kind of store can't remove the project {project}")))
-    }
+    /// and then makes the change, in one step; `Conflict`, and nothing is removed, as for [`Store::change`]. Where it can't be
+    /// one step, hours and summaries go first, and the rest with the change. The numbers of the keys are never used again:
+    /// see `keys_end`.
+    fn forget(&self, project: &Project, change: &Change) -> Result<Forgotten>;
 
     /// A number above those of all keys that there are or were.
-    fn keys_end(&self) -> Result<u32> {
-        Ok(self.keys()?.iter().map(|(id, _)| id.0.saturating_add(1)).max().unwrap_or(0))
-    }
+    fn keys_end(&self) -> Result<u32>;
+
+    /// Says that keys below a number were there, as a copy of a store does. It never goes back.
+    fn put_keys_end(&self, end: u32) -> Result<()>;
 
     /// All documents of a shelf with their names, by name.
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>>;

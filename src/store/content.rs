@@ -85,6 +85,8 @@ pub fn read(store: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Con
     }
     let folded_until = reader.part("how far it is folded", store.folded_until())?;
     reader.row(&[&folded_until.map_or(0, |hour| hour.0).to_be_bytes()]);
+    let keys_end = reader.part("the end of the keys", store.keys_end())?;
+    reader.row(&[&keys_end.to_be_bytes()]);
     progress(keys.len() as u64, keys.len() as u64);
     Ok(reader.end())
 }

@@ -157,6 +157,10 @@ impl Store for EmbeddedStore {
         self.database.read(read::keys_end)
     }
 
+    fn put_keys_end(&self, end: u32) -> Result<()> {
+        self.database.write(|transaction| write::raise_keys_end(transaction, end))
+    }
+
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {
         self.database.read(|transaction| read::documents(transaction, shelf))
     }

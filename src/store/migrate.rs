@@ -105,7 +105,7 @@ fn is_new(place: &StorePlace) -> bool {
 
 fn is_empty(store: &dyn Store) -> Result<bool> {
     let documents = Shelf::ALL.into_iter().map(|shelf| store.documents(shelf)).collect::<Result<Vec<_>>>()?;
-    Ok(store.keys()?.is_empty()
+    Ok(store.keys_end()? == 0
         && store.frames()?.is_empty()
         && documents.iter().all(Vec::is_empty)
         && store.audit_end()? == 0
@@ -136,6 +136,7 @@ fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u64, u64)) ->
         copy_history(from, to, *key)?;
     }
     progress(keys.len() as u64, keys.len() as u64);
+    to.put_keys_end(from.keys_end()?)?;
     if let Some(until) = from.folded_until()?
         && until > Hour(0)
     {

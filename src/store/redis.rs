@@ -15,6 +15,7 @@
 mod across;
 mod blob;
 mod connect;
+mod forget;
 mod hours;
 mod link;
 mod mirror;
@@ -41,8 +42,8 @@ use crate::{
     config::{RedisOptions, Retention, place::RedisAddress},
     model::{Frame, Hour, HourSummary, Key, KeyHour, KeyId, LimitEntry, Project},
     store::{
-        Change, CheckReport, HourPeaks, Keeping, KnownWorker, Removed, Result, Second, Shelf, Store, StoreError,
-        content,
+        Change, CheckReport, Forgotten, HourPeaks, Keeping, KnownWorker, Removed, Result, Second, Shelf, Store,
+        StoreError, content,
     },
 };
 
@@ -223,6 +224,18 @@ impl Store for RedisStore {
 
     fn change(&self, change: &Change) -> Result<()> {
         self.write_change(change)
+    }
+
+    fn forget(&self, project: &Project, change: &Change) -> Result<Forgotten> {
+        self.forget_project(project, change)
+    }
+
+    fn keys_end(&self) -> Result<u32> {
+        self.read_keys_end()
+    }
+
+    fn put_keys_end(&self, end: u32) -> Result<()> {
+        self.raise_keys_end(end)
     }
 
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {

@@ -190,6 +190,7 @@ fn one_service_at_a_time_writes_a_store() {
         first.fold(Hour(0), &[(KeyId(1), key_hour(1))]),
         first.set_note("a", "b"),
         first.change(&Change { audit: vec![vec![1]], ..Change::default() }),
+        first.forget(&keys()[0].1.project, &Change::default()).map(drop),
         first.restore_lost(&[]).map(drop),
     ];
     for result in refused {

@@ -10,7 +10,7 @@ use highwater::{
 
 use crate::{
     redis_server::{RETENTION, Redis, options},
-    store_contract::{frame, key_hour, keys},
+    store_contract::{frame, key, key_hour, keys},
 };
 
 /// Something of everything that a store holds.
@@ -39,6 +39,9 @@ fn fill(store: &dyn Store) {
         .unwrap();
     store.drop_audit(7).unwrap();
     store.set_note("simulation", "yes").unwrap();
+    // A project that is no more: its key's number is not used again.
+    store.put_hours(&[(KeyId(9), key("gone", "a/b"))], &[]).unwrap();
+    store.forget(&Project::new("gone").unwrap(), &Change::default()).unwrap();
     // Summaries outlive their hours; and an hour may outlive its summary.
     let old = HourSummary { peak: 8, covered: 60, flags: u32::from(Flags::PARTIAL.0), ..HourSummary::default() };
     store.put_summaries(&[(KeyId(1), Hour(490_000), Some(old)), (KeyId(2), Hour(499_850), None)]).unwrap();
@@ -70,6 +73,8 @@ fn a_store_goes_to_redis_and_back_and_is_the_same() {
     assert!(String::from_utf8_lossy(&moved.stdout).contains(&before.hash));
     let after = content::read(&EmbeddedStore::open(Path::new(&back)).unwrap(), &mut |_, _| {}).unwrap();
     assert_eq!(after, before);
+    let ends = [redis.open("hw:").unwrap().keys_end(), EmbeddedStore::open(Path::new(&back)).unwrap().keys_end()];
+    assert_eq!(ends.map(Result::unwrap), [10, 10]);
 
     let checked = highwater(&["check", "--store", &there, "--json"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));

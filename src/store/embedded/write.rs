@@ -90,19 +90,24 @@ pub fn forget(transaction: &WriteTransaction, project: &Project, change: &Change
     for (key, _) in &forgotten {
         limits.retain_in((key.0, 0)..=(key.0, u32::MAX), |_, _| false)?;
     }
-    let mut meta = transaction.open_table(META)?;
-    let end = keys.last()?.map_or(0, |(id, _)| u64::from(id.value()) + 1);
-    let end = meta.get(KEYS_END_ROW)?.map_or(end, |row| row.value().max(end));
-    meta.insert(KEYS_END_ROW, end)?;
+    raise_keys_end(transaction, keys.last()?.map_or(0, |(id, _)| id.value().saturating_add(1)))?;
     for (key, _) in &forgotten {
         keys.remove(key.0)?;
     }
     let name = project.as_str();
     let mut workers = transaction.open_table(WORKERS)?;
     workers.retain_in((name, &[0; ID_BYTES])..=(name, &[u8::MAX; ID_BYTES]), |_, _| false)?;
-    drop((keys, limits, meta, workers));
+    drop((keys, limits, workers));
     self::change(transaction, change)?;
     Ok(Forgotten { keys: forgotten.len() as u64, hours })
+}
+
+/// Says that keys below a number were there.
+pub fn raise_keys_end(transaction: &WriteTransaction, end: u32) -> Fallible<()> {
+    let mut meta = transaction.open_table(META)?;
+    let before = meta.get(KEYS_END_ROW)?.map_or(0, |row| row.value());
+    meta.insert(KEYS_END_ROW, before.max(end.into()))?;
+    Ok(())
 }
 
 fn put_documents(transaction: &WriteTransaction, put: &[Document]) -> Fallible<()> {

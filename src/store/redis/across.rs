@@ -6,9 +6,10 @@ use prost::Message;
 
 use super::{
     RedisStore,
+    forget::Leaving,
     hours::Puts,
     scripts::{CHANGE, COMMIT, FOLD, STEP},
-    writer::Arguments,
+    writer::{Arguments, Writer},
 };
 use crate::{
     model::{Frame, Hour, Incarnation, Key, KeyId, LimitEntry, Project, session::ID_BYTES, time::SECONDS_PER_HOUR},
@@ -32,6 +33,30 @@ impl RedisStore {
         }
         keys.sort_unstable_by_key(|(id, _)| *id);
         Ok(keys)
+    }
+
+    /// A number above those of all keys that there are or were.
+    pub(super) fn read_keys_end(&self) -> Result<u32> {
+        // In this order: keys that are removed in between are then below what is read after them.
+        let keys: Vec<u32> = self.link.ask(redis::cmd("HKEYS").arg(self.names.keys()))?;
+        let end = keys.into_iter().max().map_or(0, |id| id.saturating_add(1));
+        Ok(end.max(self.meta_number("keys_end")?.unwrap_or_default()))
+    }
+
+    /// A number of the meta row that is no more than 32 bits long.
+    pub(super) fn meta_number(&self, field: &str) -> Result<Option<u32>> {
+        let out_of_range = |_| StoreError::Damaged(format!("{field} is out of range"));
+        self.meta(field)?.map(u32::try_from).transpose().map_err(out_of_range)
+    }
+
+    pub(super) fn raise_keys_end(&self, end: u32) -> Result<()> {
+        let end = end.max(self.read_keys_end()?);
+        let mut arguments = Arguments::default();
+        arguments.text("HSET").text("keys_end").number(end);
+        let mut writer = self.writer()?;
+        writer.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments)?;
+        writer.mirror.raise_keys_end(end);
+        Ok(())
     }
 
     pub(super) fn write_second(&self, second: &Second) -> Result<()> {
@@ -109,12 +134,28 @@ impl RedisStore {
     }
 
     pub(super) fn write_change(&self, change: &Change) -> Result<()> {
+        let mut writer = self.writer()?;
+        self.take_change(&mut writer, change, None)?;
+        writer.mirror.take_change(change);
+        Ok(())
+    }
+
+    /// Writes a change, and before it the end of a project.
+    pub(super) fn take_change(&self, writer: &mut Writer, change: &Change, leaving: Option<&Leaving>) -> Result<()> {
         let mut shelves: BTreeMap<Shelf, Vec<_>> = BTreeMap::new();
         for document in &change.documents {
             shelves.entry(document.shelf).or_default().push(document);
         }
-        let mut keys = vec![self.names.keys(), self.names.projects(), self.names.limits(), self.names.audit()];
+        let names = &self.names;
+        let mut keys = vec![names.keys(), names.projects(), names.limits(), names.audit(), names.workers()];
         let mut arguments = Arguments::default();
+        arguments.count(leaving.iter().count());
+        if let Some(Leaving { project, keys, keys_end, .. }) = leaving {
+            arguments.text(project.as_str()).number(*keys_end).count(keys.len());
+            keys.iter().for_each(|key| {
+                arguments.number(key.0);
+            });
+        }
         add_keys(&mut arguments, &change.new_keys);
         arguments.number(change.audit_from).count(change.audit.len());
         change.audit.iter().for_each(|row| {
@@ -126,13 +167,11 @@ impl RedisStore {
         });
         for document in shelves.values().flatten() {
             // A shelf once for each document: they may be many, and the same may be changed twice.
-            keys.push(self.names.shelf(document.shelf));
+            keys.push(names.shelf(document.shelf));
             let is_there = u64::from(document.bytes.is_some());
             arguments.text(&document.name).number(is_there).bytes(document.bytes.clone().unwrap_or_default());
         }
-        let mut writer = self.writer()?;
-        writer.take(&self.link, &self.names, &CHANGE, keys, arguments)?;
-        writer.mirror.take_change(change);
+        writer.take(&self.link, names, &CHANGE, keys, arguments)?;
         Ok(())
     }
 

@@ -128,6 +128,11 @@ impl RedisStore {
         Ok(emptied)
     }
 
+    /// A project that is no more is not looked for.
+    pub(super) fn forget_written(&self, project: ProjectNumber) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&project);
+    }
+
     fn lifetime(&self, strand: Strand) -> u64 {
         match strand {
             Strand::Peaks | Strand::Rest => self.lifetimes.points,

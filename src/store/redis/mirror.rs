@@ -8,12 +8,14 @@ use prost::Message;
 use super::{
     RedisStore,
     across::{encode_limit, encode_worker},
+    forget::Leaving,
     hours::Puts,
+    names::ProjectNumber,
     scripts::STEP,
     writer::{Arguments, Writer},
 };
 use crate::{
-    model::{Frame, Hour, KeyHour, KeyId},
+    model::{Frame, Hour, KeyHour, KeyId, Project, session::ID_BYTES},
     store::{Change, Result, Second, Shelf, Store as _, StoreError, rows},
 };
 
@@ -30,6 +32,10 @@ const MOST_SECONDS: usize = 30;
 pub struct Mirror {
     keys: BTreeMap<u32, Vec<u8>>,
     projects: BTreeMap<String, u32>,
+    /// The last number that a project was given.
+    projects_end: u32,
+    /// A number above those of keys that were removed.
+    keys_end: u32,
     workers: BTreeSet<Vec<u8>>,
     limits: Vec<Vec<u8>>,
     documents: BTreeMap<(Shelf, String), Vec<u8>>,
@@ -93,9 +99,45 @@ impl Mirror {
     fn take_keys(&mut self, keys: &[(KeyId, crate::model::Key)]) {
         for (id, key) in keys {
             self.keys.insert(id.0, rows::encode_key(key));
-            let next = self.projects.len() as u32 + 1;
-            self.projects.entry(key.project.as_str().to_owned()).or_insert(next);
+            let end = &mut self.projects_end;
+            self.projects.entry(key.project.as_str().to_owned()).or_insert_with(|| {
+                *end += 1;
+                *end
+            });
         }
+    }
+
+    /// The number of a project, and its keys.
+    pub fn project(&self, project: &Project) -> (Option<ProjectNumber>, BTreeSet<KeyId>) {
+        let keys = self.keys.iter();
+        let keys = keys.filter(|(_, row)| rows::decode_key(row).is_ok_and(|key| key.project == *project));
+        (self.projects.get(project.as_str()).copied().map(ProjectNumber), keys.map(|(id, _)| KeyId(*id)).collect())
+    }
+
+    /// Whether a project has this number.
+    pub fn has_project(&self, name: &str, number: ProjectNumber) -> bool {
+        self.projects.get(name) == Some(&number.0)
+    }
+
+    /// A number above those of all keys that there are or were.
+    pub fn keys_end(&self) -> u32 {
+        self.keys.last_key_value().map_or(0, |(id, _)| id.saturating_add(1)).max(self.keys_end)
+    }
+
+    pub fn raise_keys_end(&mut self, end: u32) {
+        self.keys_end = self.keys_end.max(end);
+    }
+
+    /// A project that was forgotten is not written again.
+    pub fn take_forgotten(&mut self, leaving: &Leaving) {
+        let name = leaving.project.as_str();
+        let is_gone = |key: u32| leaving.keys.contains(&KeyId(key));
+        self.raise_keys_end(leaving.keys_end);
+        self.projects.remove(name);
+        self.keys.retain(|key, _| !is_gone(*key));
+        self.limits.retain(|row| !row.first_chunk().is_some_and(|key| is_gone(u32::from_be_bytes(*key))));
+        self.workers.retain(|row| row.get(ID_BYTES..) != Some(name.as_bytes()));
+        self.fold.1.retain(|(_, key, ..), _| !is_gone(key.0));
     }
 }
 
@@ -111,6 +153,8 @@ impl RedisStore {
             folded_until: self.meta("folded_until")?.unwrap_or_default(),
             ..Mirror::default()
         };
+        mirror.projects_end = self.meta_number("projects_end")?.unwrap_or(mirror.projects.len() as u32);
+        mirror.keys_end = self.read_keys_end()?;
         for shelf in Shelf::ALL {
             let rows = self.read_documents(shelf)?.into_iter();
             mirror.documents.extend(rows.map(|(name, bytes)| ((shelf, name), bytes)));
@@ -138,12 +182,14 @@ impl RedisStore {
         tracing::warn!(store = self.link.name(), whole, "the store lost what it held: writing again what is known");
         writer.reopen(&self.link, &self.names)?;
         let mirror = std::mem::take(&mut writer.mirror);
-        let written = self.write_mirror(&mut writer, &mirror);
+        let written = self.write_mirror(&mut writer, &mirror).and_then(|()| self.remove_revived(&mut writer, &mirror));
         let frames = mirror.frames.iter().flat_map(|(_, frames)| frames).map(|frame| Frame::decode(frame.as_slice()));
         let frames = frames.collect::<std::result::Result<Vec<_>, _>>();
         let (fold, forgotten) = (mirror.fold.1.clone(), mirror.forgotten);
         writer.mirror = mirror;
         drop(writer);
+        // A number that was given in a step that was lost may be given to another project.
+        self.unlearn(|_| true);
         written?;
         let frames = frames.map_err(|error| StoreError::Damaged(format!("a frame that was remembered: {error}")))?;
         self.write_second(&Second { frames, ..Second::default() })?;
@@ -160,8 +206,35 @@ impl RedisStore {
         Ok(whole)
     }
 
-    fn write_mirror(&self, writer: &mut Writer, mirror: &Mirror) -> Result<()> {
+    /// Removes what is there again though it was removed, after an old copy came back.
+    fn remove_revived(&self, writer: &mut Writer, mirror: &Mirror) -> Result<()> {
         let names = &self.names;
+        let mut remove = |name: String, from: &str, is_known: &dyn Fn(&[u8]) -> bool| -> Result<()> {
+            let read = if from == "not in set" { "SMEMBERS" } else { "HKEYS" };
+            let mut there: Vec<Vec<u8>> = self.link.ask(redis::cmd(read).arg(&name))?;
+            there.retain(|row| !is_known(row));
+            for rows in there.chunks(ROWS_A_STEP) {
+                let mut arguments = Arguments::default();
+                arguments.text("restore").text(from);
+                rows.iter().for_each(|row| {
+                    arguments.bytes(row.as_slice());
+                });
+                writer.take(&self.link, names, &STEP, [name.clone()], arguments)?;
+            }
+            Ok(())
+        };
+        let text = |row: &[u8]| String::from_utf8_lossy(row).into_owned();
+        remove(names.workers(), "not in set", &|row| mirror.workers.contains(row))?;
+        for shelf in Shelf::ALL {
+            let is_known = |row: &[u8]| mirror.documents.contains_key(&(shelf, text(row)));
+            remove(names.shelf(shelf), "not in hash", &is_known)?;
+        }
+        remove(names.keys(), "not in hash", &|row| text(row).parse().is_ok_and(|id| mirror.keys.contains_key(&id)))?;
+        remove(names.projects(), "not in hash", &|row| mirror.projects.contains_key(&text(row)))
+    }
+
+    fn write_mirror(&self, writer: &mut Writer, mirror: &Mirror) -> Result<()> {
+        let (names, fence) = (&self.names, writer.fence);
         let mut hash = |name: String, rows: Vec<(Vec<u8>, Vec<u8>)>| -> Result<()> {
             for rows in rows.chunks(ROWS_A_STEP) {
                 let mut arguments = Arguments::default();
@@ -174,7 +247,11 @@ impl RedisStore {
             Ok(())
         };
         let number = |number: u64| number.to_string().into_bytes();
-        hash(names.meta(), vec![(b"restoring".to_vec(), number(1))])?;
+        let ends = [("keys_end", mirror.keys_end), ("projects_end", mirror.projects_end)];
+        let ends = ends.map(|(name, end)| (name.into(), number(end.into())));
+        hash(names.meta(), [&[(b"restoring".to_vec(), number(1))], &ends[..]].concat())?;
+        // While the numbers of projects are those of the history that is there.
+        self.drop_revived(fence, mirror)?;
         hash(
             names.projects(),
             mirror.projects.iter().map(|(n, id)| (n.clone().into(), number((*id).into()))).collect(),

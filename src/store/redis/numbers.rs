@@ -65,6 +65,11 @@ impl RedisStore {
         Ok(self.link.ask::<Option<u32>>(&ask)?.map(ProjectNumber))
     }
 
+    /// Lets go of keys that are no more: nothing is to be written for them.
+    pub(super) fn unlearn(&self, is_gone: impl Fn(KeyId) -> bool) {
+        self.numbers.of_keys.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !is_gone(*key));
+    }
+
     fn known(&self, key: KeyId) -> Option<ProjectNumber> {
         self.numbers.of_keys.read().unwrap_or_else(PoisonError::into_inner).get(&key).copied()
     }

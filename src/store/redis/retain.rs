@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Strings that one step looks at.
-const STRINGS_A_STEP: usize = 500;
+pub const STRINGS_A_STEP: usize = 500;
 /// Rows after which a call of [`RedisStore::remove_old`] ends: the second after it is not kept waiting.
 const RETAIN_ROWS: u64 = 2_000;
 

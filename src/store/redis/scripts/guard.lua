@@ -36,8 +36,11 @@ local function add_keys(first, keys, projects)
   local count = tonumber(ARGV[first - 1])
   for i = first, first + 3 * count - 1, 3 do
     redis.call('HSET', keys, ARGV[i], ARGV[i + 1])
+    -- A project's number is never used again; `projects_end` is the last one, of a store where none was given since: all.
     if redis.call('HEXISTS', projects, ARGV[i + 2]) == 0 then
-      redis.call('HSET', projects, ARGV[i + 2], redis.call('HLEN', projects) + 1)
+      local last = redis.call('HGET', KEYS[1], 'projects_end') or redis.call('HLEN', projects)
+      redis.call('HSET', KEYS[1], 'projects_end', last + 1)
+      redis.call('HSET', projects, ARGV[i + 2], last + 1)
     end
   end
 end
