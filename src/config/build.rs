@@ -212,9 +212,9 @@ impl Values<'_> {
         let in_redis = matches!(config.store, StorePlace::Redis(_));
         if in_redis && !config.dev && config.access.key_file.is_none() && !self.is_wrong("access.key_file") {
             let origin = self.origin("store").unwrap_or(Origin::Default);
-            let why =
-                "is needed where the store is a Redis: name a file that stays, which is made when it is not there";
-            self.mistake(origin, "access.key_file", why);
+            let why = "`access.key_file` is needed beside it: a Redis does not hold the key that credentials are kept under; \
+                       name a file that stays, which is made when it is not there";
+            self.mistake(origin, "store", why);
         }
     }
 

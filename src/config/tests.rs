@@ -145,6 +145,21 @@ fn plain_text_is_served_on_loopback_only() {
 }
 
 #[test]
+fn a_store_in_redis_needs_the_file_of_its_key_named() {
+    let store = "--store=redis://127.0.0.1:6379";
+    assert!(Config::build(&flags(&[store, "--access-key-file", "key"]), None).is_ok());
+    assert!(Config::build(&flags(&[store, "--dev"]), None).is_ok(), "where nobody needs a key");
+    wrong(
+        &flags(&[store]),
+        "",
+        &[
+            "--store: `access.key_file` is needed beside it: a Redis does not hold the key that credentials are kept under; \
+           name a file that stays, which is made when it is not there",
+        ],
+    );
+}
+
+#[test]
 fn what_is_said_of_tls_is_whole() {
     wrong(
         &flags(&["--tls-client-certificates=required", "--tls-certificate", "a.crt"]),
