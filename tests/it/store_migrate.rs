@@ -101,7 +101,7 @@ fn a_copy_that_was_interrupted_is_not_served_and_begun_again() {
     half.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
     drop(half);
     let there = redis.address().to_string();
-    let served = highwater(&["serve", "--listen", "127.0.0.1:0", "--store", &there]);
+    let served = highwater(&["serve", "--dev", "--listen", "127.0.0.1:0", "--store", &there]);
     assert!(String::from_utf8_lossy(&served.stderr).contains("a copy that was interrupted"));
     let place = StorePlace::Redis(redis.address());
     let copied = migrate::migrate(&file, &place, &options("hw:"), false, &mut |_, _, _| {}).unwrap();
