@@ -3,7 +3,7 @@
 //! What is across projects (keys, frames, workers, decisions, documents, the audit log) lies under one hash tag, so that a
 //! second, and a decision, is one step of one script on one node. The hours of a project lie under its own tag. A fold
 //! writes them first, node by node, and last lets the frames go and says that the hour is folded: a service that dies in
-//! between folds the same frames again, and the same hours replace themselves.
+//! between folds the same frames again, and the same hours replace themselves. A project that is forgotten goes likewise.
 //!
 //! A writer holds a lease and a fence. The fence is checked by every step, so that a service which was paused while another
 //! took over changes nothing any more. Every step has a number: a Redis that is behind the last one which it acknowledged

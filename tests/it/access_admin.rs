@@ -1,6 +1,6 @@
 //! Keys, projects and the audit log as those who manage them see them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use highwater::{
     access::{AuditRow, Role},
@@ -18,7 +18,8 @@ use tonic::Code;
 
 use crate::{
     access::{admin, attach, bearer, end, ingest, key, keyed, new_key, project, quotas, report},
-    serving::{MODEL, SOON, Serving, meter},
+    redis_server::Redis,
+    serving::{MODEL, SOON, Serving, config, meter},
 };
 
 #[tokio::test]
@@ -165,7 +166,18 @@ async fn a_load_balancer_is_told_no_words_that_may_name_a_file() {
 
 #[tokio::test]
 async fn a_deleted_project_leaves_nothing_behind() {
-    let serving = keyed();
+    check_deletion(keyed()).await;
+}
+
+#[tokio::test]
+async fn a_deleted_project_leaves_nothing_behind_in_redis() {
+    let redis = Redis::start();
+    let mut config = config();
+    config.dev = false;
+    check_deletion(Serving::on(config, Arc::new(redis.open("hw:").unwrap()))).await;
+}
+
+async fn check_deletion(serving: Serving) {
     let (_, operator) = key(&serving, new_key(Role::Operator, "default"));
     let (_, worker) = key(&serving, new_key(Role::Worker, "acme"));
     ingest(&serving, &worker).await.report(report("")).await.unwrap();

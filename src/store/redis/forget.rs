@@ -9,7 +9,7 @@ use super::{
     names::{ProjectNumber, Strand},
     retain::STRINGS_A_STEP,
     scripts::{DROP, STEP},
-    writer::Arguments,
+    writer::{Arguments, Writer},
 };
 use crate::{
     model::{KeyId, Project},
@@ -32,13 +32,14 @@ impl RedisStore {
     pub(super) fn forget_project(&self, project: &Project, change: &Change) -> Result<Forgotten> {
         self.check_end(change)?;
         // The lock is not held while history goes: seconds are written meanwhile.
-        let (fence, number, keys) = self.leaving(project)?;
+        let (fence, number, keys) = self.leaving(&*self.writer()?, project)?;
         let hours = match number {
             Some(number) => self.drop_history(fence, number, &keys)?,
             None => 0,
         };
-        let (_, _, keys) = self.leaving(project)?;
         let mut writer = self.writer()?;
+        // Asked again: no key may stay whose project has no number.
+        let (_, _, keys) = self.leaving(&writer, project)?;
         let keys_end = writer.mirror.keys_end().max(self.read_keys_end()?);
         let leaving = Leaving { project: project.clone(), keys, keys_end };
         self.take_change(&mut writer, change, Some(&leaving))?;
@@ -61,10 +62,9 @@ impl RedisStore {
 
     /// The fence of the writer, and the number and keys of a project: those that are there, and those that are remembered,
     /// since a step that removed them may have been taken while its answer was lost.
-    fn leaving(&self, project: &Project) -> Result<(u64, Option<ProjectNumber>, BTreeSet<KeyId>)> {
+    fn leaving(&self, writer: &Writer, project: &Project) -> Result<(u64, Option<ProjectNumber>, BTreeSet<KeyId>)> {
         let there = self.number_of(project)?;
         let keys_there = self.read_keys()?.into_iter().filter(|(_, key)| key.project == *project).map(|(id, _)| id);
-        let writer = self.writer()?;
         let (number, mut keys) = writer.mirror.project(project);
         keys.extend(keys_there);
         Ok((writer.fence, there.or(number), keys))

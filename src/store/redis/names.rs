@@ -5,7 +5,7 @@
 //!
 //! | key | type | what it is |
 //! |---|---|---|
-//! | `{0}:meta` | hash | format, id of the store, who writes it, how far it is folded |
+//! | `{0}:meta` | hash | format, id of the store, who writes it, how far it is folded, which numbers were given |
 //! | `{0}:projects` | hash | numbers of projects by name |
 //! | `{0}:keys` | hash | keys by number |
 //! | `{0}:frames:HOUR` | hash | frames of an hour by second, each after the second that it ends with |
