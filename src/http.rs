@@ -3,6 +3,7 @@
 //!
 //! - [`accept`]: connections are taken, counted against their bounds, and dealt out to the cores.
 //! - [`connection`]: one of them.
+//! - [`ends`]: responses that end with a credential.
 //! - [`livekit`]: LiveKit's webhooks.
 //! - [`serve`]: the server of a core, and the bounds of HTTP.
 //! - [`tls`]: certificates, and their change.
@@ -11,6 +12,7 @@
 
 pub mod accept;
 pub mod connection;
+mod ends;
 pub mod livekit;
 pub mod metrics;
 pub mod routes;

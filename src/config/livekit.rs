@@ -112,7 +112,8 @@ fn url(text: &str) -> Result<Option<String>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || format!("{text:?} is not a URL of LiveKit's; write it as https://example.livekit.cloud");
+    // It is not said again: it may hold a password, which is no part of it.
+    let wrong = || "this is not a URL of LiveKit's; write it as https://example.livekit.cloud".to_owned();
     let http = text.strip_prefix("ws").map_or_else(|| text.to_owned(), |rest| format!("http{rest}"));
     let uri: Uri = http.parse().map_err(|_| wrong())?;
     let has_host = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));

@@ -1,7 +1,7 @@
 //! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, and
 //! the one that Prometheus does.
 
-use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
+use std::{hash::BuildHasher as _, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -26,7 +26,7 @@ use crate::{
     api::{
         admin::Admin,
         aside::Aside,
-        auth,
+        auth::{self, standing::Standing},
         ingest::Ingest,
         limit::Limits,
         notices::{Draining, Notices},
@@ -36,6 +36,7 @@ use crate::{
     error::Error,
     http::{
         accept::Places,
+        ends::EndsWithCredential,
         livekit,
         metrics::{self, Scrapes},
     },
@@ -50,6 +51,8 @@ use crate::{
     },
 };
 
+/// Reflection, in all its versions.
+const REFLECTION: &str = "/grpc.reflection.";
 /// How long a call may take to be whole and to have its first answer; workers' streams are answered at once.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 
@@ -124,49 +127,55 @@ async fn alive() -> &'static str {
 /// Whether workers should come here, and what is wrong if they should not. A service that still learns what its workers
 /// hold is ready: it needs them.
 async fn ready(State(pages): State<Pages>) -> Response {
-    let mut wrong = pages.service.health.degraded();
-    if !pages.service.config.dev {
-        // Anyone may ask, and words of troubles may name a file: operators are told them by `highwater status`.
-        wrong.iter_mut().for_each(|wrong| wrong.truncate(wrong.find(':').unwrap_or(wrong.len())));
-    }
+    // Anyone may ask, and words of troubles may name a file: operators are told them by `highwater status`.
+    let whole = pages.service.config.dev;
+    let said = |lines: Vec<String>| {
+        let part = move |line: String| line.split(':').next().filter(|_| !whole).map(str::to_owned).unwrap_or(line);
+        lines.into_iter().map(part)
+    };
+    let mut wrong: Vec<_> = said(pages.service.health.degraded()).collect();
     if pages.draining.has_begun() {
         wrong.push("service: shutting down".to_owned());
     }
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     if wrong.is_empty() {
         let words = if pages.service.live.is_settling() { "ready, settling\n" } else { "ready\n" };
-        let warnings = pages.service.health.warnings().into_iter().map(|warning| format!("warning: {warning}\n"));
+        let warnings = said(pages.service.health.warnings()).map(|warning| format!("warning: {warning}\n"));
         return (plain, std::iter::once(words.to_owned()).chain(warnings).collect::<String>()).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
 }
 
-/// Lets a call in with who makes it, or answers why not.
+/// Lets a call in with who makes it, or answers why not; and holds reads to their pace.
 async fn gate(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
     let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-    match auth::admit(&service, request.uri().path(), request.headers(), address) {
-        Ok(caller) => {
-            // What it was let in by is not for the services to see.
-            request.headers_mut().remove(header::AUTHORIZATION);
-            if let Some(caller) = caller {
-                request.extensions_mut().insert(caller);
-            }
-            next.run(request).await
-        }
-        Err(error) => Status::from(error).into_http::<Body>(),
+    let admitted = auth::admit(&service, request.uri().path(), request.headers(), address);
+    let admitted = admitted.and_then(|caller| {
+        let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
+        reads.map_or(Ok(()), |reader| service.guard.read(reader, service.clock.now().mono)).map(|()| caller)
+    });
+    let caller = match admitted {
+        Ok(caller) => caller,
+        Err(error) => return Status::from(error).into_http::<Body>(),
+    };
+    // What it was let in by is not for the services to see.
+    request.headers_mut().remove(header::AUTHORIZATION);
+    let Some(caller) = caller else { return next.run(request).await };
+    // The streams of our services look for themselves.
+    let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&service, &caller));
+    request.extensions_mut().insert(caller);
+    let response = next.run(request).await;
+    match standing {
+        Some(standing) => response.map(|body| Body::new(EndsWithCredential::new(body, standing))),
+        None => response,
     }
 }
 
-/// Notes on the connection that a call came, holds reads to their pace and calls to their time, and gives a message that
-/// is too large the status that names its bound.
+/// Notes on the connection that a call came, holds calls to their time, and gives a message that is too large the status
+/// that names its bound.
 async fn each_call(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
         peer.call();
-        if let (true, Some(caller)) = (is_read(request.uri().path()), caller(peer, &request))
-            && let Err(error) = service.guard.read(caller, service.clock.now().mono)
-        {
-            return Status::from(error).into_http::<Body>();
-        }
     }
     let Ok(response) = timeout(CALL_WITHIN, next.run(request)).await else {
         service.guard.count(Why::CallTime);
@@ -192,10 +201,10 @@ fn is_read(path: &str) -> bool {
     service.is_some_and(|(service, _)| service != "IngestService")
 }
 
-/// Who reads: the credential that it shows, so that those behind one proxy don't pay for each other; else its address.
-fn caller(peer: &Peer, request: &Request) -> Option<Caller> {
-    match request.headers().get(header::AUTHORIZATION) {
-        Some(credential) => Some(Caller::Credential(FxBuildHasher.hash_one(credential.as_bytes()))),
-        None => peer.address().map(Caller::Address),
+/// Who reads: the key that they were let in by, so that those behind one proxy don't pay for each other; else their address.
+fn reader(caller: Option<&auth::Caller>, address: Option<IpAddr>) -> Option<Caller> {
+    match caller.and_then(auth::Caller::pass) {
+        Some(pass) => Some(Caller::Credential(FxBuildHasher.hash_one(pass.id()))),
+        None => address.map(Caller::Address),
     }
 }

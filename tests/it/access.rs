@@ -12,9 +12,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use highwater::{
     access::{Role, Secret},
     client::{self, Bearer, ClientStatus, Credential, Known, WorkerClient, WorkerConfig},
+    config::Rate,
     model::{Outcome, Project},
     proto::{
-        AttachRequest, AttachResponse, Authenticate, ListQuotasRequest, ReportRequest, ReportedEvent,
+        AttachRequest, AttachResponse, Authenticate, GetStatusRequest, ListQuotasRequest, ReportRequest, ReportedEvent,
         RevokeApiKeyRequest, WatchQuotasRequest, admin_service_client::AdminServiceClient,
         attach_request::Message as Say, attach_response::Message as Heard, ingest_service_client::IngestServiceClient,
         quota_service_client::QuotaServiceClient,
@@ -25,6 +26,10 @@ use ring::hmac;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest,
+};
 
 use crate::serving::{MODEL, SOON, Serving, config, hello, id, meter};
 
@@ -250,6 +255,46 @@ async fn streams_end_when_their_key_is_revoked() {
         assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "the credential was revoked"));
     }
     assert_eq!(attach(&serving, &worker_token, 2).await.err().unwrap().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn reflection_ends_when_its_key_is_revoked_too() {
+    let serving = keyed();
+    let (worker, token) = key(&serving, new_key(Role::Worker, "acme"));
+    let mut asking = ServerReflectionClient::with_interceptor(serving.channel().await, bearer(&token));
+    let (ask, asked) = mpsc::channel(4);
+    let services = || ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..ServerReflectionRequest::default()
+    };
+    ask.send(services()).await.unwrap();
+    let mut answers = asking.server_reflection_info(ReceiverStream::new(asked)).await.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    let access = &serving.service.access;
+    access.revoke_key(&worker, &|_| true, &Actor::offline(), Clock::wall()).unwrap();
+    assert_eq!(end(&mut answers, REVOKED_WITHIN).await.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn each_key_reads_at_a_pace_of_its_own_however_it_is_spelled() {
+    let mut config = config();
+    config.dev = false;
+    config.connections.reads = Rate { per_second: 1, burst: 3 };
+    let serving = Serving::with(config);
+    let (_, one) = key(&serving, new_key(Role::Viewer, "acme"));
+    let (_, other) = key(&serving, new_key(Role::Viewer, "acme"));
+    let mut plain = QuotaServiceClient::new(serving.channel().await);
+    let mut read = async |spelling: String| {
+        let mut request = tonic::Request::new(GetStatusRequest {});
+        request.metadata_mut().insert("authorization", spelling.parse().unwrap());
+        plain.get_status(request).await.map(drop)
+    };
+    for spaces in 0..3 {
+        read(format!("Bearer {}{one}", " ".repeat(spaces))).await.unwrap();
+    }
+    let refused = read(format!("bearer    {one}")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    read(format!("Bearer {other}")).await.unwrap();
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.AdminService/UpdateApiKey", EDIT),
     ("/highwater.v1.AdminService/RevokeApiKey", EDIT),
     ("/highwater.v1.AdminService/RotateApiKey", EDIT),
-    ("/highwater.v1.AdminService/RegisterLiveKitKey", EDIT),
+    // LiveKit's key ids are one room for all projects: whoever may take one could try which are taken.
+    ("/highwater.v1.AdminService/RegisterLiveKitKey", OPERATE),
     ("/highwater.v1.AdminService/CreateProject", OPERATE),
     ("/highwater.v1.AdminService/ListProjects", OPERATE),
     ("/highwater.v1.AdminService/DeleteProject", OPERATE),
