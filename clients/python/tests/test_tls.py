@@ -34,7 +34,7 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 def test_a_worker_reports_over_tls_to_one_that_it_trusts(tmp_path: Path) -> None:
     certificate, key = make_pair(tmp_path)
-    service = Service(binary(), tmp_path, ["--tls-certificate", str(certificate), "--tls-key", str(key)])
+    service = Service(binary(), tmp_path, settings=["--tls-certificate", str(certificate), "--tls-key", str(key)])
     service.tls = grpc.ssl_channel_credentials(certificate.read_bytes())
     service.start()
     try:
