@@ -295,6 +295,8 @@ fn list_order(target: &Target) -> (u8, &Target) {
 
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::{collections::HashSet, thread, time::Duration};
 
     use super::*;
