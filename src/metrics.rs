@@ -44,7 +44,7 @@ pub struct Doors {
 pub struct Metrics {
     service: Arc<Service>,
     /// Who has series of its own: decided when a meter is first seen, and then for as long as the process lives, so that
-    /// no counter ever goes away or jumps.
+    /// no counter ever goes away or jumps but those of a project that is deleted.
     series: Mutex<Series>,
 }
 

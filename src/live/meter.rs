@@ -22,6 +22,8 @@ pub struct Tally {
     pub word: MeterWord,
     /// The first tick that the roller has not rolled; only it writes.
     next_tick: AtomicU64,
+    /// Its project was deleted: lists leave it out, and nothing makes it come back.
+    removed: AtomicBool,
 }
 
 /// Sums since the process started.
@@ -38,6 +40,12 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Adds what was opened and closed.
+    pub fn add(&mut self, more: &Self) {
+        self.opened += more.opened;
+        self.closed.iter_mut().zip(more.closed).for_each(|(sum, more)| *sum += more);
+    }
+
     /// Sessions that were opened and have not ended, by the sums of all time.
     pub fn open(&self) -> i64 {
         let grown = self.opened.wrapping_sub(self.closed.iter().sum());
@@ -85,12 +93,20 @@ pub struct Meter {
 
 impl Tally {
     pub fn new(id: KeyId, key: Key, now: Tick) -> Self {
-        Self { id, key, word: MeterWord::new(now), next_tick: AtomicU64::new(now.0) }
+        Self { id, key, word: MeterWord::new(now), next_tick: AtomicU64::new(now.0), removed: AtomicBool::new(false) }
     }
 
     /// The first tick that was not rolled.
     pub fn next_tick(&self) -> Tick {
         Tick(self.next_tick.load(Ordering::Acquire))
+    }
+
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn remove(&self) {
+        self.removed.store(true, Ordering::Release);
     }
 
     pub(super) fn set_next_tick(&self, tick: Tick) {
@@ -119,6 +135,11 @@ impl Meter {
             left_open: AtomicI64::new(0),
             inherited: AtomicI64::new(0),
         }
+    }
+
+    /// Whether it, or the pool of its kind, was removed. What is made just then may have one of each.
+    pub fn is_removed(&self) -> bool {
+        self.tally.is_removed() || self.pools[0].is_removed()
     }
 
     pub(super) fn count_opened(&self) {

@@ -1,5 +1,6 @@
 //! Which meters and pools there are, and their numbers. They are made when they are first declared and stay: a model
-//! that is no longer used drains to level 0 and keeps its history.
+//! that is no longer used drains to level 0 and keeps its history. Those of a project that is deleted are marked and left out
+//! from then on: who still holds one counts what nobody reads.
 
 use std::sync::Arc;
 
@@ -43,12 +44,15 @@ pub struct Registry {
     tallies: DashMap<Key, Arc<Tally>, RandomState>,
     meters: DashMap<Key, Arc<Meter>, RandomState>,
     projects: DashMap<Project, Arc<ProjectCounts>, RandomState>,
-    /// The same in the order in which they were made, for those who go through all of them: nobody waits meanwhile.
+    /// The same in the order in which they were made, for those who go through all of them: nobody waits meanwhile. What
+    /// was removed is still there, and is passed over.
     all_tallies: boxcar::Vec<Arc<Tally>>,
     all_meters: boxcar::Vec<Arc<Meter>>,
     next_id: AtomicU32,
     /// Meters and pools that were removed.
     removed: AtomicU64,
+    /// Those of them that the roller has not been told of.
+    gone: Mutex<Vec<KeyId>>,
     /// Keys that the store has not been told of.
     new_keys: Mutex<Vec<(KeyId, Key)>>,
 }
@@ -122,22 +126,34 @@ impl Registry {
         if !is_new {
             // Another thread made it meanwhile, and counted it.
             counts.meters.fetch_sub(1, Ordering::AcqRel);
+        } else if !meter.is_removed() {
+            let counted = self.project(project);
+            if !Arc::ptr_eq(&counted, &counts) {
+                // The project was deleted meanwhile: this one is the next of its name.
+                counted.meters.fetch_add(1, Ordering::AcqRel);
+            }
         }
         Ok(meter)
     }
 
     /// The meter of this name, and whether it is new.
     fn meter_unbounded(&self, project: &Project, name: &MeterName, now: Tick) -> (Arc<Meter>, bool) {
-        let pools = name.pools(project).map(|key| self.tally(&key, now));
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
-        let tally = self.tally(&key, now);
-        match self.meters.entry(key) {
-            Entry::Occupied(there) => (there.get().clone(), false),
-            Entry::Vacant(free) => {
-                let meter = Arc::new(Meter::new(tally, pools));
-                self.all_meters.push(meter.clone());
-                free.insert(meter.clone());
-                (meter, true)
+        loop {
+            let pools = name.pools(project).map(|key| self.tally(&key, now));
+            let tally = self.tally(&key, now);
+            match self.meters.entry(key.clone()) {
+                Entry::Occupied(there) => return (there.get().clone(), false),
+                Entry::Vacant(free) => {
+                    let meter = Arc::new(Meter::new(tally, pools));
+                    // They were removed since they were found: `forget` may have passed here, and would not find it.
+                    if meter.is_removed() {
+                        continue;
+                    }
+                    self.all_meters.push(meter.clone());
+                    free.insert(meter.clone());
+                    return (meter, true);
+                }
             }
         }
     }
@@ -172,35 +188,57 @@ impl Registry {
     /// The levels of a project, in the order of lists.
     pub fn of_project(&self, project: &Project) -> Vec<Arc<Tally>> {
         let mut found: Vec<_> = self.tallies().filter(|tally| tally.key.project == *project).cloned().collect();
+        found.retain(|tally| !tally.is_removed());
         found.sort_unstable_by(|a, b| list_order(&a.key.target).cmp(&list_order(&b.key.target)));
         found
     }
 
     /// All meters and pools there are now, in the order in which they were made.
     pub fn tallies(&self) -> impl Iterator<Item = &Arc<Tally>> {
-        self.all_tallies.iter().map(|(_, tally)| tally)
+        self.all_tallies.iter().map(|(_, tally)| tally).filter(|tally| !tally.is_removed())
     }
 
     /// All meters there are now, in the order in which they were made.
     pub fn meters(&self) -> impl Iterator<Item = &Arc<Meter>> {
-        self.all_meters.iter().map(|(_, meter)| meter)
+        self.all_meters.iter().map(|(_, meter)| meter).filter(|meter| !meter.is_removed())
     }
 
+    /// The same at one time. No key is there twice: what was removed while the list was made is taken out again, and only
+    /// then may another of its name have come.
     pub fn all_tallies(&self) -> Vec<Arc<Tally>> {
-        self.tallies().cloned().collect()
+        let mut tallies: Vec<_> = self.tallies().cloned().collect();
+        tallies.retain(|tally| !tally.is_removed());
+        tallies
     }
 
     pub fn all_meters(&self) -> Vec<Arc<Meter>> {
-        self.meters().cloned().collect()
+        let mut meters: Vec<_> = self.meters().cloned().collect();
+        meters.retain(|meter| !meter.is_removed());
+        meters
+    }
+
+    /// The meters that were removed since the process began, with what they had counted.
+    pub fn removed_meters(&self) -> impl Iterator<Item = &Arc<Meter>> {
+        self.all_meters.iter().map(|(_, meter)| meter).filter(|meter| meter.is_removed())
+    }
+
+    /// Grows with every meter and pool that is removed.
+    pub fn removed(&self) -> u64 {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    /// The numbers that were removed since the last call; only the roller calls it.
+    pub(super) fn take_gone(&self) -> Vec<KeyId> {
+        std::mem::take(&mut *lock(&self.gone))
     }
 
     /// Number of meters and pools.
     pub fn len(&self) -> usize {
-        self.all_tallies.count()
+        self.tallies.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.all_tallies.is_empty()
+        self.tallies.is_empty()
     }
 
     /// Grows with every meter and pool; what was listed at one growth is all there is while it stays.
@@ -217,22 +255,25 @@ impl Registry {
     /// Removes a project with its meters and pools, whose sessions have ended and whose last sums were taken; returns their
     /// numbers. What is still open on them elsewhere, by the part of a second, is counted no more.
     pub fn forget(&self, project: &Project) -> Vec<KeyId> {
+        // In this order: who makes a meter meanwhile either puts it in before the meters are gone through, or sees the marks.
+        self.projects.remove(project);
         let mut removed = Vec::new();
-        self.meters.retain(|key, _| {
-            let stays = key.project != *project;
-            self.removed.fetch_add(u64::from(!stays), Ordering::AcqRel);
-            stays
-        });
         self.tallies.retain(|key, tally| {
             let stays = key.project != *project;
             if !stays {
+                tally.remove();
                 removed.push(tally.id);
                 self.removed.fetch_add(1, Ordering::AcqRel);
             }
             stays
         });
-        lock(&self.new_keys).retain(|(_, key)| key.project != *project);
-        self.projects.remove(project);
+        self.meters.retain(|_, meter| {
+            let stays = !meter.is_removed();
+            self.removed.fetch_add(u64::from(!stays), Ordering::AcqRel);
+            stays
+        });
+        lock(&self.new_keys).retain(|(id, _)| !removed.contains(id));
+        lock(&self.gone).extend(&removed);
         removed
     }
 
@@ -250,4 +291,89 @@ impl Registry {
 /// By kind, a kind's pool before its meters, these by name.
 fn list_order(target: &Target) -> (u8, &Target) {
     (target.kind() as u8, target)
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::{collections::HashSet, thread, time::Duration};
+
+    use super::*;
+    use crate::{
+        live::{Event, Live, Roller},
+        model::{Incarnation, Kind, Now, Outcome, SessionId, Time},
+    };
+
+    fn project() -> Project {
+        Project::new("p").unwrap()
+    }
+
+    fn name() -> MeterName {
+        MeterName::new(Kind::Tts, "a/b", "", None).unwrap()
+    }
+
+    fn at(second: u64) -> Now {
+        Now::at(Time::from_secs(second))
+    }
+
+    #[test]
+    fn what_was_removed_is_in_no_list_and_no_frame_whoever_still_holds_it() {
+        let (live, mut roller) = (Live::new(Bounds::default(), Tick(60)), Roller::default());
+        let who = Incarnation([7; 16]);
+        let say = |events, second| {
+            live.report(&project(), "w", who, Duration::from_secs(600), events, at(second)).unwrap();
+        };
+        let open = |nth: u8, meter: &Arc<Meter>| Event::Open {
+            id: SessionId([nth; 16]),
+            meter: meter.clone(),
+            age: Duration::ZERO,
+            labels: None,
+        };
+        let dead = live.meter(&project(), &name(), at(60)).unwrap();
+        say(vec![open(1, &dead)], 60);
+        roller.roll(&live, at(61));
+        let removed: HashSet<u32> = live.registry.forget(&project()).iter().map(|key| key.0).collect();
+        assert_eq!(removed.len(), 2, "the meter and the pool of its kind");
+        let pool = dead.pools[1].clone();
+        assert_eq!((live.registry.len(), live.registry.all_meters().len()), (1, 0));
+        assert!(live.registry.of_project(&project()).is_empty());
+
+        // Its session is still in a book, and so is the pool across projects told of it.
+        let meter = live.meter(&project(), &name(), at(61)).unwrap();
+        assert!(!Arc::ptr_eq(&meter, &dead) && !removed.contains(&meter.tally.id.0));
+        say(vec![open(2, &meter), open(3, &dead)], 61);
+        assert_eq!((meter.tally.word.level(), pool.word.level(), live.audit()), (1, 3, vec![]));
+        let close =
+            |nth| Event::Close { id: SessionId([nth; 16]), outcome: Outcome::Ok, age: Duration::ZERO, meter: None };
+        say(vec![close(1), close(3)], 62);
+        assert_eq!((meter.tally.word.level(), pool.word.level(), live.audit()), (1, 1, vec![]));
+        assert_eq!((live.registry.len(), live.registry.all_meters().len()), (3, 1));
+        assert_eq!(live.registry.project(&project()).meters.load(Ordering::Acquire), 1);
+        for second in 62..190 {
+            for frame in roller.roll(&live, at(second)) {
+                let dead: Vec<_> = frame.entries.iter().filter(|entry| removed.contains(&entry.key)).collect();
+                assert!(dead.is_empty(), "second {}: {dead:?}", frame.tick);
+            }
+        }
+    }
+
+    #[test]
+    fn a_meter_made_while_its_project_is_removed_is_listed_or_made_anew() {
+        let registry = Registry::default();
+        let meter = || registry.meter(&project(), &name(), &Bounds::default(), Tick(0)).unwrap();
+        thread::scope(|scope| {
+            let makes = scope.spawn(|| (0..20_000).for_each(|_| drop(meter())));
+            while !makes.is_finished() {
+                registry.forget(&project());
+            }
+        });
+        let last = meter();
+        let listed: Vec<_> = registry.all_meters().iter().map(|meter| meter.tally.id).collect();
+        assert_eq!((last.is_removed(), listed), (false, vec![last.tally.id]));
+        assert_eq!(registry.of_project(&project()).len(), 2);
+        assert_eq!(registry.project(&project()).meters.load(Ordering::Acquire), 1);
+        let told: Vec<_> = registry.take_new_keys().iter().map(|(id, _)| *id).collect();
+        assert!(registry.tallies().all(|tally| told.contains(&tally.id)), "the store is told of all there are");
+    }
 }

@@ -136,7 +136,12 @@ impl Roller {
             return Vec::new();
         }
         live.tick.store(to.0, Ordering::Release);
-        let mut span = Span::new(from, to, live.registry.len(), std::mem::take(&mut self.spare));
+        for key in live.registry.take_gone() {
+            // No frame speaks of it again.
+            *self.told.entry(key) = Told::default();
+        }
+        let keys = live.registry.len().max(self.told.len());
+        let mut span = Span::new(from, to, keys, std::mem::take(&mut self.spare));
         let mut jumped = false;
         for tally in live.registry.tallies() {
             let told = self.level_told(tally.id);

@@ -70,12 +70,23 @@ impl Levels {
     /// Reads how each stands, and gives places to those that are new.
     pub fn read(service: &Service, series: &mut Series, now: Now) -> Self {
         let moment = Moment::new(service, now);
-        let all_meters = service.live.registry.all_meters();
+        let registry = &service.live.registry;
+        let (all_meters, mut tallies) = loop {
+            series.forget_removed(registry);
+            let listed = (registry.all_meters(), registry.all_tallies());
+            // What was removed meanwhile is in neither: not in the lists, and not in the sums of what is gone.
+            if series.knows_removed(registry) {
+                break listed;
+            }
+        };
         let coverage = roll::coverage(&all_meters, moment.tick);
         let mut levels = Self { all_meters: all_meters.len() as u64, ..Self::default() };
+        levels.late_dropped = series.late_dropped;
+        for (kind, totals) in series.gone() {
+            levels.others.entry((None, kind)).or_default().totals.add(totals);
+        }
         let meters: FxHashMap<KeyId, Arc<Meter>> =
             all_meters.into_iter().map(|meter| (meter.tally.id, meter)).collect();
-        let mut tallies = service.live.registry.all_tallies();
         // The oldest first: places are given in this order.
         tallies.sort_unstable_by_key(|tally| tally.id);
         for tally in &tallies {
@@ -160,8 +171,7 @@ impl Others {
         let of_both = |coverage| self.coverage.map_or(coverage, |others| standing::together(others, coverage));
         self.coverage = standing.coverage.map(of_both).or(self.coverage);
         if let Some(totals) = &standing.totals {
-            self.totals.opened += totals.opened;
-            self.totals.closed.iter_mut().zip(totals.closed).for_each(|(sum, more)| *sum += more);
+            self.totals.add(totals);
         }
     }
 }

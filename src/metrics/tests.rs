@@ -247,6 +247,72 @@ fn a_place_is_kept_for_as_long_as_the_process_lives() {
     assert_eq!(first, again);
 }
 
+/// Deletes a project whose workers have nothing to say, as the recorder does it.
+fn delete(service: &Service, recorder: &mut Recorder, project: &Project, now: Now) {
+    let (_, told) = service.delete_project(project, &Actor::service(), now).unwrap();
+    recorder.step(service, now);
+    told.try_recv().expect("it is gone within a step");
+}
+
+#[test]
+fn a_project_that_is_deleted_and_made_again_has_each_series_once() {
+    let service = service();
+    let (metrics, mut recorder, mut now) = (Metrics::new(service.clone()), Recorder::default(), service.clock.now());
+    let (shop, meter) = (project("shop"), tts("a/b"));
+    report(&service, &project("bank"), &meter, &[(1, None)], now);
+    let mut first = None;
+    for round in 1..=3 {
+        report(&service, &shop, &meter, &[(1, None), (2, None), (1, Some(Outcome::Ok))], now);
+        let page = read(&metrics, now);
+        let labels = "{project=\"shop\",kind=\"tts\",model=\"a/b\"}";
+        check(&page, &format!("highwater_sessions_active{labels}"), 1.0);
+        check(&page, &format!("highwater_sessions_opened_total{labels}"), 2.0);
+        check(&page, "highwater_model_pool_sessions_active{kind=\"tts\",model=\"a/b\"}", 2.0);
+        check(&page, "highwater_model_pool_sessions_coverage{kind=\"tts\",model=\"a/b\"}", 1.0);
+        check(&page, "highwater_meters", 2.0);
+        let names: Vec<_> = page.keys().filter(|series| series.contains("shop")).cloned().collect();
+        assert_eq!(first.get_or_insert(names.clone()), &names, "round {round}");
+        now = later(now, Duration::from_secs(2));
+        delete(&service, &mut recorder, &shop, now);
+        let page = read(&metrics, now);
+        assert!(!page.keys().any(|series| series.contains("shop")), "{page:?}");
+        check(&page, "highwater_model_pool_sessions_active{kind=\"tts\",model=\"a/b\"}", 1.0);
+        assert_eq!(service.live.audit(), []);
+    }
+}
+
+#[test]
+fn a_deleted_project_gives_its_places_back_and_takes_nothing_off_a_sum() {
+    let bounds = SeriesBounds { in_all: 300, per_project: 300 };
+    let service = open(Arc::new(EmbeddedStore::in_memory().unwrap()), Some(bounds));
+    let (metrics, mut recorder, mut now) = (Metrics::new(service.clone()), Recorder::default(), service.clock.now());
+    let report_all = |name: &str, now| {
+        for nth in 0..12 {
+            report(&service, &project(name), &tts(&format!("a/{nth}")), &[(1, None)], now);
+        }
+    };
+    report_all("first", now);
+    report_all("second", now);
+    let own = |page: &BTreeMap<String, f64>, name: &str| {
+        sum(page, &format!("highwater_sessions_opened_total{{project=\"{name}\""))
+    };
+    let page = read(&metrics, now);
+    let (of_first, together) = (own(&page, "first"), own(&page, "__other__"));
+    assert!(of_first > 0.0 && together > 0.0 && own(&page, "second") < 12.0, "{page:?}");
+    now = later(now, Duration::from_secs(2));
+    delete(&service, &mut recorder, &project("second"), now);
+    assert_eq!(own(&read(&metrics, now), "__other__"), together, "a sum that fell would look like a restart");
+    now = later(now, Duration::from_secs(2));
+    delete(&service, &mut recorder, &project("first"), now);
+    report_all("third", now);
+    let page = read(&metrics, now);
+    assert!(
+        own(&page, "third") >= of_first && own(&page, "__other__") >= together,
+        "its places are another's: {page:?}"
+    );
+    assert!(page.len() <= bounds.in_all);
+}
+
 #[test]
 fn odd_characters_are_escaped() {
     let mut page = Page::default();

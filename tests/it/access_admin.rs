@@ -1,14 +1,14 @@
 //! Keys, projects and the audit log as those who manage them see them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use highwater::{
     access::{AuditRow, Role},
     model::{Key, Kind, Meter, Target, Time},
     proto::{
-        self, CreateApiKeyRequest, DeleteProjectRequest, GetCallerRequest, ListAuditRowsRequest, ListQuotasRequest,
-        RevokeApiKeyRequest, RotateApiKeyRequest, SetLimitRequest, VerifyAuditRequest,
-        admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
+        self, AdminServiceListProjectsRequest, CreateApiKeyRequest, DeleteProjectRequest, GetCallerRequest,
+        ListAuditRowsRequest, ListQuotasRequest, RevokeApiKeyRequest, RotateApiKeyRequest, SetLimitRequest,
+        VerifyAuditRequest, admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
     },
     service::{Actor, Author, access::keep::Keeper},
     store::{Change, Shelf},
@@ -214,4 +214,16 @@ async fn check_deletion(serving: Serving) {
     ingest(&serving, &operator).await.report(report("acme")).await.unwrap();
     let again = serving.service.live.registry.find(&limited).unwrap();
     assert!(again.id.0 >= highest && serving.service.limits.slots_at(again.id, Time(u64::MAX)).is_none());
+    assert_eq!(level_across(&serving), 2);
+    let projects =
+        client.list_projects(AdminServiceListProjectsRequest::default()).await.unwrap().into_inner().projects;
+    let counted: Vec<_> = projects.iter().map(|project| (&*project.name, project.key_count)).collect();
+    assert!(counted.contains(&("acme", 2)) && counted.contains(&("beside", 2)), "{counted:?}");
+    let page = crate::doors::page(&serving, "/metrics").await;
+    let mut series = HashSet::new();
+    for line in page.lines().filter(|line| line.starts_with("highwater_")) {
+        assert!(series.insert(line.rsplit_once(' ').unwrap().0), "twice: {line}");
+    }
+    let active = "highwater_sessions_active{project=\"acme\",kind=\"tts\",model=\"cartesia/sonic-3\"} 1";
+    assert!(page.lines().any(|line| line == active), "{page}");
 }
