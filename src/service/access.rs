@@ -81,6 +81,8 @@ pub struct Access {
     credentials: RwLock<Credentials>,
     /// Held from looking at what there is until a decision on it is durable and seen.
     deciding: Mutex<()>,
+    /// How many surprises of the ledger the credentials know.
+    surprises: AtomicU64,
     /// Tells what is open that credentials were changed.
     changed: watch::Sender<u64>,
     pub failures: Failures,
@@ -170,6 +172,7 @@ impl Access {
             ledger,
             vault,
             deciding: Mutex::default(),
+            surprises: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             failures: Failures::new(Throttle::default()),
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
@@ -243,15 +246,27 @@ impl Access {
     /// When the store does not answer.
     pub fn refresh(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.deciding();
-        if self.ledger.has_grown()? {
+        self.catch_up(self.ledger.surprises()?)
+    }
+
+    fn catch_up(&self, surprises: u64) -> Result<(), StoreError> {
+        if self.surprises.load(Ordering::Acquire) != surprises {
             let records = records(&*self.store)?;
             let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
             credentials.retain(|id| records.iter().any(|record| record.id == id));
             records.into_iter().for_each(|record| credentials.put(record, &self.vault));
             drop(credentials);
+            self.surprises.store(surprises, Ordering::Release);
             self.tell();
         }
         Ok(())
+    }
+
+    /// Decisions come one after another, each on what the store holds.
+    fn deciding_on_stored(&self) -> Result<std::sync::MutexGuard<'_, ()>, StoreError> {
+        let deciding = self.deciding();
+        self.catch_up(self.ledger.known_surprises()?)?;
+        Ok(deciding)
     }
 
     /// What is open looks again at what it was let in by.

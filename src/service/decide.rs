@@ -1,6 +1,6 @@
 //! Decisions on limits: each is in the store before anyone sees it, and they come one after another.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use crate::{
     access::audit::Entry,
@@ -8,7 +8,7 @@ use crate::{
     live::Tally,
     model::{Key, KeyId, LimitEntry, LimitHistory, Now, Plan, Project, Target, Time, limit::MAX_REASON_BYTES},
     service::{Actor, Service},
-    store::Change,
+    store::{Change, StoreError},
 };
 
 /// Decisions on one key that are kept: a change an hour for 13 months. Each is some hundred bytes of memory.
@@ -61,7 +61,7 @@ impl Service {
         author: Author,
         now: Now,
     ) -> Result<LimitEntry, Error> {
-        let _one_at_a_time = self.limits.deciding();
+        let _one_at_a_time = self.deciding()?;
         let tally = self.limited(key, now)?;
         let Author { set_by, reason, actor } = author;
         let entry = LimitEntry { slots: Some(slots), start: now.wall, end, set_by, reason };
@@ -73,7 +73,7 @@ impl Service {
     /// # Errors
     /// `NotFound` when none is in force; else as [`set_limit`](Self::set_limit).
     pub fn end_limit(&self, key: &Key, author: Author, now: Now) -> Result<Ended, Error> {
-        let _one_at_a_time = self.limits.deciding();
+        let _one_at_a_time = self.deciding()?;
         let found = self.live.registry.find(key).and_then(|tally| {
             let in_force = self.limits.of(tally.id).in_force(now.wall).cloned()?;
             Some((tally, in_force))
@@ -92,7 +92,7 @@ impl Service {
     /// # Errors
     /// As [`set_limit`](Self::set_limit).
     pub fn apply_plan(&self, project: &Project, plan: &Plan, author: &Author, now: Now) -> Result<PlanApplied, Error> {
-        let _one_at_a_time = self.limits.deciding();
+        let _one_at_a_time = self.deciding()?;
         let tallies = self.live.registry.of_project(project);
         let histories: Vec<_> = tallies.iter().map(|tally| (&tally.key.target, self.limits.of(tally.id))).collect();
         let histories = histories.iter().map(|(target, history)| (*target, &**history));
@@ -117,6 +117,23 @@ impl Service {
             applied.limits.extend(of_plan.map(|entry| (target.clone(), entry.clone())));
         }
         Ok(applied)
+    }
+
+    /// Decisions come one after another, each on what the store holds.
+    pub(super) fn deciding(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let deciding = self.limits.deciding();
+        self.limits.catch_up(self.ledger.known_surprises()?, &*self.store)?;
+        Ok(deciding)
+    }
+
+    /// Takes over decisions that were not acknowledged here, if there are any.
+    pub(super) fn refresh_limits(&self) -> Result<(), StoreError> {
+        let surprises = self.ledger.surprises()?;
+        if !self.limits.knows(surprises) {
+            let _one_at_a_time = self.limits.deciding();
+            self.limits.catch_up(surprises, &*self.store)?;
+        }
+        Ok(())
     }
 
     /// The key that a limit is set on, made when it is new.

@@ -23,20 +23,31 @@ pub struct Ledger {
 struct End {
     next: u64,
     hash: Hash,
+    /// How often it was elsewhere than this ledger knew: what is known of decisions is out of date then.
+    surprises: u64,
+    /// Whether a write failed: it may be in the log nevertheless.
+    in_doubt: bool,
+}
+
+impl End {
+    fn take(&mut self, (next, hash): (u64, Hash)) {
+        self.surprises += u64::from(next != self.next);
+        (self.next, self.hash, self.in_doubt) = (next, hash, false);
+    }
 }
 
 impl Ledger {
     /// # Errors
     /// When the end of the log can't be read.
     pub fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let end = read_end(&*store)?;
-        Ok(Self { store, end: Mutex::new(end) })
+        let (next, hash) = read_end(&*store)?;
+        Ok(Self { store, end: Mutex::new(End { next, hash, ..End::default() }) })
     }
 
     /// Writes a decision and what tells of it, in one durable step.
     ///
     /// # Errors
-    /// What the store says; nothing was written then.
+    /// What the store says; nothing was written then, unless the answer was lost: see [`Ledger::surprises`].
     pub fn write(&self, change: Change, entries: &[Entry], now: Time) -> Result<Change, StoreError> {
         self.write_by(change, entries, now, |change| self.store.change(change)).map(|((), change)| change)
     }
@@ -72,15 +83,18 @@ impl Ledger {
             for entry in entries {
                 let row = AuditRow::after(next.next, next.hash, now, entry.clone());
                 change.audit.push(row.encode());
-                next = End { next: row.seq + 1, hash: row.hash };
+                next = End { next: row.seq + 1, hash: row.hash, ..*end };
             }
             match write(&change) {
                 Ok(done) => {
                     *end = next;
                     return Ok((done, change));
                 }
-                Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => *end = read_end(&*self.store)?,
-                Err(error) => return Err(error),
+                Err(StoreError::Conflict(_)) if attempt < ATTEMPTS => end.take(read_end(&*self.store)?),
+                Err(error) => {
+                    end.in_doubt = true;
+                    return Err(error);
+                }
             }
         }
     }
@@ -91,17 +105,27 @@ impl Ledger {
         (end.next, end.hash)
     }
 
-    /// Whether another writer added to the log since this was last asked; takes over where it ends now.
+    /// A number that is another when decisions were added that this ledger did not acknowledge: by another process, or
+    /// with an answer that was lost. Takes over where the log ends now.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub fn has_grown(&self) -> Result<bool, StoreError> {
+    pub fn surprises(&self) -> Result<u64, StoreError> {
         let mut end = self.end();
-        if self.store.audit_end()? == end.next {
-            return Ok(false);
+        if self.store.audit_end()? != end.next {
+            end.take(read_end(&*self.store)?);
         }
-        *end = read_end(&*self.store)?;
-        Ok(true)
+        end.in_doubt = false;
+        Ok(end.surprises)
+    }
+
+    /// The same, before a decision: the store is asked only after a write that failed.
+    ///
+    /// # Errors
+    /// As [`Ledger::surprises`].
+    pub fn known_surprises(&self) -> Result<u64, StoreError> {
+        let End { surprises, in_doubt, .. } = *self.end();
+        if in_doubt { self.surprises() } else { Ok(surprises) }
     }
 
     fn end(&self) -> MutexGuard<'_, End> {
@@ -109,14 +133,14 @@ impl Ledger {
     }
 }
 
-fn read_end(store: &dyn Store) -> Result<End, StoreError> {
+fn read_end(store: &dyn Store) -> Result<(u64, Hash), StoreError> {
     let next = store.audit_end()?;
-    let Some(last) = next.checked_sub(1) else { return Ok(End::default()) };
+    let Some(last) = next.checked_sub(1) else { return Ok((0, Hash::default())) };
     let rows = store.audit(last..next, 1)?;
     let Some((_, bytes)) = rows.first() else {
         // All rows are older than they are kept: the chain begins anew from a number that never comes again.
-        return Ok(End { next, hash: Hash::default() });
+        return Ok((next, Hash::default()));
     };
     let row = AuditRow::decode(bytes).ok_or_else(|| StoreError::Damaged(format!("audit row {last} can't be read")))?;
-    Ok(End { next, hash: row.hash })
+    Ok((next, row.hash))
 }

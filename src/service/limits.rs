@@ -2,10 +2,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use crate::model::{KeyId, LimitEntry, LimitHistory, Time};
+use crate::{
+    model::{KeyId, LimitEntry, LimitHistory, Time},
+    store::{Store, StoreError},
+};
 
 /// Limits by key. Read by every list, changed a few times a day.
 #[derive(Debug, Default)]
@@ -13,6 +19,8 @@ pub struct Limits {
     by_key: RwLock<HashMap<KeyId, Arc<LimitHistory>>>,
     /// Held from looking at what is in force until a decision on it is durable and seen.
     deciding: Mutex<()>,
+    /// How many surprises of the ledger they know.
+    surprises: AtomicU64,
 }
 
 impl Limits {
@@ -23,7 +31,22 @@ impl Limits {
             by_key.entry(key).or_default().push(entry);
         }
         let by_key = by_key.into_iter().map(|(key, history)| (key, Arc::new(history))).collect();
-        Self { by_key: RwLock::new(by_key), deciding: Mutex::default() }
+        Self { by_key: RwLock::new(by_key), ..Self::default() }
+    }
+
+    /// Takes over what the store holds when the ledger was surprised since; while `deciding`.
+    pub(super) fn catch_up(&self, surprises: u64, store: &dyn Store) -> Result<(), StoreError> {
+        if self.knows(surprises) {
+            return Ok(());
+        }
+        let stored = Self::load(store.limits()?).by_key.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.by_key.write().unwrap_or_else(PoisonError::into_inner) = stored;
+        self.surprises.store(surprises, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn knows(&self, surprises: u64) -> bool {
+        self.surprises.load(Ordering::Acquire) == surprises
     }
 
     /// The history of a key's limit; empty when it never had one.

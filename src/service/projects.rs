@@ -63,7 +63,7 @@ impl Service {
     /// `Exists` when there is one of that name, `Bound` when there are as many as there may be, `Store` when it is not
     /// durable, and then there is none.
     pub fn create_project(&self, project: &Project, actor: &Actor, now: Now) -> Result<ProjectRecord, Error> {
-        let _one_at_a_time = self.limits.deciding();
+        let _one_at_a_time = self.deciding()?;
         let registry = &self.live.registry;
         if registry.has_project(project) {
             return Err(Error::Exists { what: "a project", name: project.to_string() });
@@ -92,7 +92,7 @@ impl Service {
         actor: &Actor,
         now: Now,
     ) -> Result<(usize, Receiver<Forgotten>), Error> {
-        let _one_at_a_time = self.limits.deciding();
+        let _one_at_a_time = self.deciding()?;
         if !self.live.registry.has_project(project) {
             return Err(Error::NotFound { what: "project", name: project.to_string() });
         }
@@ -118,7 +118,7 @@ impl Service {
             if self.live.has_workers(&project) {
                 continue;
             }
-            let _one_at_a_time = self.limits.deciding();
+            let _one_at_a_time = self.deciding()?;
             let name = project.as_str();
             let documents = vec![Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None }];
             let entry = Actor::service().entry("project.deleted", name, name);

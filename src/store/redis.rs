@@ -15,6 +15,7 @@
 mod across;
 mod blob;
 mod connect;
+mod doubt;
 mod forget;
 mod hours;
 mod link;
@@ -30,7 +31,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     ops::Range,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use link::Link;
@@ -83,6 +84,8 @@ pub struct RedisStore {
     written: Mutex<BTreeSet<ProjectNumber>>,
     /// One step at a time. `None` where it was opened for reading alone.
     writer: Option<Mutex<Writer>>,
+    /// Whether nobody knows if the last decision was written: its answer was lost, or is awaited.
+    in_doubt: AtomicBool,
 }
 
 impl fmt::Debug for RedisStore {
@@ -125,6 +128,7 @@ impl RedisStore {
             numbers: Numbers::default(),
             written: Mutex::default(),
             writer: None,
+            in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -219,6 +223,7 @@ impl Store for RedisStore {
     }
 
     fn limits(&self) -> Result<Vec<(KeyId, LimitEntry)>> {
+        self.without_doubt()?;
         self.read_limits()
     }
 
@@ -239,14 +244,17 @@ impl Store for RedisStore {
     }
 
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {
+        self.without_doubt()?;
         self.read_documents(shelf)
     }
 
     fn audit_end(&self) -> Result<u64> {
-        Ok(self.meta("audit_end")?.unwrap_or_default())
+        self.without_doubt()?;
+        self.read_audit_end()
     }
 
     fn audit(&self, rows: Range<u64>, most: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        self.without_doubt()?;
         self.read_audit(rows, most)
     }
 
@@ -263,6 +271,7 @@ impl Store for RedisStore {
     }
 
     fn note(&self, name: &str) -> Result<Option<String>> {
+        self.without_doubt()?;
         self.read_note(name)
     }
 
@@ -271,6 +280,7 @@ impl Store for RedisStore {
     }
 
     fn notes(&self) -> Result<Vec<(String, String)>> {
+        self.without_doubt()?;
         self.read_notes()
     }
 

@@ -23,6 +23,7 @@ mod livekit_schedules;
 mod metrics;
 mod oracle;
 mod queries;
+mod redis_doubt;
 mod redis_server;
 mod redis_trouble;
 mod serving;

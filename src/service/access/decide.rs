@@ -45,7 +45,7 @@ impl Access {
     /// `Invalid` when its times or its name are wrong, `Bound` when the project has as many as it may, `Store` when it is
     /// not durable, and then it does not hold.
     pub fn create_key(&self, new: NewKey, actor: &Actor, now: Time) -> Result<(KeyRecord, Secret<String>), Error> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         let (record, token) = self.fresh(new, actor, now)?;
         let entry = actor.entry("key.create", record.project.as_str(), &record.id);
         let entry = Entry { after: record.describe(), ..entry };
@@ -65,7 +65,7 @@ impl Access {
         actor: &Actor,
         now: Time,
     ) -> Result<KeyRecord, Error> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         check(&new, now)?;
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if api_key.is_empty() || api_key.len() > crate::access::jwt::MAX_ISSUER_BYTES || !api_key.bytes().all(letters) {
@@ -101,7 +101,7 @@ impl Access {
         (scope, actor): (Scope<'_>, &Actor),
         now: Time,
     ) -> Result<KeyRecord, Error> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         let before = self.in_scope(id, scope)?;
         if before.revoked.is_some() {
             return Err(Error::OutOfOrder("the key was revoked: make a new one".into()));
@@ -123,7 +123,7 @@ impl Access {
     /// # Errors
     /// `NotFound` when there is none in the scope; `Store` when it is not durable, and then it goes on.
     pub fn revoke_key(&self, id: &str, scope: Scope<'_>, actor: &Actor, now: Time) -> Result<KeyRecord, Error> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         let before = self.in_scope(id, scope)?;
         if before.revoked.is_some() {
             return Ok(before);
@@ -144,7 +144,7 @@ impl Access {
         (scope, actor): (Scope<'_>, &Actor),
         now: Time,
     ) -> Result<(KeyRecord, KeyRecord, Secret<String>), Error> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         let before = self.in_scope(id, scope)?;
         if before.is_livekit() {
             return Err(Error::OutOfOrder("LiveKit makes its keys: register the new one, then revoke this one".into()));
@@ -178,7 +178,7 @@ impl Access {
     /// # Errors
     /// `Store` when it is not durable, and then they go on.
     pub fn end_project(&self, leaving: Document, project: &Project, entry: Entry, now: Time) -> Result<usize, Error> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         let of_project = self.records().into_iter().filter(|record| record.project == *project);
         let gone = |record: KeyRecord| Document { shelf: Shelf::ApiKeys, name: record.id, bytes: None };
         let removed: Vec<Document> = of_project.map(gone).collect();
@@ -211,7 +211,7 @@ impl Access {
     /// # Errors
     /// When the store does not do it.
     pub fn keep_uses(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.deciding();
+        let _one_at_a_time = self.deciding_on_stored()?;
         let used: Vec<KeyRecord> = {
             let credentials = self.credentials();
             credentials

@@ -53,13 +53,17 @@ impl RedisStore {
         let end = end.max(self.read_keys_end()?);
         let mut arguments = Arguments::default();
         arguments.text("HSET").text("keys_end").number(end);
-        let mut writer = self.writer()?;
+        let mut writer = self.settled()?;
         writer.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments)?;
         writer.mirror.raise_keys_end(end);
         Ok(())
     }
 
     pub(super) fn write_second(&self, second: &Second) -> Result<()> {
+        self.take_second(&mut *self.settled()?, second)
+    }
+
+    pub(super) fn take_second(&self, writer: &mut Writer, second: &Second) -> Result<()> {
         let mut by_hour: BTreeMap<u64, Vec<&Frame>> = BTreeMap::new();
         for frame in &second.frames {
             by_hour.entry(frame.tick / SECONDS_PER_HOUR).or_default().push(frame);
@@ -81,7 +85,6 @@ impl RedisStore {
                 arguments.bytes(encode_worker(worker));
             }
         }
-        let mut writer = self.writer()?;
         writer.take(&self.link, &self.names, &COMMIT, keys, arguments)?;
         let step = writer.step();
         writer.mirror.take_second(step, second);
@@ -113,7 +116,7 @@ impl RedisStore {
         hours.iter().for_each(|hour| {
             arguments.number(*hour);
         });
-        let mut writer = self.writer()?;
+        let mut writer = self.settled()?;
         writer.take(&self.link, &self.names, &FOLD, keys, arguments)?;
         let step = writer.step();
         writer.mirror.take_fold(step, hour, puts);
@@ -134,10 +137,9 @@ impl RedisStore {
     }
 
     pub(super) fn write_change(&self, change: &Change) -> Result<()> {
-        let mut writer = self.writer()?;
-        self.take_change(&mut writer, change, None)?;
-        writer.mirror.take_change(change);
-        Ok(())
+        let mut writer = self.settled()?;
+        let take = |writer: &mut Writer| self.take_change(writer, change, None);
+        self.decided(&mut writer, take, |writer| writer.mirror.take_change(change))
     }
 
     /// Writes a change, and before it the end of a project.
@@ -181,6 +183,10 @@ impl RedisStore {
         Ok(rows)
     }
 
+    pub(super) fn read_audit_end(&self) -> Result<u64> {
+        Ok(self.meta("audit_end")?.unwrap_or_default())
+    }
+
     pub(super) fn read_audit(&self, rows: Range<u64>, most: usize) -> Result<Vec<(u64, Vec<u8>)>> {
         let start = rows.start.max(self.meta("audit_from")?.unwrap_or_default());
         let end = rows.end.min(self.meta("audit_end")?.unwrap_or_default());
@@ -196,13 +202,13 @@ impl RedisStore {
     pub(super) fn drop_audit_rows(&self, before: u64) -> Result<u64> {
         let mut arguments = Arguments::default();
         arguments.text("drop_audit").number(before).number(DROP_ROWS);
-        let dropped = self.writer()?.take(&self.link, &self.names, &STEP, [self.names.audit()], arguments)?;
+        let dropped = self.settled()?.take(&self.link, &self.names, &STEP, [self.names.audit()], arguments)?;
         redis::from_redis_value(dropped).map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
     /// Rows with the numbers that they had in another store.
     pub(super) fn write_audit(&self, rows: &[(u64, Vec<u8>)], end: u64) -> Result<()> {
-        let mut writer = self.writer()?;
+        let mut writer = self.settled()?;
         for rows in rows.chunks(super::mirror::ROWS_A_STEP) {
             let mut arguments = Arguments::default();
             arguments.text("restore").text("hash");
@@ -234,10 +240,11 @@ impl RedisStore {
     pub(super) fn write_note(&self, name: &str, value: &str) -> Result<()> {
         let mut arguments = Arguments::default();
         arguments.text("HSET").text(name).text(value);
-        let mut writer = self.writer()?;
-        writer.take(&self.link, &self.names, &STEP, [self.names.notes()], arguments)?;
-        writer.mirror.notes.insert(name.to_owned(), value.to_owned());
-        Ok(())
+        let mut writer = self.settled()?;
+        let take = |writer: &mut Writer| {
+            writer.take(&self.link, &self.names, &STEP, [self.names.notes()], arguments).map(drop)
+        };
+        self.decided(&mut writer, take, |writer| drop(writer.mirror.notes.insert(name.to_owned(), value.to_owned())))
     }
 }
 

@@ -37,14 +37,16 @@ impl RedisStore {
             Some(number) => self.drop_history(fence, number, &keys)?,
             None => 0,
         };
-        let mut writer = self.writer()?;
+        let mut writer = self.settled()?;
         // Asked again: no key may stay whose project has no number.
         let (_, _, keys) = self.leaving(&writer, project)?;
         let keys_end = writer.mirror.keys_end().max(self.read_keys_end()?);
         let leaving = Leaving { project: project.clone(), keys, keys_end };
-        self.take_change(&mut writer, change, Some(&leaving))?;
-        writer.mirror.take_forgotten(&leaving);
-        writer.mirror.take_change(change);
+        let take = |writer: &mut Writer| self.take_change(writer, change, Some(&leaving));
+        self.decided(&mut writer, take, |writer| {
+            writer.mirror.take_forgotten(&leaving);
+            writer.mirror.take_change(change);
+        })?;
         drop(writer);
         self.unlearn(|key| leaving.keys.contains(&key));
         number.into_iter().for_each(|number| self.end_fence(number));
@@ -56,7 +58,7 @@ impl RedisStore {
         let mut arguments = Arguments::default();
         let end = if change.audit.is_empty() { self.meta("audit_end")?.unwrap_or_default() } else { change.audit_from };
         arguments.text("audit_ends").number(end);
-        self.writer()?.take(&self.link, &self.names, &STEP, [self.names.audit()], arguments)?;
+        self.settled()?.take(&self.link, &self.names, &STEP, [self.names.audit()], arguments)?;
         Ok(())
     }
 

@@ -1,7 +1,10 @@
 //! What the writer remembers of what it wrote, so that a Redis that lost it gets it again: everything but history. Frames
 //! and hours that are gone stay gone, and show as a gap.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::atomic::Ordering,
+};
 
 use prost::Message;
 
@@ -16,7 +19,7 @@ use super::{
 };
 use crate::{
     model::{Frame, Hour, KeyHour, KeyId, Project, session::ID_BYTES},
-    store::{Change, Result, Second, Shelf, Store as _, StoreError, rows},
+    store::{Change, Result, Second, Shelf, StoreError, rows},
 };
 
 /// Rows that one step writes again.
@@ -89,6 +92,14 @@ impl Mirror {
         }
     }
 
+    /// Takes over what was read from a store that is whole; seconds and a fold are not read.
+    pub fn take_read(&mut self, read: Self) {
+        let old = std::mem::replace(self, read);
+        (self.frames, self.fold, self.forgotten) = (old.frames, old.fold, old.forgotten);
+        let keys = &self.keys;
+        self.fold.1.retain(|(_, key, ..), _| keys.contains_key(&key.0));
+    }
+
     pub fn take_audit(&mut self, rows: &[(u64, Vec<u8>)], end: u64) {
         self.audit.extend(rows.iter().cloned());
         self.audit.drain(..self.audit.len().saturating_sub(MOST_AUDIT_ROWS));
@@ -159,7 +170,7 @@ impl RedisStore {
             let rows = self.read_documents(shelf)?.into_iter();
             mirror.documents.extend(rows.map(|(name, bytes)| ((shelf, name), bytes)));
         }
-        let end = self.audit_end()?;
+        let end = self.read_audit_end()?;
         let from = end.saturating_sub(MOST_AUDIT_ROWS as u64);
         mirror.take_audit(&self.read_audit(from..end, MOST_AUDIT_ROWS)?, end);
         Ok(mirror)
@@ -170,16 +181,13 @@ impl RedisStore {
     /// What fails is begun again with the next call, since the step that comes last says that all is there.
     pub(super) fn restore(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool> {
         let mut writer = self.writer()?;
-        let mut ask = redis::cmd("HMGET");
-        let meta: Vec<Option<Vec<u8>>> =
-            self.link.ask(ask.arg(self.names.meta()).arg(&["id", "fence", "step", "restoring"]))?;
-        let unfinished = meta.get(3).is_some_and(Option::is_some);
-        let reached = writer.reached(&self.link, &meta)?;
+        let (reached, unfinished) = self.stands(&writer)?;
         if !unfinished && reached.is_some_and(|reached| writer.has_all(reached)) {
             return Ok(true);
         }
         let whole = !unfinished && reached.is_some_and(|reached| reached >= writer.mirror.forgotten);
         tracing::warn!(store = self.link.name(), whole, "the store lost what it held: writing again what is known");
+        writer.restoring = true;
         writer.reopen(&self.link, &self.names)?;
         let mirror = std::mem::take(&mut writer.mirror);
         let written = self.write_mirror(&mut writer, &mirror).and_then(|()| self.remove_revived(&mut writer, &mirror));
@@ -192,7 +200,7 @@ impl RedisStore {
         self.unlearn(|_| true);
         written?;
         let frames = frames.map_err(|error| StoreError::Damaged(format!("a frame that was remembered: {error}")))?;
-        self.write_second(&Second { frames, ..Second::default() })?;
+        self.take_second(&mut *self.writer()?, &Second { frames, ..Second::default() })?;
         self.put(&fold)?;
         if !whole {
             self.put_rows(hours.iter().map(|(key, hour, row)| (*key, *hour, row)))?;
@@ -203,6 +211,9 @@ impl RedisStore {
         // The same frames are remembered twice until the older ones are forgotten.
         writer.mirror.forgotten = forgotten;
         writer.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments)?;
+        writer.restoring = false;
+        // A decision whose answer was lost went with what was lost, see `doubt`.
+        self.in_doubt.store(false, Ordering::Release);
         Ok(whole)
     }
 

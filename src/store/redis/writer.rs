@@ -36,6 +36,8 @@ pub struct Writer {
     pub replicas: u32,
     /// Whether replicas had the last step in time.
     pub replicated: bool,
+    /// Whether a store that was lost is being written again.
+    pub restoring: bool,
     pub mirror: Mirror,
 }
 
@@ -61,8 +63,9 @@ impl Writer {
             match open(link, names, &holder, "", 0)? {
                 Opened::Yes { id, fence } => {
                     let mirror = Mirror::default();
-                    let (step, acknowledged, replicas, replicated) = (0, 0, 0, true);
-                    return Ok(Self { id, holder, fence, step, acknowledged, replicas, replicated, mirror });
+                    let (step, acknowledged, replicas) = (0, 0, 0);
+                    let (replicated, restoring) = (true, false);
+                    return Ok(Self { id, holder, fence, step, acknowledged, replicas, replicated, restoring, mirror });
                 }
                 // A lease that is renewed is that of a service that lives.
                 Opened::Held { by, until } => {
@@ -106,9 +109,16 @@ impl Writer {
 
     /// Becomes the writer again of a store that was lost, as what it was.
     pub fn reopen(&mut self, link: &Link, names: &Names) -> Result<()> {
+        self.renew(link, names)?;
+        self.acknowledged = 0;
+        Ok(())
+    }
+
+    /// Takes the next fence, so that no step is taken any more that is still on its way.
+    pub fn renew(&mut self, link: &Link, names: &Names) -> Result<()> {
         match open(link, names, &self.holder, &self.id, self.fence)? {
             Opened::Yes { fence, .. } => {
-                (self.fence, self.acknowledged) = (fence, 0);
+                self.fence = fence;
                 Ok(())
             }
             Opened::Held { .. } => Err(taken(link)),
@@ -123,10 +133,12 @@ impl Writer {
         let number = |at: usize| -> Option<u64> { std::str::from_utf8(meta.get(at)?.as_deref()?).ok()?.parse().ok() };
         let (id, fence) = (meta.first().and_then(Option::as_deref), number(1).unwrap_or_default());
         let is_another = id.is_some_and(|id| id != self.id.as_bytes());
-        if is_another || fence > self.fence {
+        // A fence of its own may be newer than it knows: the answer was lost.
+        let is_own = meta.get(4).and_then(Option::as_deref) == Some(self.holder.as_bytes());
+        if is_another || fence > self.fence && !is_own {
             return Err(taken(link));
         }
-        Ok(number(2).filter(|_| id.is_some() && fence == self.fence))
+        Ok(number(2).filter(|_| id.is_some() && fence >= self.fence))
     }
 
     /// Whether a store that reached this step has all that it acknowledged.
