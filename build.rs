@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("highwater.v1.descriptors"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .codec_path("crate::proto::Codec")
+        .extern_path(".highwater.v1.History", "crate::proto::History")
         .bytes(".highwater.v1.ColumnBatch")
         .bytes(".highwater.v1.SnapshotChunk")
         .compile_fds(descriptors)?;

@@ -5,6 +5,7 @@
 //!
 //! `cargo bench --bench side_by_side`, set by variables:
 //! - `HIGHWATER_BENCH_ROUNDS`: rounds, 5 unless said.
+//! - `HIGHWATER_BENCH_ONLY`: `events` or `calls`, to measure one of them.
 //! - `HIGHWATER_BENCH_SERVE`: further flags for `highwater serve`, separated by spaces.
 //! - `HIGHWATER_BENCH_MARKDOWN`: a file to which the tables are written too.
 
@@ -58,10 +59,15 @@ fn main() {
         println!("{tables}");
         page.push_str(&tables);
     };
-    for live in [100_000, 1_000_000] {
-        tell(runtime.block_on(events(live, rounds)));
+    let only = std::env::var("HIGHWATER_BENCH_ONLY").unwrap_or_default();
+    if only != "calls" {
+        for live in [100_000, 1_000_000] {
+            tell(runtime.block_on(events(live, rounds)));
+        }
     }
-    tell(runtime.block_on(calls(rounds)));
+    if only != "events" {
+        tell(runtime.block_on(calls(rounds)));
+    }
     if let Ok(path) = std::env::var("HIGHWATER_BENCH_MARKDOWN") {
         std::fs::write(path, page).expect("the file of the tables can be written");
     }

@@ -24,7 +24,7 @@ use crate::{
     http::{
         self,
         accept::{Accepted, Places, WAITING_CONNECTIONS},
-        routes,
+        routes::{self, Routes},
         tls::{Certificates, TlsError},
     },
     service::{Clock, Service, access::key_file, start::StartError},
@@ -140,7 +140,7 @@ impl Servers {
         certificates: Option<&Arc<Certificates>>,
     ) -> Result<Self, AppError> {
         let notices = notifier.notices();
-        let routes = routes::routes(service, &notices, health.clone(), places)?;
+        let routes = Arc::new(Routes::new(service, &notices, health.clone(), places)?);
         let mut servers = Self { dealers: Vec::new(), threads: Vec::new() };
         for nth in 0..threads(service.config.threads) {
             let (dealer, connections) = mpsc::channel(WAITING_CONNECTIONS);

@@ -3,8 +3,10 @@
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
 mod codec;
+mod history;
 
 pub use codec::Codec;
+pub use history::History;
 
 tonic::include_proto!("highwater.v1");
 

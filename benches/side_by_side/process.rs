@@ -14,7 +14,7 @@ use crate::floor;
 const START_POLLS: u32 = 500;
 const POLL: Duration = Duration::from_millis(10);
 /// Bounds that a run needs raised: a million sessions in one project, and no beats while another has its turn.
-const SERVE: [&str; 12] = [
+const SERVE: [&str; 10] = [
     "--bounds-sessions-per-project",
     "2000000",
     "--bounds-lease",
@@ -22,9 +22,7 @@ const SERVE: [&str; 12] = [
     "--bounds-learning",
     "5m",
     "--bounds-stream-events-per-second=0",
-    "--bounds-stream-events-burst=0",
     "--bounds-project-events-per-second=0",
-    "--bounds-project-events-burst=0",
     "--log",
     "warn",
 ];

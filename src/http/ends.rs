@@ -7,11 +7,11 @@ use std::{
 };
 
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     http::{HeaderMap, HeaderValue},
 };
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tonic::Code;
+use tonic::{Code, Status, body::Body};
 
 use crate::{api::auth::standing::Standing, error::Error};
 
@@ -30,12 +30,12 @@ impl EndsWithCredential {
 
 impl HttpBody for EndsWithCredential {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.has_ended {
             return Poll::Ready(None);
         }

@@ -5,28 +5,28 @@ use std::{hash::BuildHasher as _, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
-    extract::{Request, State},
-    http::{StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::State,
+    http::{Request, Response, StatusCode, header},
+    response::IntoResponse,
     routing::{get, post},
 };
+use hyper::body::Incoming;
 use rustc_hash::FxBuildHasher;
 use tokio::time::timeout;
-use tonic::{Code, Status, server::NamedService, service::Routes};
+use tonic::{Code, Status, body::Body, server::NamedService};
 use tonic_health::{
     ServingStatus,
     pb::{FILE_DESCRIPTOR_SET, health_server::HealthServer},
     server::{HealthReporter, HealthService},
 };
 use tonic_reflection::server::{Builder as Reflection, Error as ReflectionError};
+use tower::Service as _;
 
 use crate::{
     api::{
         admin::Admin,
         aside::Aside,
-        auth::{self, standing::Standing},
+        auth::{self, standing::Standing, table},
         ingest::Ingest,
         limit::Limits,
         notices::{Draining, Notices},
@@ -71,45 +71,131 @@ struct Pages {
     draining: Draining,
 }
 
-/// All routes. Every core's server has a clone.
-///
-/// # Errors
-/// When the descriptors of the contract can't be read.
-pub fn routes(
-    service: &Arc<Service>,
-    notices: &Notices,
-    health: HealthReporter,
-    places: &Arc<Places>,
-) -> Result<Router, ReflectionError> {
-    let message_bytes = service.config.connections.message_bytes;
-    let ingest = Ingest::new(service.clone(), notices.clone());
-    let aside = Aside::new(Arc::new(Queries::new(service.clone())));
-    let admin = Admin::new(aside.clone());
-    let quotas = Quotas::new(aside.clone(), notices.draining.clone());
-    let reflection = || {
-        Reflection::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-    };
-    let grpc = Routes::new(IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes))
-        .add_service(QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes))
-        .add_service(LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes))
-        .add_service(AdminServiceServer::new(admin).max_decoding_message_size(message_bytes))
-        .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    let pages = Router::new()
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
-        .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
-    let metrics =
-        Router::new().route("/metrics", get(metrics::page)).with_state(Scrapes::new(service.clone(), places.clone()));
-    let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
-    // Whatever a gRPC service is asked, the gate is before it; the pages are open, and metrics and webhooks look for
-    // themselves.
-    let gated = grpc.into_axum_router().layer(middleware::from_fn_with_state(service.clone(), gate));
-    let all = gated.merge(pages).merge(metrics).merge(livekit);
-    Ok(all.layer(middleware::from_fn_with_state(service.clone(), each_call)))
+/// Who answers which path. What workers and dashboards call is found by a look at its path; what is asked seldom lies in
+/// a router.
+pub struct Routes {
+    service: Arc<Service>,
+    ingest: IngestServiceServer<Ingest>,
+    quotas: QuotaServiceServer<Quotas>,
+    limits: LimitServiceServer<Limits>,
+    admin: AdminServiceServer<Admin>,
+    /// Health, reflection and the plain pages.
+    others: Router,
+}
+
+impl Routes {
+    /// All routes.
+    ///
+    /// # Errors
+    /// When the descriptors of the contract can't be read.
+    pub fn new(
+        service: &Arc<Service>,
+        notices: &Notices,
+        health: HealthReporter,
+        places: &Arc<Places>,
+    ) -> Result<Self, ReflectionError> {
+        let message_bytes = service.config.connections.message_bytes;
+        let ingest = Ingest::new(service.clone(), notices.clone());
+        let aside = Aside::new(Arc::new(Queries::new(service.clone())));
+        let admin = Admin::new(aside.clone());
+        let quotas = Quotas::new(aside.clone(), notices.draining.clone());
+        let reflection = || {
+            Reflection::configure()
+                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        };
+        let of_all = tonic::service::Routes::new(HealthServer::new(HealthService::from_health_reporter(health)))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let pages = Router::new()
+            .route("/healthz", get(alive))
+            .route("/readyz", get(ready))
+            .with_state(Pages { service: service.clone(), draining: notices.draining.clone() });
+        let scrapes = Scrapes::new(service.clone(), places.clone());
+        let metrics = Router::new().route("/metrics", get(metrics::page)).with_state(scrapes);
+        let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
+        Ok(Self {
+            service: service.clone(),
+            ingest: IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes),
+            quotas: QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes),
+            limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
+            admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
+            others: of_all.into_axum_router().fallback(unserved).merge(pages).merge(metrics).merge(livekit),
+        })
+    }
+
+    /// Answers a call: notes on its connection that it came, holds it to its time, and gives a message that is too large
+    /// the status that names its bound.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
+            peer.call();
+        }
+        let Ok(response) = timeout(CALL_WITHIN, self.gated(request)).await else {
+            self.service.guard.count(Why::CallTime);
+            let late = format!("the call was not whole, or not answered, within {} s", CALL_WITHIN.as_secs());
+            return Status::deadline_exceeded(late).into_http();
+        };
+        match response.extensions().get::<Status>() {
+            // tonic's word for it; no service here uses this code for anything else.
+            Some(status) if status.code() == Code::OutOfRange => {
+                self.service.guard.count(Why::MessageBytes);
+                let most = self.service.config.connections.message_bytes as u64;
+                let bound = Error::Bound { name: "message_bytes", most };
+                self.service.counts.ingest.refused(&bound);
+                Status::from(bound).into_http()
+            }
+            _ => response,
+        }
+    }
+
+    /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
+    /// metrics and webhooks look for themselves.
+    async fn gated(&self, mut request: Request<Incoming>) -> Response<Body> {
+        if table::rule(request.uri().path()).is_none() {
+            return self.other(request).await;
+        }
+        let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
+        let admitted = auth::admit(&self.service, request.uri().path(), request.headers(), address);
+        let admitted = admitted.and_then(|caller| {
+            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
+            let now = self.service.clock.now().mono;
+            reads.map_or(Ok(()), |reader| self.service.guard.read(reader, now)).map(|()| caller)
+        });
+        let caller = match admitted {
+            Ok(caller) => caller,
+            Err(error) => return Status::from(error).into_http(),
+        };
+        // What it was let in by is not for the services to see.
+        request.headers_mut().remove(header::AUTHORIZATION);
+        let Some(caller) = caller else { return self.other(request).await };
+        // The streams of our services look for themselves.
+        let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&self.service, &caller));
+        request.extensions_mut().insert(caller);
+        match standing {
+            Some(standing) => {
+                self.other(request).await.map(|body| Body::new(EndsWithCredential::new(body, standing)))
+            }
+            None => self.called(request).await,
+        }
+    }
+
+    /// The answer of one of our services.
+    async fn called(&self, request: Request<Incoming>) -> Response<Body> {
+        let of = |name: &str| request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(name)).is_some();
+        let answer = match () {
+            () if of(IngestServiceServer::<Ingest>::NAME) => self.ingest.clone().call(request),
+            () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
+            () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
+            () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),
+            () => return self.other(request).await,
+        };
+        answer.await.unwrap_or_else(|never| match never {})
+    }
+
+    async fn other(&self, request: Request<Incoming>) -> Response<Body> {
+        let answer = self.others.clone().call(request).await;
+        answer.unwrap_or_else(|never| match never {}).map(Body::new)
+    }
 }
 
 /// Tells those who ask for the health of the services.
@@ -126,7 +212,7 @@ async fn alive() -> &'static str {
 
 /// Whether workers should come here, and what is wrong if they should not. A service that still learns what its workers
 /// hold is ready: it needs them.
-async fn ready(State(pages): State<Pages>) -> Response {
+async fn ready(State(pages): State<Pages>) -> axum::response::Response {
     // Anyone may ask, and words of troubles may name a file: operators are told them by `highwater status`.
     let whole = pages.service.config.dev;
     let said = |lines: Vec<String>| {
@@ -146,53 +232,9 @@ async fn ready(State(pages): State<Pages>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
 }
 
-/// Lets a call in with who makes it, or answers why not; and holds reads to their pace.
-async fn gate(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-    let admitted = auth::admit(&service, request.uri().path(), request.headers(), address);
-    let admitted = admitted.and_then(|caller| {
-        let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
-        reads.map_or(Ok(()), |reader| service.guard.read(reader, service.clock.now().mono)).map(|()| caller)
-    });
-    let caller = match admitted {
-        Ok(caller) => caller,
-        Err(error) => return Status::from(error).into_http::<Body>(),
-    };
-    // What it was let in by is not for the services to see.
-    request.headers_mut().remove(header::AUTHORIZATION);
-    let Some(caller) = caller else { return next.run(request).await };
-    // The streams of our services look for themselves.
-    let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&service, &caller));
-    request.extensions_mut().insert(caller);
-    let response = next.run(request).await;
-    match standing {
-        Some(standing) => response.map(|body| Body::new(EndsWithCredential::new(body, standing))),
-        None => response,
-    }
-}
-
-/// Notes on the connection that a call came, holds calls to their time, and gives a message that is too large the status
-/// that names its bound.
-async fn each_call(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
-        peer.call();
-    }
-    let Ok(response) = timeout(CALL_WITHIN, next.run(request)).await else {
-        service.guard.count(Why::CallTime);
-        let late = format!("the call was not whole, or not answered, within {} s", CALL_WITHIN.as_secs());
-        return Status::deadline_exceeded(late).into_http::<Body>();
-    };
-    match response.extensions().get::<Status>() {
-        // tonic's word for it; no service here uses this code for anything else.
-        Some(status) if status.code() == Code::OutOfRange => {
-            service.guard.count(Why::MessageBytes);
-            let most = service.config.connections.message_bytes as u64;
-            let bound = Error::Bound { name: "message_bytes", most };
-            service.counts.ingest.refused(&bound);
-            Status::from(bound).into_http::<Body>()
-        }
-        _ => response,
-    }
+/// There is no such page or call.
+async fn unserved() -> Response<Body> {
+    Status::from(Error::Unserved).into_http()
 }
 
 /// Whether a path is a person's or a program's question or decision, and no worker's report, health or page.

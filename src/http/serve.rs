@@ -3,22 +3,20 @@
 
 use std::{convert::Infallible, error::Error as StdError, io, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use tokio::{
     sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tower::{Service as _, service_fn};
 
 use crate::{
     api::notices::Draining,
-    http::{accept::Accepted, connection::Connection, tls::Certificates},
+    http::{accept::Accepted, connection::Connection, routes::Routes, tls::Certificates},
     service::{
         Service,
         guard::{Guard, Why},
@@ -61,7 +59,7 @@ const AGE_JITTER: f64 = 0.1;
 /// When the runtime can't be started.
 pub fn serve(
     mut connections: mpsc::Receiver<Accepted>,
-    routes: &Router,
+    routes: &Arc<Routes>,
     service: &Arc<Service>,
     certificates: Option<&Arc<Certificates>>,
     mut draining: Draining,
@@ -121,7 +119,7 @@ fn http(streams_each: u32) -> Builder<TokioExecutor> {
 /// What every connection of a core is served with.
 struct Server {
     http: Builder<TokioExecutor>,
-    routes: Router,
+    routes: Arc<Routes>,
     service: Arc<Service>,
     certificates: Option<Arc<Certificates>>,
 }
@@ -139,13 +137,12 @@ impl Server {
         };
         let peer = connection.peer().clone();
         let (routes, of_calls) = (self.routes.clone(), peer.clone());
-        let calls = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let calls = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(of_calls.clone());
-            let request: Request = request.map(Body::new);
-            let mut routes = routes.clone();
-            async move { Ok::<_, Infallible>(routes.call(request).await.unwrap_or_else(|never| match never {})) }
+            let routes = routes.clone();
+            async move { Ok::<_, Infallible>(routes.answer(request).await) }
         });
-        let mut serving = pin!(self.http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(calls)));
+        let mut serving = pin!(self.http.serve_connection(TokioIo::new(connection), calls));
         let bounds = &self.service.config.connections;
         let mut ends_at = jittered(bounds.age);
         let (mut is_old, mut is_leaving) = (false, false);

@@ -8,8 +8,7 @@ use crate::{
         Flags, Hour, KeyHour, KeyId, Minute, Point,
         time::{HOURS_PER_DAY, MINUTES_PER_HOUR},
     },
-    query::{Queries, Result},
-    store::HourPeaks,
+    query::{Queries, Result, peaks::Minutes},
 };
 
 /// Most steps of a window: a week of minutes.
@@ -139,10 +138,7 @@ impl Queries {
     }
 
     fn minute_peaks(&self, key: KeyId, window: &Window) -> Result<History> {
-        let minutes = window.minutes();
-        let len = (minutes.end.0 - minutes.start.0) as usize;
-        let mut peaks = vec![0; len];
-        let mut flags = vec![Flags::GAP.0; len];
+        let mut minutes = Minutes::gaps(&window.minutes());
         let hours = window.hours();
         // The open minutes first: an hour that is folded meanwhile is then in the store.
         let (open, open_from) = {
@@ -150,24 +146,13 @@ impl Queries {
             let open_from = rollup.open_from().map_or(hours.start, Minute::hour).clamp(hours.start, hours.end);
             (rollup.points(key, window.minutes()), open_from)
         };
-        let mut place = |hour: &HourPeaks| {
-            let first = hour.hour.first_minute();
-            let from = first.max(minutes.start);
-            let to = hour.hour.next().first_minute().min(minutes.end);
-            if from >= to {
-                return;
-            }
-            let there = (from.0 - minutes.start.0) as usize..(to.0 - minutes.start.0) as usize;
-            let here = (from.0 - first.0) as usize..(to.0 - first.0) as usize;
-            peaks[there.clone()].copy_from_slice(&hour.peaks[here.clone()]);
-            flags[there].iter_mut().zip(&hour.flags[here]).for_each(|(flags, of_hour)| *flags = of_hour.0);
-        };
         let store = &*self.service.store;
-        self.peaks.each(store, key, hours.start..open_from, &mut place)?;
+        self.peaks.put(store, key, hours.start..open_from, &mut minutes)?;
         // An import may have come into hours that are still open.
-        store.peaks(key, open_from..hours.end)?.iter().for_each(place);
+        store.peaks(key, open_from..hours.end)?.iter().for_each(|hour| minutes.put_hour(hour));
+        let Minutes { mut peaks, mut flags, .. } = minutes;
         for (minute, point) in open {
-            let at = (minute.0 - minutes.start.0) as usize;
+            let at = (minute.0 - window.minutes.start.0) as usize;
             if !point.is_gap() || Flags(flags[at]).has(Flags::GAP) {
                 (peaks[at], flags[at]) = (point.peak, point.flags.0);
             }

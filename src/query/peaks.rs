@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    model::{Hour, KeyId},
+    model::{Flags, Hour, KeyId, Minute},
     store::{HourPeaks, Result, Store},
 };
 
@@ -16,56 +16,93 @@ const MOST_KEYS: usize = 256;
 /// Hours of one key that are kept: a week, and one that is running.
 const MOST_HOURS: u32 = 8 * 24;
 
-/// Hours of one key, all that there are in the range.
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    hours: Range<u32>,
-    rows: Vec<HourPeaks>,
+/// Minutes of one key from a first one on, in columns. What nothing is known of is a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minutes {
+    start: Minute,
+    pub peaks: Vec<u32>,
+    /// Bits of [`Flags`].
+    pub flags: Vec<u8>,
 }
 
 /// What was read of folded hours.
 #[derive(Debug, Default)]
 pub struct FoldedPeaks {
-    by_key: Mutex<HashMap<KeyId, Arc<Kept>>>,
+    by_key: Mutex<HashMap<KeyId, Arc<Minutes>>>,
+}
+
+impl Minutes {
+    /// Gaps in this range.
+    pub fn gaps(minutes: &Range<Minute>) -> Self {
+        let len = minutes.end.0.saturating_sub(minutes.start.0) as usize;
+        Self { start: minutes.start, peaks: vec![0; len], flags: vec![Flags::GAP.0; len] }
+    }
+
+    fn range(&self) -> Range<Minute> {
+        self.start..Minute(self.start.0 + self.peaks.len() as u32)
+    }
+
+    /// Takes over what of an hour lies in the range.
+    pub fn put_hour(&mut self, hour: &HourPeaks) {
+        let flags = hour.flags.each_ref().map(|flags| flags.0);
+        self.put(hour.hour.first_minute(), &hour.peaks, &flags);
+    }
+
+    /// Takes over what of other minutes lies in the range.
+    fn put_minutes(&mut self, other: &Self) {
+        self.put(other.start, &other.peaks, &other.flags);
+    }
+
+    fn put(&mut self, start: Minute, peaks: &[u32], flags: &[u8]) {
+        let from = start.max(self.start);
+        let to = Minute(start.0 + peaks.len() as u32).min(self.range().end);
+        if from >= to {
+            return;
+        }
+        let here = (from.0 - self.start.0) as usize..(to.0 - self.start.0) as usize;
+        let there = (from.0 - start.0) as usize..(to.0 - start.0) as usize;
+        self.peaks[here.clone()].copy_from_slice(&peaks[there.clone()]);
+        self.flags[here].copy_from_slice(&flags[there]);
+    }
 }
 
 impl FoldedPeaks {
-    /// Gives `each` the hours of a key in a range that is folded, by hour. Reads the store for what was not read before.
+    /// Puts the hours of a key in a range that is folded into `minutes`. Reads the store for what was not read before.
     ///
     /// # Errors
     /// When the store can't be read.
-    pub fn each(
-        &self,
-        store: &dyn Store,
-        key: KeyId,
-        hours: Range<Hour>,
-        each: &mut dyn FnMut(&HourPeaks),
-    ) -> Result<()> {
+    pub fn put(&self, store: &dyn Store, key: KeyId, hours: Range<Hour>, minutes: &mut Minutes) -> Result<()> {
         if hours.start >= hours.end {
             return Ok(());
         }
         if hours.end.0 - hours.start.0 > MOST_HOURS {
-            store.peaks(key, hours)?.iter().for_each(each);
+            store.peaks(key, hours)?.iter().for_each(|hour| minutes.put_hour(hour));
             return Ok(());
         }
-        let kept = self.kept(store, key, &hours)?;
-        kept.rows.iter().filter(|row| hours.contains(&row.hour)).for_each(each);
+        let wanted = hours.start.first_minute()..hours.end.first_minute();
+        let kept = self.kept(store, key, &wanted)?;
+        let of = |minute: Minute| (minute.0 - kept.start.0) as usize;
+        let part = of(wanted.start)..of(wanted.end);
+        minutes.put(wanted.start, &kept.peaks[part.clone()], &kept.flags[part]);
         Ok(())
     }
 
-    fn kept(&self, store: &dyn Store, key: KeyId, hours: &Range<Hour>) -> Result<Arc<Kept>> {
-        let known = self.by_key.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned().unwrap_or_default();
-        if known.hours.start <= hours.start.0 && hours.end.0 <= known.hours.end {
-            return Ok(known);
+    /// Minutes that hold the wanted ones, which are whole hours.
+    fn kept(&self, store: &dyn Store, key: KeyId, wanted: &Range<Minute>) -> Result<Arc<Minutes>> {
+        let known = self.by_key.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let of_known = known.as_ref().map(|known| known.range()).unwrap_or(wanted.start..wanted.start);
+        if let Some(known) = &known
+            && of_known.start <= wanted.start
+            && wanted.end <= of_known.end
+        {
+            return Ok(known.clone());
         }
-        let goes_on = known.hours.start <= hours.start.0 && hours.start.0 < known.hours.end;
-        let kept = Arc::new(if goes_on {
-            let mut rows: Vec<_> = known.rows.iter().filter(|row| row.hour >= hours.start).cloned().collect();
-            rows.extend(store.peaks(key, Hour(known.hours.end)..hours.end)?);
-            Kept { hours: hours.start.0..hours.end.0, rows }
-        } else {
-            Kept { hours: hours.start.0..hours.end.0, rows: store.peaks(key, hours.clone())? }
-        });
+        let goes_on = of_known.start <= wanted.start && wanted.start < of_known.end;
+        let unread = if goes_on { of_known.end } else { wanted.start };
+        let mut minutes = Minutes::gaps(wanted);
+        known.filter(|_| goes_on).iter().for_each(|known| minutes.put_minutes(known));
+        store.peaks(key, unread.hour()..wanted.end.hour())?.iter().for_each(|hour| minutes.put_hour(hour));
+        let kept = Arc::new(minutes);
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if by_key.len() >= MOST_KEYS && !by_key.contains_key(&key) {
             let any = by_key.keys().next().copied();
@@ -101,9 +138,12 @@ mod tests {
         let kept = FoldedPeaks::default();
         for hours in [150..250, 160..255, 170..260, 100..200, 120..130, 130..399, 259..260, 300..300] {
             let hours = Hour(hours.start)..Hour(hours.end);
-            let mut read = Vec::new();
-            kept.each(&store, KeyId(1), hours.clone(), &mut |row| read.push(row.clone())).unwrap();
-            assert_eq!(read, store.peaks(KeyId(1), hours.clone()).unwrap(), "{hours:?}");
+            // Minutes of the windows that are asked for begin and end within hours.
+            let window = Minute(hours.start.first_minute().0 + 17)..Minute(hours.end.first_minute().0 + 9);
+            let (mut read, mut expected) = (Minutes::gaps(&window), Minutes::gaps(&window));
+            kept.put(&store, KeyId(1), hours.clone(), &mut read).unwrap();
+            store.peaks(KeyId(1), hours.clone()).unwrap().iter().for_each(|hour| expected.put_hour(hour));
+            assert_eq!(read, expected, "{hours:?}");
         }
     }
 }
