@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .codec_path("crate::proto::Codec")
         .extern_path(".highwater.v1.History", "crate::proto::History")
+        .extern_path(".highwater.v1.EventBatch", "crate::proto::EventBatch")
         .bytes(".highwater.v1.ColumnBatch")
         .bytes(".highwater.v1.SnapshotChunk")
         .compile_fds(descriptors)?;

@@ -3,9 +3,11 @@
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
 mod codec;
+pub mod event_batch;
 mod history;
 
 pub use codec::Codec;
+pub use event_batch::EventBatch;
 pub use history::History;
 
 tonic::include_proto!("highwater.v1");

@@ -150,8 +150,8 @@ fn plain(seq: u64, steps: &[(bool, Session)]) -> Message {
         };
         Event { event: Some(event), age_us: age_us(nth, steps.len()) }
     };
-    let events = steps.iter().enumerate().map(|(nth, step)| event(nth, step)).collect();
-    Message::Events(EventBatch { seq, events })
+    let events = steps.iter().enumerate().map(|(nth, step)| event(nth, step));
+    Message::Events(EventBatch::new(seq, events))
 }
 
 fn columns(seq: u64, steps: &[(bool, Session)]) -> Message {

@@ -179,7 +179,7 @@ impl World {
             };
             proto::Event { event: Some(event), age_us: batch.ages_us.get(row).copied().unwrap_or(0) }
         });
-        let said = EventBatch { seq: batch.seq, events: said.collect() };
+        let said = EventBatch::new(batch.seq, said);
         let said = decode::events(&said, &self.handles, MAX_EVENTS).expect("what columns may say, events may");
         assert_eq!(said.len(), events.len());
         let said = said.iter().map(|event| event.to_event());

@@ -79,7 +79,7 @@ impl Naive {
             | attach_request::Message::Authenticate(_) => return Ok(None),
             attach_request::Message::Events(batch) => {
                 let Some(()) = book.expect(batch.seq)? else { return Ok(book.needed()) };
-                let events = batch.events.into_iter().map(|event| match event.event.unwrap() {
+                let events = batch.to_events().unwrap().into_iter().map(|event| match event.event.unwrap() {
                     event::Event::Connect(connect) => {
                         let raw = <[u8; ID_BYTES]>::try_from(&*connect.session_id);
                         (raw.map_or_else(|_| SessionId::of_text(&connect.session_id), SessionId), 0, connect.handle)

@@ -70,8 +70,8 @@ pub fn goodbye(outcome: Outcome) -> AttachRequest {
 pub fn batch(batch: &Batch, now: Instant) -> AttachRequest {
     let opens_by_text = |event: &Event| event.ended.is_none() && matches!(event.name, SessionName::Text(_));
     if batch.events.iter().any(opens_by_text) {
-        let events = batch.events.iter().map(|event| wire_event(event, now)).collect();
-        return message(Message::Events(EventBatch { seq: batch.seq, events }));
+        let events = batch.events.iter().map(|event| wire_event(event, now));
+        return message(Message::Events(EventBatch::new(batch.seq, events)));
     }
     message(Message::Columns(columns(batch, now)))
 }

@@ -1,7 +1,16 @@
 //! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, and
 //! the one that Prometheus does.
 
-use std::{hash::BuildHasher as _, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::ready as at_once,
+    hash::BuildHasher as _,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -12,7 +21,7 @@ use axum::{
 };
 use hyper::body::Incoming;
 use rustc_hash::FxBuildHasher;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tonic_health::{
     ServingStatus,
@@ -83,6 +92,15 @@ pub struct Routes {
     others: Router,
 }
 
+/// A call that is answered in time, or told that it is not. As small as can be: it is moved into a task of its own.
+pub struct Answer {
+    call: Call,
+    late: Option<Pin<Box<Sleep>>>,
+    service: Arc<Service>,
+}
+
+type Call = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 impl Routes {
     /// All routes.
     ///
@@ -124,17 +142,64 @@ impl Routes {
         })
     }
 
-    /// Answers a call: notes on its connection that it came, holds it to its time, and gives a message that is too large
-    /// the status that names its bound.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Begins to answer a call, and notes on its connection that it came.
+    pub fn answer(&self, request: Request<Incoming>) -> Answer {
         if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
             peer.call();
         }
-        let Ok(response) = timeout(CALL_WITHIN, self.gated(request)).await else {
-            self.service.guard.count(Why::CallTime);
-            let late = format!("the call was not whole, or not answered, within {} s", CALL_WITHIN.as_secs());
-            return Status::deadline_exceeded(late).into_http();
+        let service = self.service.clone();
+        Answer { call: self.gated(request), late: None, service }
+    }
+
+    /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
+    /// metrics and webhooks look for themselves.
+    fn gated(&self, mut request: Request<Incoming>) -> Call {
+        if table::rule(request.uri().path()).is_none() {
+            return self.other(request);
+        }
+        let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
+        let admitted = auth::admit(&self.service, request.uri().path(), request.headers(), address);
+        let admitted = admitted.and_then(|caller| {
+            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
+            let now = self.service.clock.now().mono;
+            reads.map_or(Ok(()), |reader| self.service.guard.read(reader, now)).map(|()| caller)
+        });
+        let caller = match admitted {
+            Ok(caller) => caller,
+            Err(error) => return Box::pin(at_once(Ok(Status::from(error).into_http()))),
         };
+        // What it was let in by is not for the services to see.
+        request.headers_mut().remove(header::AUTHORIZATION);
+        let Some(caller) = caller else { return self.other(request) };
+        // The streams of our services look for themselves.
+        let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&self.service, &caller));
+        request.extensions_mut().insert(caller);
+        let Some(standing) = standing else { return self.called(request) };
+        let answer = self.other(request);
+        Box::pin(async { Ok(answer.await?.map(|body| Body::new(EndsWithCredential::new(body, standing)))) })
+    }
+
+    /// The answer of one of our services.
+    fn called(&self, request: Request<Incoming>) -> Call {
+        let of = |name: &str| request.uri().path().strip_prefix('/').is_some_and(|path| path.starts_with(name));
+        match () {
+            () if of(IngestServiceServer::<Ingest>::NAME) => self.ingest.clone().call(request),
+            () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
+            () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
+            () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),
+            () => self.other(request),
+        }
+    }
+
+    fn other(&self, request: Request<Incoming>) -> Call {
+        let answer = self.others.clone().call(request);
+        Box::pin(async { Ok(answer.await?.map(Body::new)) })
+    }
+}
+
+impl Answer {
+    /// A message that is too large gets the status that names its bound.
+    fn checked(&self, response: Response<Body>) -> Response<Body> {
         match response.extensions().get::<Status>() {
             // tonic's word for it; no service here uses this code for anything else.
             Some(status) if status.code() == Code::OutOfRange => {
@@ -147,54 +212,22 @@ impl Routes {
             _ => response,
         }
     }
+}
 
-    /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
-    /// metrics and webhooks look for themselves.
-    async fn gated(&self, mut request: Request<Incoming>) -> Response<Body> {
-        if table::rule(request.uri().path()).is_none() {
-            return self.other(request).await;
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(response) = self.call.as_mut().poll(context) {
+            return Poll::Ready(response.map(|response| self.checked(response)));
         }
-        let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-        let admitted = auth::admit(&self.service, request.uri().path(), request.headers(), address);
-        let admitted = admitted.and_then(|caller| {
-            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
-            let now = self.service.clock.now().mono;
-            reads.map_or(Ok(()), |reader| self.service.guard.read(reader, now)).map(|()| caller)
-        });
-        let caller = match admitted {
-            Ok(caller) => caller,
-            Err(error) => return Status::from(error).into_http(),
-        };
-        // What it was let in by is not for the services to see.
-        request.headers_mut().remove(header::AUTHORIZATION);
-        let Some(caller) = caller else { return self.other(request).await };
-        // The streams of our services look for themselves.
-        let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&self.service, &caller));
-        request.extensions_mut().insert(caller);
-        match standing {
-            Some(standing) => {
-                self.other(request).await.map(|body| Body::new(EndsWithCredential::new(body, standing)))
-            }
-            None => self.called(request).await,
-        }
-    }
-
-    /// The answer of one of our services.
-    async fn called(&self, request: Request<Incoming>) -> Response<Body> {
-        let of = |name: &str| request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(name)).is_some();
-        let answer = match () {
-            () if of(IngestServiceServer::<Ingest>::NAME) => self.ingest.clone().call(request),
-            () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
-            () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
-            () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),
-            () => return self.other(request).await,
-        };
-        answer.await.unwrap_or_else(|never| match never {})
-    }
-
-    async fn other(&self, request: Request<Incoming>) -> Response<Body> {
-        let answer = self.others.clone().call(request).await;
-        answer.unwrap_or_else(|never| match never {}).map(Body::new)
+        // Most are answered at once, and need no timer.
+        let late = self.late.get_or_insert_with(|| Box::pin(sleep(CALL_WITHIN)));
+        late.as_mut().poll(context).map(|()| {
+            self.service.guard.count(Why::CallTime);
+            let late = format!("the call was not whole, or not answered, within {} s", CALL_WITHIN.as_secs());
+            Ok(Status::deadline_exceeded(late).into_http())
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The server of a core: every connection that it is dealt is a task of its own, from its handshake to its end, under the
 //! bounds of HTTP; a connection that has lived long enough is asked to be made anew.
 
-use std::{convert::Infallible, error::Error as StdError, io, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error as StdError, io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
@@ -139,8 +139,7 @@ impl Server {
         let (routes, of_calls) = (self.routes.clone(), peer.clone());
         let calls = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(of_calls.clone());
-            let routes = routes.clone();
-            async move { Ok::<_, Infallible>(routes.answer(request).await) }
+            routes.answer(request)
         });
         let mut serving = pin!(self.http.serve_connection(TokioIo::new(connection), calls));
         let bounds = &self.service.config.connections;

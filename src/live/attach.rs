@@ -153,7 +153,11 @@ impl Live {
         link: Link,
         lease: Duration,
     ) -> Result<SharedBook, BoundReached> {
-        match self.books.entry((project.clone(), incarnation)) {
+        let name = (project.clone(), incarnation);
+        if let Some(book) = self.books.get(&name) {
+            return Ok(book.clone());
+        }
+        match self.books.entry(name) {
             Entry::Occupied(there) => Ok(there.get().clone()),
             Entry::Vacant(free) => {
                 let projects = self.bounds.projects;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Live {
-    /// Applies a report without a stream, and renews the lease asked for.
+    /// Applies a report without a stream, and renews the lease asked for; also returns when (monotonic) the lease ends.
     ///
     /// # Errors
     /// When the project would have more workers or sessions than it may.
@@ -26,7 +26,7 @@ impl Live {
         lease: Duration,
         mut events: Vec<Event>,
         now: Now,
-    ) -> Result<Applied, Refusal> {
+    ) -> Result<(Applied, Time), Refusal> {
         let mut shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
         let mut book = loop {
             let open = lock(&shared);
@@ -44,7 +44,9 @@ impl Live {
             book.lease = lease;
             book.back(Link::Unary);
             book.needs_snapshot = false;
-            book.worker = worker.into();
+            if *book.worker != *worker {
+                book.worker = worker.into();
+            }
             // What it reports again is counted from where its lease ended; that it ended need not be told.
             book.expired = book.expired.map(|expired| Expired { lost: 0, ..expired });
         }
@@ -53,9 +55,10 @@ impl Live {
             self.came(&book);
         }
         let applied = self.apply_all(&mut book, &mut events, &moment)?;
+        let lease_end = book.deadline;
         drop(book);
         self.returned(project, incarnation);
-        Ok(Applied { new_lease, ..applied })
+        Ok((Applied { new_lease, ..applied }, lease_end))
     }
 
     /// Renews the lease of an incarnation that reports by unary calls; `None` when it holds none.

@@ -158,7 +158,7 @@ pub fn disconnect_of(session_id: Vec<u8>, handle: u32) -> Event {
 }
 
 pub fn batch(seq: u64, events: impl Into<Vec<Event>>) -> Say {
-    Say::Events(EventBatch { seq, events: events.into() })
+    Say::Events(EventBatch::new(seq, events.into()))
 }
 
 pub fn snapshot(sessions: &[u8]) -> Say {

@@ -8,7 +8,10 @@ use crate::{
     error::{Error, FieldProblem},
     live::{Meter, Said as Event, snapshot::Live as LiveSession},
     model::{Labels, Outcome, SessionId, session::ID_BYTES},
-    proto::{self, ColumnBatch, Connect, Disconnect, EventBatch, SnapshotChunk, event::Event as Said},
+    proto::{
+        self, ColumnBatch, EventBatch, SnapshotChunk,
+        event_batch::{SessionView, What},
+    },
 };
 
 /// Checks a batch's number and size; `size` is the column that counts its events.
@@ -27,14 +30,15 @@ fn check_batch(path: &str, seq: u64, size: &str, events: usize, most: usize) -> 
 
 /// The events of a batch that names them one by one.
 pub fn events<'h>(batch: &EventBatch, handles: &'h Handles, most: usize) -> Result<Vec<Event<'h>>, Error> {
-    check_batch("events", batch.seq, "events", batch.events.len(), most)?;
-    let mut events = Vec::with_capacity(batch.events.len());
-    for (nth, event) in batch.events.iter().enumerate() {
+    check_batch("events", batch.seq, "events", batch.len(), most)?;
+    let mut events = Vec::with_capacity(batch.len());
+    for (nth, event) in batch.views().enumerate() {
         let wrong = |problem: FieldProblem| problem.within(format_args!("events.events[{nth}]"));
+        let event = event.map_err(|error| undecodable("event", &error)).map_err(wrong)?;
         let age = convert::age("age_us", event.age_us).map_err(wrong)?;
-        let event = match &event.event {
-            Some(Said::Connect(said)) => connect(said, age, handles).map_err(|wrong| wrong.within("connect")),
-            Some(Said::Disconnect(said)) => disconnect(said, age, handles).map_err(|wrong| wrong.within("disconnect")),
+        let event = match &event.what {
+            Some(What::Connect(said)) => connect(said, age, handles).map_err(|wrong| wrong.within("connect")),
+            Some(What::Disconnect(said)) => disconnect(said, age, handles).map_err(|wrong| wrong.within("disconnect")),
             None => Err(FieldProblem::new("event", "a connect or a disconnect is needed")),
         };
         events.push(event.map_err(wrong)?);
@@ -42,15 +46,20 @@ pub fn events<'h>(batch: &EventBatch, handles: &'h Handles, most: usize) -> Resu
     Ok(events)
 }
 
-fn connect<'h>(said: &Connect, age: Duration, handles: &'h Handles) -> Result<Event<'h>, FieldProblem> {
-    let (id, text_id) = convert::session_id(&said.session_id)?;
+fn undecodable(field: &'static str, error: &prost::DecodeError) -> FieldProblem {
+    FieldProblem::new(field, format!("can't be decoded: {error}"))
+}
+
+fn connect<'h>(said: &SessionView<'_>, age: Duration, handles: &'h Handles) -> Result<Event<'h>, FieldProblem> {
+    let (id, text_id) = convert::session_id(said.session_id)?;
     let meter = handles.meter(said.handle)?;
-    let labels = convert::labels(said.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
+    let labels = said.labels().map_err(|error| undecodable("labels", &error))?;
+    let labels = convert::labels(labels.as_ref()).map_err(|problem| problem.within("labels"))?;
     Ok(Event::Open { id, meter, age, labels: convert::with_text_id(labels, text_id) })
 }
 
-fn disconnect<'h>(said: &Disconnect, age: Duration, handles: &'h Handles) -> Result<Event<'h>, FieldProblem> {
-    let (id, _) = convert::session_id(&said.session_id)?;
+fn disconnect<'h>(said: &SessionView<'_>, age: Duration, handles: &'h Handles) -> Result<Event<'h>, FieldProblem> {
+    let (id, _) = convert::session_id(said.session_id)?;
     let outcome = convert::outcome(said.outcome)?;
     let meter = if said.handle == 0 { None } else { Some(handles.meter(said.handle)?) };
     Ok(Event::Close { id, outcome, age, meter })

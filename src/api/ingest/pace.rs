@@ -38,7 +38,7 @@ impl Pace {
 /// The events of a message; sessions of a snapshot are as much work, and anything else is as much as one.
 pub fn events(message: &AttachRequest) -> u32 {
     let events = match &message.message {
-        Some(Said::Events(batch)) => batch.events.len(),
+        Some(Said::Events(batch)) => batch.len(),
         Some(Said::Columns(batch)) => batch.outcomes.len(),
         Some(Said::Snapshot(chunk)) => chunk.handles.len(),
         Some(Said::Declare(declare)) => declare.meters.len(),

@@ -9,7 +9,7 @@ use crate::{
     },
     error::{Error, FieldProblem},
     live::Event,
-    model::{Catalogue, Incarnation, Labels, Meter, Now, Outcome, Project, SessionId},
+    model::{Catalogue, Labels, Meter, Now, Outcome, Project, SessionId},
     proto::{
         GoodbyeRequest, GoodbyeResponse, HeartbeatRequest, HeartbeatResponse, ReportRequest, ReportResponse,
         ReportedEvent,
@@ -55,12 +55,12 @@ pub fn report(service: &Service, request: &ReportRequest, now: Now) -> Result<Re
     for event in reported {
         events.push(metered(service, &project, event, now)?);
     }
-    let applied = service.live.report(&project, worker, incarnation, lease, events, now)?;
+    let (applied, lease_end) = service.live.report(&project, worker, incarnation, lease, events, now)?;
     service.counts.ingest.batch(Form::Report, &applied);
     Ok(ReportResponse {
         applied: applied.changed,
         duplicates: applied.duplicates,
-        lease_until: Some(lease_until(service, &project, incarnation, now)),
+        lease_until: Some(convert::to_timestamp(now.wall.after(lease_end.since(now.mono)))),
         unknown_models: unknown_models.into_iter().collect(),
         lease_is_new: applied.new_lease,
     })
@@ -101,11 +101,6 @@ fn lease(service: &Service, asked: Option<prost_types::Duration>) -> Checked<Opt
         return Err(FieldProblem::new("lease", format!("is {asked:?}; {least:?} to {most:?} are allowed")));
     }
     Ok(Some(asked))
-}
-
-fn lease_until(service: &Service, project: &Project, incarnation: Incarnation, now: Now) -> prost_types::Timestamp {
-    let ends = service.live.lease_end(project, incarnation).unwrap_or(now.mono);
-    convert::to_timestamp(now.wall.after(ends.since(now.mono)))
 }
 
 /// Renews the lease of an incarnation that uses the unary calls.

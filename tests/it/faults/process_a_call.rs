@@ -87,7 +87,7 @@ impl Call {
     /// Ends its sessions, and says goodbye.
     async fn hang_up(self, worker: &mut Worker) {
         let ends = (1..=SESSIONS_EACH).map(|session| serving::disconnect_of(self.id(session), session));
-        worker.say(Say::Events(EventBatch { seq: 1, events: ends.collect() })).await;
+        worker.say(Say::Events(EventBatch::new(1, ends))).await;
         worker.say(Say::Goodbye(StreamGoodbye { outcome: 1 })).await;
         assert_eq!(worker.end().await.code(), tonic::Code::Ok);
     }

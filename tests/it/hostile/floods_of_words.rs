@@ -94,7 +94,7 @@ pub async fn labels(address: SocketAddr, until: Instant) -> Answered {
             let session_id = rand::random::<[u8; 16]>().to_vec();
             Event { event: Some(What::Connect(Connect { session_id, handle: 1, labels })), age_us: 0 }
         });
-        Say::Events(EventBatch { seq: nth - 1, events: events.collect() })
+        Say::Events(EventBatch::new(nth - 1, events))
     })
     .await
 }
