@@ -11,7 +11,7 @@ use std::{
 
 use highwater::{
     access::Role,
-    api::auth,
+    api::auth::{self, table},
     config::Config,
     model::Project,
     service::{Actor, Clock, Service, access::decide::NewKey},
@@ -51,13 +51,14 @@ fn main() {
     let made = keyed.access.create_key(new, &Actor::offline(), Clock::wall());
     let (_, token) = made.expect("a key can be made");
     let with_key = headers(token.expose());
+    let rule = table::rule(PATH).expect("it is served");
     measure("the gate, where nobody needs a key", CALLS, || {
-        black_box(auth::admit(&open, PATH, &with_key, None).is_ok());
+        black_box(auth::admit(&open, rule, PATH, &with_key, None).is_ok());
     });
     measure("the gate, a key that the thread has verified", CALLS, || {
-        black_box(auth::admit(&keyed, PATH, &with_key, None).is_ok());
+        black_box(auth::admit(&keyed, rule, PATH, &with_key, None).is_ok());
     });
     measure("the gate, none", CALLS / 10, || {
-        black_box(auth::admit(&keyed, PATH, &MetadataMap::new(), None).is_err());
+        black_box(auth::admit(&keyed, rule, PATH, &MetadataMap::new(), None).is_err());
     });
 }

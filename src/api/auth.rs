@@ -117,19 +117,17 @@ impl Caller {
     }
 }
 
-/// Looks at a call: who makes it, and whether they may. `None` for what is open to all.
+/// Looks at a call: who makes it, and whether they may by its rule. `None` for what is open to all.
 ///
 /// # Errors
 /// `Unauthenticated` when nobody is known by what was presented, `Forbidden` when they may not, `TooManyFailures`.
 pub fn admit(
     service: &Service,
+    rule: Rule,
     path: &str,
     headers: &impl Headers,
     address: Option<IpAddr>,
 ) -> Result<Option<Arc<Caller>>, Error> {
-    let Some(rule) = table::rule(path) else {
-        return Err(Error::Unserved);
-    };
     let roles = match rule {
         Rule::Open => return Ok(None),
         Rule::Roles(roles) => roles,

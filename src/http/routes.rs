@@ -154,11 +154,9 @@ impl Routes {
     /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
     /// metrics and webhooks look for themselves.
     fn gated(&self, mut request: Request<Incoming>) -> Call {
-        if table::rule(request.uri().path()).is_none() {
-            return self.other(request);
-        }
+        let Some(rule) = table::rule(request.uri().path()) else { return self.other(request) };
         let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-        let admitted = auth::admit(&self.service, request.uri().path(), request.headers(), address);
+        let admitted = auth::admit(&self.service, rule, request.uri().path(), request.headers(), address);
         let admitted = admitted.and_then(|caller| {
             let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
             let now = self.service.clock.now().mono;

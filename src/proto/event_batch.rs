@@ -70,8 +70,7 @@ impl EventBatch {
 
     /// The events in order; an error is of that event alone.
     pub fn views(&self) -> impl Iterator<Item = Result<EventView<'_>, DecodeError>> {
-        let mut rest = &self.events[..];
-        (0..self.len).map(move |_| view(message(&mut rest)?))
+        self.messages().map(|event| view(event?))
     }
 
     /// The events as messages of their own.
@@ -79,8 +78,13 @@ impl EventBatch {
     /// # Errors
     /// When one of them is none.
     pub fn to_events(&self) -> Result<Vec<Event>, DecodeError> {
+        self.messages().map(|event| Event::decode(event?)).collect()
+    }
+
+    /// The message of each event.
+    fn messages(&self) -> impl Iterator<Item = Result<&[u8], DecodeError>> {
         let mut rest = &self.events[..];
-        (0..self.len).map(|_| Event::decode(message(&mut rest)?)).collect()
+        (0..self.len).map(move |_| message(&mut rest))
     }
 }
 
@@ -161,8 +165,7 @@ impl Message for EventBatch {
         if self.seq != 0 {
             uint64::encode(SEQ, &self.seq, buf);
         }
-        let mut rest = &self.events[..];
-        while let (true, Ok(event)) = (!rest.is_empty(), message(&mut rest)) {
+        for event in self.messages().flatten() {
             encode_key(EVENTS, WireType::LengthDelimited, buf);
             encode_varint(event.len() as u64, buf);
             buf.put_slice(event);
