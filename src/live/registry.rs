@@ -38,11 +38,18 @@ impl ProjectCounts {
     }
 }
 
+/// A meter and the counts it is one of, which get it back when it is removed.
+#[derive(Debug)]
+struct Counted {
+    meter: Arc<Meter>,
+    counts: Arc<ProjectCounts>,
+}
+
 /// All meters and pools.
 #[derive(Debug, Default)]
 pub struct Registry {
     tallies: DashMap<Key, Arc<Tally>, RandomState>,
-    meters: DashMap<Key, Arc<Meter>, RandomState>,
+    meters: DashMap<Key, Counted, RandomState>,
     projects: DashMap<Project, Arc<ProjectCounts>, RandomState>,
     /// The same in the order in which they were made, for those who go through all of them: nobody waits meanwhile. What
     /// was removed is still there, and is passed over.
@@ -74,8 +81,9 @@ impl Registry {
         let meters: Vec<_> = tallies.map(|tally| tally.key.clone()).collect();
         for key in meters {
             if let Target::Meter(name) = &key.target {
-                self.project(&key.project).meters.fetch_add(1, Ordering::AcqRel);
-                self.meter_unbounded(&key.project, name, now);
+                let counts = self.project(&key.project);
+                counts.meters.fetch_add(1, Ordering::AcqRel);
+                self.counted_meter(&key.project, name, counts, now);
             }
         }
     }
@@ -111,8 +119,8 @@ impl Registry {
         now: Tick,
     ) -> Result<Arc<Meter>, BoundReached> {
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
-        if let Some(meter) = self.meters.get(&key) {
-            return Ok(meter.clone());
+        if let Some(there) = self.meters.get(&key) {
+            return Ok(there.meter.clone());
         }
         if !self.projects.contains_key(project) && self.projects.len() >= bounds.projects {
             return Err(BoundReached { what: "projects", most: bounds.projects as u64 });
@@ -122,37 +130,34 @@ impl Registry {
             counts.meters.fetch_sub(1, Ordering::AcqRel);
             return Err(BoundReached { what: "meters_per_project", most: bounds.meters_per_project as u64 });
         }
-        let (meter, is_new) = self.meter_unbounded(project, name, now);
-        if !is_new {
-            // Another thread made it meanwhile, and counted it.
-            counts.meters.fetch_sub(1, Ordering::AcqRel);
-        } else if !meter.is_removed() {
-            let counted = self.project(project);
-            if !Arc::ptr_eq(&counted, &counts) {
-                // The project was deleted meanwhile: this one is the next of its name.
-                counted.meters.fetch_add(1, Ordering::AcqRel);
-            }
-        }
-        Ok(meter)
+        Ok(self.counted_meter(project, name, counts, now))
     }
 
-    /// The meter of this name, and whether it is new.
-    fn meter_unbounded(&self, project: &Project, name: &MeterName, now: Tick) -> (Arc<Meter>, bool) {
+    /// The meter of this name; `counted` counts it already, and gets it back when another thread has made it meanwhile.
+    fn counted_meter(&self, project: &Project, name: &MeterName, counted: Arc<ProjectCounts>, now: Tick) -> Arc<Meter> {
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
         loop {
             let pools = name.pools(project).map(|key| self.tally(&key, now));
             let tally = self.tally(&key, now);
             match self.meters.entry(key.clone()) {
-                Entry::Occupied(there) => return (there.get().clone(), false),
+                Entry::Occupied(there) => {
+                    counted.meters.fetch_sub(1, Ordering::AcqRel);
+                    return there.get().meter.clone();
+                }
                 Entry::Vacant(free) => {
                     let meter = Arc::new(Meter::new(tally, pools));
                     // They were removed since they were found: `forget` may have passed here, and would not find it.
                     if meter.is_removed() {
                         continue;
                     }
+                    // When the project was deleted before they were made, they are of the next project of its name, whose
+                    // counts these are: who deletes removes the counts first.
+                    let counts = self.project(project);
+                    counts.meters.fetch_add(1, Ordering::AcqRel);
+                    counted.meters.fetch_sub(1, Ordering::AcqRel);
                     self.all_meters.push(meter.clone());
-                    free.insert(meter.clone());
-                    return (meter, true);
+                    free.insert(Counted { meter: meter.clone(), counts });
+                    return meter;
                 }
             }
         }
@@ -182,7 +187,7 @@ impl Registry {
     }
 
     pub fn find_meter(&self, key: &Key) -> Option<Arc<Meter>> {
-        self.meters.get(key).map(|meter| meter.clone())
+        self.meters.get(key).map(|there| there.meter.clone())
     }
 
     /// The levels of a project, in the order of lists.
@@ -267,9 +272,13 @@ impl Registry {
             }
             stays
         });
-        self.meters.retain(|_, meter| {
-            let stays = !meter.is_removed();
-            self.removed.fetch_add(u64::from(!stays), Ordering::AcqRel);
+        self.meters.retain(|_, there| {
+            let stays = !there.meter.is_removed();
+            if !stays {
+                // Also when they are the next project's already: its pool may have been made before they were removed here.
+                there.counts.meters.fetch_sub(1, Ordering::AcqRel);
+                self.removed.fetch_add(1, Ordering::AcqRel);
+            }
             stays
         });
         lock(&self.new_keys).retain(|(id, _)| !removed.contains(id));
