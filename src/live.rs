@@ -3,8 +3,9 @@
 //!
 //! - [`word`]: level and tick peak in one atomic, and the ring of the last ticks.
 //! - [`meter`], [`registry`]: what is counted.
-//! - [`book`], [`record`], [`apply`], [`snapshot`], [`tombs`]: who holds what; the level of a meter is the number of records
-//!   that name it. `moves` takes a batch to the words.
+//! - [`book`], [`record`], [`apply`], [`snapshot`]: who holds what; the level of a meter is the number of records that name
+//!   it. `places` is a book's table, where ends are remembered too, `early_ends` those that overtook their beginnings.
+//!   `moves` takes a batch to the words.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
 //! - [`learn`]: what is awaited after a restart.
 //! - [`roll`] makes one frame a second.
@@ -14,18 +15,19 @@ pub mod apply;
 pub mod attach;
 pub mod audit;
 pub mod book;
+mod early_ends;
 mod entries;
 pub mod learn;
 pub mod lease;
 pub mod meter;
 mod moves;
+mod places;
 pub mod record;
 pub mod registry;
 pub mod roll;
 pub mod snapshot;
 pub mod stream;
 pub mod sync;
-pub mod tombs;
 pub mod word;
 
 #[cfg(all(test, feature = "loom"))]

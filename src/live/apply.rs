@@ -7,8 +7,8 @@ use crate::{
         book::{Book, Departed, Link},
         meter::Meter,
         moves::Moves,
+        places::{Keep, Known},
         record::{Held, Record},
-        tombs::Tomb,
     },
     model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time, counts::bucket},
 };
@@ -146,6 +146,11 @@ impl Moment<'_> {
         When { at, late: late && !dropped, dropped }
     }
 
+    /// How ends are remembered.
+    const fn keep(&self) -> Keep {
+        Keep::of(self.now, self.bounds)
+    }
+
     /// The last second in which a session that closes now still counts.
     fn last_tick(&self) -> Tick {
         self.now.wall.tick_before()
@@ -174,9 +179,7 @@ impl Book {
     /// and it fetches many at once when nothing depends on them.
     fn touch(&self, events: &[impl Told]) {
         if events.len() >= LEAST_TOUCHED {
-            let known = events.iter().filter(|event| self.sessions.contains_key(&event.id())).count();
-            let ended = events.iter().filter(|event| event.is_open() && self.tombs.has_counted(event.id())).count();
-            black_box((known, ended));
+            black_box(events.iter().filter(|event| self.places.is_at_home(&event.id())).count());
         }
     }
 
@@ -189,36 +192,35 @@ impl Book {
         course: &mut Course<'_>,
     ) -> bool {
         let Course { moment, moves, grown } = course;
-        if let Some(record) = self.sessions.get_mut(&id) {
-            if record.account() {
-                // The connect was not in the history before the restart: it is counted now, and nothing is inherited.
-                let slot = record.slot();
-                moves.count_opened(&self.declared, slot);
-                return true;
+        match self.places.known(&id) {
+            Known::Held(record) => {
+                let (was_restored, slot) = (record.account(), record.slot());
+                if was_restored {
+                    // The connect was not in the history before the restart: it is counted now, and nothing is inherited.
+                    moves.count_opened(&self.declared, slot);
+                }
+                return was_restored;
             }
-            return false;
+            Known::Ended => return false,
+            Known::Not => {}
         }
         if self.departed.contains_key(&id) {
             return false;
         }
-        match self.tombs.get(id) {
-            Some(Tomb::Counted) => return false,
-            Some(Tomb::Overtook(outcome, ended)) => {
-                let when = moment.when(age);
-                let slot = self.declare(meter);
-                if when.late {
-                    meter.count_late(when.at.tick(), ended.tick_before().next(), 1);
-                } else if when.dropped {
-                    meter.count_late_dropped();
-                } else {
-                    moves.pulse(&self.declared, slot, moment.tick);
-                }
-                moves.count_opened(&self.declared, slot);
-                moves.count_closed(&self.declared, slot, outcome, bucket(ended.millis_since(when.at)));
-                self.bury(id, Tomb::Counted, moment);
-                return true;
+        if let Some((outcome, ended)) = self.early_ends.take(&id) {
+            let when = moment.when(age);
+            let slot = self.declare(meter);
+            if when.late {
+                meter.count_late(when.at.tick(), ended.tick_before().next(), 1);
+            } else if when.dropped {
+                meter.count_late_dropped();
+            } else {
+                moves.pulse(&self.declared, slot, moment.tick);
             }
-            None => {}
+            moves.count_opened(&self.declared, slot);
+            moves.count_closed(&self.declared, slot, outcome, bucket(ended.millis_since(when.at)));
+            self.places.bury(id, moment.keep());
+            return true;
         }
         let when = moment.when(age);
         let began = moment.now.wall.before(age).tick();
@@ -256,21 +258,20 @@ impl Book {
     ) -> bool {
         let Course { moment, moves, grown } = course;
         let when = moment.when(age);
-        if let Some(record) = self.remove(id, moment.last_tick(), moves) {
+        if let Some(record) = self.end(id, moment.last_tick(), moment.keep(), moves) {
             *grown -= 1;
             self.settle(&record, outcome, when.at, moves);
             if when.late || when.dropped {
                 flag_late(self.meter(&record), record.counted_from(), when, moment.tick);
             }
-            self.bury(id, Tomb::Counted, moment);
             return true;
         }
         if let Some(Departed { held, left, .. }) = self.departed.remove(&id) {
             finish(&held, outcome, when, left);
-            self.bury(id, Tomb::Counted, moment);
+            self.places.bury(id, moment.keep());
             return true;
         }
-        if self.tombs.get(id).is_some() {
+        if matches!(self.places.known(&id), Known::Ended) || self.early_ends.has(&id) {
             return false;
         }
         if let (Some(down_from), Some(meter)) = (moment.down_from, meter) {
@@ -278,23 +279,18 @@ impl Book {
             meter.count_late(down_from, when.at.tick_before().next().min(moment.tick), 1);
             meter.account_inherited();
             meter.count_unmeasured(outcome, 1);
-            self.bury(id, Tomb::Counted, moment);
+            self.places.bury(id, moment.keep());
             return true;
         }
-        self.bury(id, Tomb::Overtook(outcome, when.at), moment);
+        self.early_ends.put(id, outcome, when.at, moment.keep());
         false
-    }
-
-    fn bury(&mut self, id: SessionId, tomb: Tomb, moment: &Moment<'_>) {
-        let bounds = moment.bounds;
-        self.tombs.put(id, tomb, moment.now.mono, bounds.tombstone_age, bounds.tombstones_per_book);
     }
 
     /// Gives up waiting for the outcomes of all sessions that snapshots no longer named.
     pub(super) fn give_up_departed(&mut self, moment: &Moment<'_>) {
         for (id, departed) in std::mem::take(&mut self.departed) {
             departed.held.settle(Outcome::Lost, departed.left.next().start());
-            self.bury(id, Tomb::Counted, moment);
+            self.places.bury(id, moment.keep());
         }
     }
 
@@ -307,7 +303,7 @@ impl Book {
         for id in over {
             if let Some(departed) = self.departed.remove(&id) {
                 departed.held.settle(Outcome::Lost, departed.left.next().start());
-                self.tombs.put(id, Tomb::Counted, now.mono, bounds.tombstone_age, bounds.tombstones_per_book);
+                self.places.bury(id, Keep::of(now, bounds));
             }
         }
     }

@@ -12,11 +12,12 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     live::{
+        early_ends::EarlyEnds,
         meter::Meter,
         moves::{Moves, Slot},
+        places::{Keep, Places},
         record::{Held, Record, View},
         snapshot::Gathered,
-        tombs::Tombs,
     },
     model::{Incarnation, KeyId, Now, Outcome, Project, SessionId, Tick, Time, counts::bucket},
 };
@@ -73,9 +74,9 @@ pub struct Book {
     pub deadline: Time,
     /// When the worker was last heard (wall).
     pub heard: Time,
-    pub(super) sessions: BySession<Record>,
+    pub(super) places: Places,
     pub(super) departed: HashMap<SessionId, Departed>,
-    pub(super) tombs: Tombs,
+    pub(super) early_ends: EarlyEnds,
     /// Meters that it declared, each once. They stay when its lease ends, since the worker may return; while it is gone they
     /// are not counted as reported.
     pub(super) declared: Vec<Arc<Meter>>,
@@ -109,9 +110,9 @@ impl Book {
             // No lease runs before the first word was heard.
             deadline: Time(u64::MAX),
             heard: Time::default(),
-            sessions: BySession::default(),
+            places: Places::default(),
             departed: HashMap::new(),
-            tombs: Tombs::default(),
+            early_ends: EarlyEnds::default(),
             declared: Vec::new(),
             slots: FxHashMap::default(),
             digest: 0,
@@ -143,19 +144,30 @@ impl Book {
             self.meter(&record).add_silent_level(1);
         }
         self.digest ^= id.digest();
-        let earlier = self.sessions.insert(id, record);
-        debug_assert!(earlier.is_none(), "a session was counted twice");
+        self.places.insert(id, record);
     }
 
     /// Takes a record out and moves the level; `None` when there is none of this id.
     pub(super) fn remove(&mut self, id: SessionId, last: Tick, moves: &mut Moves) -> Option<Record> {
-        let record = self.sessions.remove(&id)?;
+        let record = self.places.remove(&id)?;
+        self.took(id, &record, last, moves);
+        Some(record)
+    }
+
+    /// The same, and the session is remembered as one that ended.
+    pub(super) fn end(&mut self, id: SessionId, last: Tick, keep: Keep, moves: &mut Moves) -> Option<Record> {
+        let record = self.places.end(&id, keep)?;
+        self.took(id, &record, last, moves);
+        Some(record)
+    }
+
+    /// A record was taken out: moves the level.
+    fn took(&mut self, id: SessionId, record: &Record, last: Tick, moves: &mut Moves) {
         moves.close(&self.declared, record.slot(), last);
         if self.is_silent() {
-            self.meter(&record).add_silent_level(-1);
+            self.meter(record).add_silent_level(-1);
         }
         self.digest ^= id.digest();
-        Some(record)
     }
 
     /// The meter of a record.
@@ -201,7 +213,7 @@ impl Book {
     }
 
     fn add_silent_levels(&self, by: i32) {
-        self.sessions.values().for_each(|record| self.meter(record).add_silent_level(by));
+        self.places.iter().for_each(|(_, record)| self.meter(record).add_silent_level(by));
     }
 
     /// The worker is heard again.
@@ -217,7 +229,7 @@ impl Book {
 
     /// Ends every session with the outcome, and what a snapshot left open; returns how many were live.
     pub(super) fn end_all(&mut self, outcome: Outcome, now: Time, last: Tick) -> u64 {
-        let ids: Vec<_> = self.sessions.keys().copied().collect();
+        let ids: Vec<_> = self.places.iter().map(|(id, _)| *id).collect();
         let mut moves = Moves::default();
         for id in &ids {
             if let Some(record) = self.remove(*id, last, &mut moves) {
@@ -229,7 +241,7 @@ impl Book {
             departed.held.settle(Outcome::Lost, now);
         }
         // A book is kept for a while after its end: not with the room of a fleet.
-        self.sessions = BySession::default();
+        self.places.shrink();
         ids.len() as u64
     }
 
@@ -252,7 +264,7 @@ impl Book {
 
     /// Learning is over: what was restored and had no connect is what history held before.
     pub(super) fn account_restored(&mut self) {
-        for record in self.sessions.values_mut() {
+        for record in self.places.records_mut() {
             if record.account() {
                 self.declared[record.slot() as usize].account_inherited();
             }
@@ -288,16 +300,16 @@ impl Book {
 
     /// The records, for those who ask who holds what.
     pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, View<'_>)> {
-        self.sessions.iter().map(|(id, record)| (id, record.view(self.meter(record))))
+        self.places.iter().map(|(id, record)| (id, record.view(self.meter(record))))
     }
 
     /// The record of a session, if it is held.
     pub fn session(&self, id: &SessionId) -> Option<View<'_>> {
-        self.sessions.get(id).map(|record| record.view(self.meter(record)))
+        self.places.get(id).map(|record| record.view(self.meter(record)))
     }
 
     pub fn live_count(&self) -> u64 {
-        self.sessions.len() as u64
+        self.places.len() as u64
     }
 
     /// Number and digest of the live sessions, as a beat states them.

@@ -87,7 +87,8 @@ impl Live {
         for shared in &self.all_books() {
             let mut book = lock(shared);
             book.settle_departed(now, &self.bounds);
-            book.tombs.expire(now.mono);
+            book.places.expire(now.mono);
+            book.early_ends.expire(now.mono);
             if book.link == Link::Gone {
                 gone.entry(book.project.clone()).or_default().push((book.deadline, book.incarnation));
             } else if book.deadline <= now.mono {

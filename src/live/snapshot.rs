@@ -94,7 +94,7 @@ impl Book {
         let mut applied = Applied::default();
         let (now, tick) = (moment.now, moment.tick);
         let gone: Vec<_> = self
-            .sessions
+            .places
             .iter()
             .filter(|(id, record)| {
                 snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != self.meter(record).tally.id)
@@ -123,7 +123,7 @@ impl Book {
         // Closes before opens, also in the words.
         moves.flush(&self.declared);
         for (id, live) in std::mem::take(&mut snapshot.sessions) {
-            if self.sessions.contains_key(&id) {
+            if self.places.get(&id).is_some() {
                 applied.duplicates += 1;
                 continue;
             }
