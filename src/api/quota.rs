@@ -136,7 +136,10 @@ impl QuotaService for Quotas {
         let answer = self.aside.run(move |queries| {
             let histories = targets.into_iter().map(|target| {
                 let tally = queries.tally(&Key { project: project.clone(), target })?;
-                let history = queries.history(tally.id, &window, columns.detail())?;
+                let mut history = queries.history(tally.id, &window, columns.detail())?;
+                if columns.lowest_peak {
+                    queries.add_lowest(tally.id, &window, &mut history)?;
+                }
                 let limits = if columns.limit { queries.limits_of(tally.id, &window) } else { Vec::new() };
                 Ok(view::history(&tally.key.target, history, limits, &columns))
             });

@@ -132,7 +132,7 @@ pub fn histories(window: &Window, histories: Vec<proto::History>) -> proto::GetH
 }
 
 pub fn history(target: &Target, history: History, limits: Vec<Option<u32>>, wanted: &Columns) -> proto::History {
-    let History { peaks, flags, steps } = history;
+    let History { peaks, flags, steps, lowest } = history;
     let column = |is_wanted: bool, of: fn(&StepPoint) -> u64| -> Vec<u32> {
         let steps = if is_wanted { &steps[..] } else { &[] };
         steps.iter().map(|step| narrow(of(step))).collect()
@@ -155,8 +155,14 @@ pub fn history(target: &Target, history: History, limits: Vec<Option<u32>>, want
         refused: column(wanted.unmet, |step| step.refused),
         diverted: column(wanted.unmet, |step| step.diverted),
         covered_seconds: column(wanted.covered, |step| step.covered),
-        limit_plus_one: limits.into_iter().map(|limit| limit.map_or(0, |limit| limit.saturating_add(1))).collect(),
+        limit_plus_one: limits.into_iter().map(plus_one).collect(),
+        lowest_peak: lowest,
     }
+}
+
+/// A limit as the contract says it where there may be none.
+pub fn plus_one(limit: Option<u32>) -> u32 {
+    limit.map_or(0, |limit| limit.saturating_add(1))
 }
 
 fn narrow(sum: u64) -> u32 {
