@@ -9,6 +9,7 @@ pub mod past;
 pub mod peaks;
 pub mod sessions;
 pub mod status;
+pub mod verdict;
 pub mod weeks;
 
 #[cfg(test)]

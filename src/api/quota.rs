@@ -17,6 +17,7 @@ use crate::{
     api::{
         aside::Aside,
         auth::{Caller, standing::Standing},
+        convert,
         notices::Draining,
         pages::Page,
         peer::Peer,
@@ -93,13 +94,23 @@ impl QuotaService for Quotas {
         request.page_size = 0;
         let page = Page::read("quotas", page_size, DEFAULT_QUOTAS, &page_token, &request)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
+        let zone = convert::time_zone(&request.time_zone)?;
         let after = page.place_of()?.map(|place| KeyId(u32::from_be_bytes(place)));
         let part = Part { kinds, after, most: Some(page.size) };
         let now = self.queries().service().clock.now();
-        let list = if self.queries().is_at_hand(&project, &part, now) {
-            self.queries().list(&project, &part, now)?
-        } else {
-            self.aside.run(move |queries| queries.list(&project, &part, now)).await?
+        let of_verdict = project.clone();
+        let answer = move |queries: &Queries| -> Result<_, Error> {
+            let list = queries.list(&project, &part, now)?;
+            let is_all = part.kinds.is_empty() && part.after.is_none() && !list.more;
+            let verdict = match is_all {
+                true => view::verdict(&list, &zone),
+                false => view::verdict(&*queries.shared_list(&project, now)?, &zone),
+            };
+            Ok((list, verdict))
+        };
+        let (list, verdict) = match self.queries().is_at_hand(&of_verdict, &Part::default(), now) {
+            true => answer(self.queries())?,
+            false => self.aside.run(answer).await?,
         };
         let last = list.quotas.last().filter(|_| list.more);
         Ok(Response::new(ListQuotasResponse {
@@ -107,6 +118,7 @@ impl QuotaService for Quotas {
             quotas: list.quotas.iter().map(view::quota).collect(),
             as_of: Some(view::second(list.as_of)),
             settling: list.settling,
+            verdict: Some(verdict),
         }))
     }
 
@@ -119,9 +131,10 @@ impl QuotaService for Quotas {
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
+        let zone = convert::time_zone(&request.time_zone)?;
         self.queries().seen(&project)?;
         let standing = Standing::new(self.queries().service(), &caller);
-        Ok(Response::new(watch::start(self.clone(), peer, project, kinds, standing)))
+        Ok(Response::new(watch::start(self.clone(), peer, watch::Watched { project, kinds, zone }, standing)))
     }
 
     async fn get_history(&self, request: Request<GetHistoryRequest>) -> Result<Response<GetHistoryResponse>, Status> {

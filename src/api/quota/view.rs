@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     api::{
         convert::{to_duration, to_meter, to_target, to_timestamp},
@@ -12,18 +14,20 @@ use crate::{
     history::{Risk, StepPoint, Week},
     model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
-    query::{Distributions, History, QuotaView, SessionPage, SessionView, Status, Window, status::LiveKitStatus},
+    query::{
+        Distributions, History, QuotaList, QuotaView, SessionPage, SessionView, Status, Window, status::LiveKitStatus,
+    },
 };
 
 pub fn second(tick: Tick) -> prost_types::Timestamp {
     to_timestamp(tick.start())
 }
 
-fn moment((level, at): (u32, Tick)) -> proto::Moment {
+pub fn moment((level, at): (u32, Tick)) -> proto::Moment {
     proto::Moment { level, at: Some(second(at)) }
 }
 
-const fn risk(risk: Option<Risk>) -> proto::Risk {
+pub const fn risk(risk: Option<Risk>) -> proto::Risk {
     match risk {
         None => proto::Risk::Unspecified,
         Some(Risk::Ok) => proto::Risk::Ok,
@@ -34,7 +38,7 @@ const fn risk(risk: Option<Risk>) -> proto::Risk {
     }
 }
 
-const fn week(week: Option<Week>) -> proto::Week {
+pub const fn week(week: Option<Week>) -> proto::Week {
     match week {
         None => proto::Week::Unspecified,
         Some(Week::Calm) => proto::Week::Calm,
@@ -79,6 +83,22 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         covered: quota.covered,
         opened: quota.opened,
         closed: Some(closed(&quota.closed)),
+    }
+}
+
+/// The verdict on a list, which is all of a project.
+pub fn verdict(list: &QuotaList, zone: &TimeZone) -> proto::Verdict {
+    let verdict = list.verdict(zone);
+    let about = verdict.about.and_then(|nth| list.quotas.get(nth));
+    proto::Verdict {
+        sentence: verdict.sentence,
+        target: about.map(|quota| to_target(&quota.key.target)),
+        level: about.map_or(0, |quota| quota.level),
+        limit_plus_one: about.and_then(|quota| quota.limit.as_ref()).map_or(0, |limit| plus_one(limit.slots)),
+        risk: risk(about.and_then(|quota| quota.risk)).into(),
+        week: week(about.and_then(|quota| quota.week)).into(),
+        days_at_limit: verdict.days_at_limit,
+        wanted_slots: verdict.wanted_slots,
     }
 }
 
