@@ -1,9 +1,10 @@
-//! History: an hour of a key as bytes and back, and what is read out of hours: percentiles, wider steps, the week, the
-//! risk and the verdict on all of a project. Plain functions; nothing here reads a clock or a file.
+//! History: an hour of a key as bytes and back, and what is read out of hours: percentiles, wider steps, the week and
+//! its hours, the risk and the verdict on all of a project. Plain functions; nothing here reads a clock or a file.
 
 pub mod bits;
 pub mod columns;
 pub mod counts;
+pub mod heat;
 pub mod histogram;
 pub mod marks;
 pub mod pack;

@@ -2,6 +2,7 @@
 //! counted. Calls that read the store block; which ones do is said with each.
 
 pub mod distribution;
+pub mod heat;
 pub mod history;
 pub mod list;
 pub mod listing;
@@ -18,6 +19,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use distribution::{Distributions, Wanted};
+pub use heat::HeatMap;
 pub use history::{Detail, History, Window};
 pub use list::{Part, QuotaList, QuotaView};
 pub use sessions::{Place, SessionFilter, SessionPage, SessionView};
@@ -68,10 +70,12 @@ impl Queries {
     /// When the project or the target was never seen.
     pub fn tally(&self, key: &Key) -> Result<Arc<Tally>> {
         self.seen(&key.project)?;
-        self.service.live.registry.find(key).ok_or_else(|| {
-            let what = if key.target.is_pool() { "pool" } else { "meter" };
-            Error::NotFound { what, name: key.target.to_string() }
-        })
+        self.service.live.registry.find(key).ok_or_else(|| self.no_such(key))
+    }
+
+    fn no_such(&self, key: &Key) -> Error {
+        let what = if key.target.is_pool() { "pool" } else { "meter" };
+        Error::NotFound { what, name: key.target.to_string() }
     }
 }
 

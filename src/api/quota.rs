@@ -25,10 +25,10 @@ use crate::{
     error::Error,
     model::{Key, KeyId, Project},
     proto::{
-        GetDistributionRequest, GetDistributionResponse, GetHistoryRequest, GetHistoryResponse, GetStatusRequest,
-        GetStatusResponse, ListProjectsRequest, ListProjectsResponse, ListQuotasRequest, ListQuotasResponse,
-        ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest, WatchQuotasResponse,
-        quota_service_server::QuotaService,
+        GetDistributionRequest, GetDistributionResponse, GetHeatMapRequest, GetHeatMapResponse, GetHistoryRequest,
+        GetHistoryResponse, GetStatusRequest, GetStatusResponse, ListProjectsRequest, ListProjectsResponse,
+        ListQuotasRequest, ListQuotasResponse, ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest,
+        WatchQuotasResponse, quota_service_server::QuotaService,
     },
     query::{Part, Queries},
 };
@@ -177,6 +177,17 @@ impl QuotaService for Quotas {
             queries.distribution(tally.id, hours, &wanted)
         });
         Ok(Response::new(view::distributions(distributions.await?)))
+    }
+
+    async fn get_heat_map(&self, request: Request<GetHeatMapRequest>) -> Result<Response<GetHeatMapResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let service = self.queries().service();
+        let now = service.clock.now();
+        let (key, minutes, zone) = check::heat_map(&service.catalogue, &request, service.live.tick(now))?;
+        let found = self.aside.run(move |queries| queries.heat_map(&key, &minutes, &zone, now));
+        Ok(Response::new(view::heat_map(found.await?)))
     }
 
     async fn list_sessions(

@@ -111,6 +111,19 @@ impl Queries {
         Ok(QuotaList { as_of, settling, quotas, more: keys.next().is_some() })
     }
 
+    /// One meter or pool. Reads the store.
+    ///
+    /// # Errors
+    /// When the project or the target was never seen, or the store can't be read.
+    pub fn quota(&self, key: &Key, now: Now) -> Result<QuotaView> {
+        let tally = self.tally(key)?;
+        let service = &*self.service;
+        let listing = self.listings.of(&key.project, &service.live.registry, &service.catalogue);
+        let listed = listing.keys.iter().find(|listed| listed.tally.id == tally.id);
+        let listed = listed.ok_or_else(|| self.no_such(key))?;
+        self.view(listed, service.live.tick(now), service.live.is_settling(), now)
+    }
+
     /// Whether a list takes no read of the store.
     pub fn is_at_hand(&self, project: &Project, part: &Part, now: Now) -> bool {
         let service = &*self.service;
@@ -137,7 +150,7 @@ impl Queries {
         Ok(list)
     }
 
-    fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {
+    pub(super) fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {
         let service = &*self.service;
         let tally = &listed.tally;
         let minute = minute_in_progress(service, as_of);

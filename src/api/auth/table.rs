@@ -34,6 +34,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.QuotaService/WatchQuotas", READ),
     ("/highwater.v1.QuotaService/GetHistory", READ),
     ("/highwater.v1.QuotaService/GetDistribution", READ),
+    ("/highwater.v1.QuotaService/GetHeatMap", READ),
     ("/highwater.v1.QuotaService/ListSessions", READ),
     ("/highwater.v1.LimitService/ListLimits", READ),
     ("/highwater.v1.LimitService/SetLimit", EDIT),

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     api::convert::{self, Checked},
     error::FieldProblem,
@@ -10,7 +12,10 @@ use crate::{
         session::ID_BYTES,
         time::{MICROS_PER_SECOND, MINUTES_PER_HOUR, SECONDS_PER_MINUTE},
     },
-    proto::{self, GetDistributionRequest, GetHistoryRequest, ListSessionsRequest, get_history_request::Column},
+    proto::{
+        self, GetDistributionRequest, GetHeatMapRequest, GetHistoryRequest, ListSessionsRequest,
+        get_history_request::Column,
+    },
     query::{
         Detail, Place, SessionFilter, Wanted, Window,
         history::{MOST_STEPS, WIDEST_STEP, WindowError},
@@ -26,6 +31,8 @@ const MAX_WORKER_BYTES: usize = 128;
 const DEFAULT_PERCENTILES: [f64; 4] = [50.0, 95.0, 99.0, 99.9];
 /// Minutes of a window when its start is left out: seven days.
 const DEFAULT_MINUTES: u32 = 7 * 24 * 60;
+/// Most minutes of a heat map: four weeks, each hour of the week four times.
+const MOST_HEAT_MINUTES: u32 = 4 * DEFAULT_MINUTES;
 /// Last minute that a window may end with: the year 9999, beyond which there are no timestamps.
 const LAST_MINUTE: u32 = 4_223_371_680;
 /// Bytes of a session's place: whether it comes after the silent ones, since, session and incarnation.
@@ -175,6 +182,24 @@ pub fn distribution(
         return Err(FieldProblem::new("levels", problem));
     }
     Ok((Key { project, target }, hours, wanted))
+}
+
+/// The key, the minutes and the time zone of a heat map; `now` is the current second.
+pub fn heat_map(
+    catalogue: &Catalogue,
+    request: &GetHeatMapRequest,
+    now: Tick,
+) -> Checked<(Key, Range<Minute>, TimeZone)> {
+    let project = convert::project(&request.project)?;
+    let target = required_target(catalogue, &project, request.target.as_ref())?;
+    let zone = convert::time_zone(&request.time_zone)?;
+    let minutes = minutes(request.start_time, request.end_time, now)?;
+    let count = minutes.end.0 - minutes.start.0;
+    if count > MOST_HEAT_MINUTES {
+        let problem = format!("is {count} minutes before the end; at most {MOST_HEAT_MINUTES}, 28 days, are folded");
+        return Err(FieldProblem::new("start_time", problem));
+    }
+    Ok((Key { project, target }, minutes, zone))
 }
 
 fn percentiles(asked: Vec<f64>) -> Checked<Vec<f64>> {

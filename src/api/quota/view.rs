@@ -11,11 +11,12 @@ use crate::{
         pages::Page,
         quota::check::{Columns, place_bytes},
     },
-    history::{Risk, StepPoint, Week},
+    history::{Risk, StepPoint, Week, heat::Cell},
     model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
     query::{
-        Distributions, History, QuotaList, QuotaView, SessionPage, SessionView, Status, Window, status::LiveKitStatus,
+        Distributions, HeatMap, History, QuotaList, QuotaView, SessionPage, SessionView, Status, Window,
+        status::LiveKitStatus,
     },
 };
 
@@ -204,6 +205,17 @@ pub fn distributions(found: Distributions) -> proto::GetDistributionResponse {
         durations: found.durations.into_iter().map(duration).collect(),
         longest: found.longest.map(|millis| to_duration(Duration::from_millis(millis))),
     }
+}
+
+pub fn heat_map(found: HeatMap) -> proto::GetHeatMapResponse {
+    let cell = |cell: &Cell| proto::HeatCell {
+        peak: cell.peak,
+        minutes_covered: cell.covered,
+        minutes_near_limit: cell.near,
+        permille_of_limit: cell.permille,
+    };
+    let cells = found.cells.iter().map(cell).collect();
+    proto::GetHeatMapResponse { cells, week: week(found.week).into(), sentence: found.sentence }
 }
 
 pub fn sessions(found: SessionPage, page: &Page, now: Time) -> proto::ListSessionsResponse {
