@@ -1,6 +1,7 @@
 //! What anyone may ask: levels, peaks, histories, distributions and holders, as plain values. Nothing here changes what is
 //! counted. Calls that read the store block; which ones do is said with each.
 
+pub mod assignment;
 pub mod distribution;
 pub mod heat;
 pub mod history;

@@ -5,7 +5,7 @@
 //! - [`watch`]: the live list.
 
 pub mod check;
-mod view;
+pub mod view;
 mod watch;
 
 use std::sync::Arc;

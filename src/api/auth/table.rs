@@ -42,6 +42,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.LimitService/ListPlans", READ),
     ("/highwater.v1.LimitService/ApplyPlan", EDIT),
     ("/highwater.v1.LimitService/ListCatalogue", READ),
+    ("/highwater.v1.ForecastService/ProposeAssignment", READ),
     ("/highwater.v1.AdminService/GetCaller", KNOWN),
     ("/highwater.v1.AdminService/CreateApiKey", EDIT),
     ("/highwater.v1.AdminService/ListApiKeys", EDIT),
