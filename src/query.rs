@@ -9,6 +9,7 @@ pub mod list;
 pub mod listing;
 pub mod past;
 pub mod peaks;
+pub mod providers;
 pub mod sessions;
 pub mod status;
 pub mod verdict;

@@ -57,6 +57,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.AdminService/DeleteProject", OPERATE),
     ("/highwater.v1.AdminService/ListAuditRows", EDIT),
     ("/highwater.v1.AdminService/VerifyAudit", OPERATE),
+    ("/highwater.v1.AdminService/ListProviderPools", OPERATE),
     ("/grpc.health.v1.Health/Check", Rule::Open),
     ("/grpc.health.v1.Health/Watch", Rule::Open),
     // The contract is public, but a stream is work: it is for those who are known.
