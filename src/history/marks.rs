@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::model::{
     Hour, Minute,
-    time::{MINUTES_PER_HOUR, SECONDS_PER_HOUR},
+    time::{MINUTES_PER_HOUR, SECONDS_PER_HOUR, SECONDS_PER_MINUTE},
 };
 
 const HOURS_PER_DAY: i64 = 24;
@@ -77,8 +77,14 @@ fn clocked(hours: impl Iterator<Item = (Hour, u64)>, zone: &TimeZone) -> Clocked
         all.span = Some((first, last));
         all.minutes += bits.count_ones();
         let of_first = clock.of(hour.first_minute());
-        if clock.known(of_bit(MINUTES_PER_HOUR - 1)) == Some(of_first) {
-            *all.hours.entry(of_first).or_default() += bits.count_ones();
+        if clock.known(of_bit(MINUTES_PER_HOUR - 1)).is_some() {
+            // The offset is the same all along: the clock's hour changes once at most.
+            let of_first_hour = bits & ((1 << clock.minutes_left(hour.first_minute())) - 1);
+            for (of_clock, bits) in [(of_first, of_first_hour), (of_first + 1, bits & !of_first_hour)] {
+                if bits != 0 {
+                    *all.hours.entry(of_clock).or_default() += bits.count_ones();
+                }
+            }
             continue;
         }
         while bits != 0 {
@@ -154,6 +160,12 @@ impl<'a> ClockHours<'a> {
     fn known(&self, minute: Minute) -> Option<i64> {
         let second = second(minute);
         (second < self.until).then(|| (second + self.offset).div_euclid(SECONDS_PER_HOUR as i64))
+    }
+
+    /// Minutes that begin in the same hour of the clock as the one asked last, itself included: 1 to 60.
+    fn minutes_left(&self, minute: Minute) -> u32 {
+        let passed = (second(minute) + self.offset).rem_euclid(SECONDS_PER_HOUR as i64) as u64;
+        (SECONDS_PER_HOUR - passed).div_ceil(SECONDS_PER_MINUTE) as u32
     }
 
     /// The day at the start of a minute, as [`Self::of`].

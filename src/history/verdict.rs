@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     history::{
-        marks::{ClockHours, Marks},
+        marks::{ClockHours, Clocked, Marks},
         week::{Risk, Week},
     },
     model::{Minute, Target, Tick, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
@@ -66,7 +66,8 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
     let worst = at_risk().max_by_key(|(nth, standing)| (standing.nearness(settling), Reverse(*nth)));
     let Some((nth, worst)) = worst else { return calm(list, &used, settling, zone) };
     let mut sentence = format!("{}.", worst.now(settling));
-    if let Some(week) = worst.week_in_words(as_of, zone) {
+    let reached = worst.marks.reached(zone);
+    if let Some(week) = worst.week_in_words(&reached, as_of, zone) {
         sentence.push_str(&format!(" {week}."));
     }
     match at_risk().count() - 1 {
@@ -74,7 +75,7 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
         1 => sentence.push_str(" And 1 more is at risk."),
         more => sentence.push_str(&format!(" And {more} more are at risk.")),
     }
-    let (about, days_at_limit) = (Some(*nth), worst.marks.reached(zone).days().min(WEEK_DAYS));
+    let (about, days_at_limit) = (Some(*nth), reached.days().min(WEEK_DAYS));
     Verdict { sentence, about, days_at_limit, wanted_slots: worst.wanted_slots() }
 }
 
@@ -245,12 +246,11 @@ impl Standing<'_> {
         format!("{name}: {held}{more}")
     }
 
-    /// How near its limit the week came. `None` where nothing is known of it.
-    fn week_in_words(&self, as_of: Tick, zone: &TimeZone) -> Option<String> {
+    /// How near its limit the week came, and when it reached it. `None` where nothing is known of it.
+    fn week_in_words(&self, reached: &Clocked, as_of: Tick, zone: &TimeZone) -> Option<String> {
         let week = self.week?;
-        let (near, reached) = (self.marks.near(zone), self.marks.reached(zone));
         let (what, minutes) = match reached.minutes {
-            0 => ("At or above 90 % of its limit", near),
+            0 => ("At or above 90 % of its limit", &self.marks.near(zone)),
             _ => ("Reached its limit", reached),
         };
         let on_days = || match (minutes.days().min(WEEK_DAYS), self.days_known(as_of, zone)) {
