@@ -9,6 +9,7 @@
 //! - [`livekit`]: what LiveKit says of its connections, put into the live state.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`foresee`]: how to share what there is.
 //! - [`sim`]: a simulated fleet of voice agents.
 //! - [`error`]: what went wrong, as gRPC says it.
 //! - [`config`]: what was typed, turned into what is valid.
@@ -34,6 +35,7 @@ pub mod client;
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod foresee;
 pub mod history;
 pub mod http;
 pub mod import;

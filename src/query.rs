@@ -1,14 +1,18 @@
 //! What anyone may ask: levels, peaks, histories, distributions and holders, as plain values. Nothing here changes what is
 //! counted. Calls that read the store block; which ones do is said with each.
 
+pub mod assignment;
 pub mod distribution;
+pub mod heat;
 pub mod history;
 pub mod list;
 pub mod listing;
 pub mod past;
 pub mod peaks;
+pub mod providers;
 pub mod sessions;
 pub mod status;
+pub mod verdict;
 pub mod weeks;
 
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use distribution::{Distributions, Wanted};
+pub use heat::HeatMap;
 pub use history::{Detail, History, Window};
 pub use list::{Part, QuotaList, QuotaView};
 pub use sessions::{Place, SessionFilter, SessionPage, SessionView};
@@ -67,10 +72,12 @@ impl Queries {
     /// When the project or the target was never seen.
     pub fn tally(&self, key: &Key) -> Result<Arc<Tally>> {
         self.seen(&key.project)?;
-        self.service.live.registry.find(key).ok_or_else(|| {
-            let what = if key.target.is_pool() { "pool" } else { "meter" };
-            Error::NotFound { what, name: key.target.to_string() }
-        })
+        self.service.live.registry.find(key).ok_or_else(|| self.no_such(key))
+    }
+
+    fn no_such(&self, key: &Key) -> Error {
+        let what = if key.target.is_pool() { "pool" } else { "meter" };
+        Error::NotFound { what, name: key.target.to_string() }
     }
 }
 

@@ -18,10 +18,10 @@ use crate::{
         self, AdminServiceListProjectsRequest, AdminServiceListProjectsResponse, CreateApiKeyRequest,
         CreateApiKeyResponse, CreateProjectRequest, CreateProjectResponse, DeleteProjectRequest, DeleteProjectResponse,
         GetApiKeyRequest, GetApiKeyResponse, GetCallerRequest, GetCallerResponse, ListApiKeysRequest,
-        ListApiKeysResponse, ListAuditRowsRequest, ListAuditRowsResponse, RegisterLiveKitKeyRequest,
-        RegisterLiveKitKeyResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, RotateApiKeyRequest,
-        RotateApiKeyResponse, UpdateApiKeyRequest, UpdateApiKeyResponse, VerifyAuditRequest, VerifyAuditResponse,
-        admin_service_server::AdminService,
+        ListApiKeysResponse, ListAuditRowsRequest, ListAuditRowsResponse, ListProviderPoolsRequest,
+        ListProviderPoolsResponse, RegisterLiveKitKeyRequest, RegisterLiveKitKeyResponse, RevokeApiKeyRequest,
+        RevokeApiKeyResponse, RotateApiKeyRequest, RotateApiKeyResponse, UpdateApiKeyRequest, UpdateApiKeyResponse,
+        VerifyAuditRequest, VerifyAuditResponse, admin_service_server::AdminService,
     },
     service::{Clock, Service},
     store::{Store, StoreError},
@@ -30,6 +30,7 @@ use crate::{
 const DEFAULT_KEYS: usize = 100;
 const DEFAULT_PROJECTS: usize = 100;
 const DEFAULT_ROWS: usize = 100;
+const DEFAULT_POOLS: usize = 100;
 /// How long the answer to a deletion waits for it; it goes on after that, too.
 const DELETED_WITHIN: Duration = Duration::from_secs(10);
 /// Audit rows that are read at once.
@@ -270,6 +271,24 @@ impl AdminService for Admin {
             let (rows, next) = newest_rows(&*queries.service().store, before, page.size, is_asked)?;
             let next_page_token = next.map(|next| page.token(&next.to_be_bytes())).unwrap_or_default();
             Ok(ListAuditRowsResponse { rows: rows.iter().map(view::audit_row).collect(), next_page_token })
+        });
+        Ok(Response::new(listed.await?))
+    }
+
+    async fn list_provider_pools(
+        &self,
+        request: Request<ListProviderPoolsRequest>,
+    ) -> Result<Response<ListProviderPoolsResponse>, Status> {
+        let ListProviderPoolsRequest { page_size, page_token } = request.into_inner();
+        let parameters = ListProviderPoolsRequest::default();
+        let page = Page::read("provider pools", page_size, DEFAULT_POOLS, &page_token, &parameters)?;
+        let after = page.after.as_deref().map(check::model_place).transpose()?;
+        let now = self.service().clock.now();
+        let listed = self.aside.run(move |queries| {
+            let (pools, more) = queries.provider_pools(after.as_ref(), page.size, now)?;
+            let last = pools.last().filter(|_| more).map(|last| page.token(&check::model_place_bytes(&last.meter)));
+            let pools = pools.iter().map(view::provider_pool).collect();
+            Ok(ListProviderPoolsResponse { pools, next_page_token: last.unwrap_or_default() })
         });
         Ok(Response::new(listed.await?))
     }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     error::FieldProblem,
     model::{
@@ -17,6 +19,8 @@ use crate::{
 pub type Checked<T> = Result<T, FieldProblem>;
 
 const NANOS_PER_MICRO: u64 = 1_000;
+/// Longest name of a time zone, in bytes; the longest that there is has half of them.
+const MAX_ZONE_BYTES: usize = 64;
 /// The oldest that an event or a session may be said to be, in days: none lasts a year, and a clock that is wrong, or a
 /// unit that is, must not become a session's duration.
 const MAX_AGE_DAYS: u64 = 366;
@@ -178,6 +182,21 @@ pub fn incarnation(field: &'static str, bytes: &[u8]) -> Checked<Incarnation> {
     id.map(Incarnation).map_err(|_| problem())
 }
 
+/// A time zone by its IANA name; UTC when it is empty.
+pub fn time_zone(name: &str) -> Checked<TimeZone> {
+    const FIELD: &str = "time_zone";
+    text(FIELD, name, 0, MAX_ZONE_BYTES)?;
+    match name {
+        // The usual one needs no look at the machine's time zones.
+        "" | "UTC" => Ok(TimeZone::UTC),
+        _ => TimeZone::get(name).map_err(|_| {
+            let problem =
+                format!("{name:?} is not known; an IANA name such as Europe/Berlin is needed, or none for UTC");
+            FieldProblem::new(FIELD, problem)
+        }),
+    }
+}
+
 /// A duration that is not negative.
 pub fn duration(field: &'static str, duration: prost_types::Duration) -> Checked<Duration> {
     let problem = || FieldProblem::new(field, "is negative or no duration");
@@ -303,6 +322,18 @@ mod tests {
         assert_eq!(outcome(9), Ok(Outcome::Other));
         wrong(outcome(10), "outcome", "service alone");
         wrong(outcome(-1), "outcome", "is -1");
+    }
+
+    #[test]
+    fn time_zones_are_known_by_their_iana_name() {
+        assert_eq!(time_zone(""), Ok(TimeZone::UTC));
+        assert_eq!(
+            time_zone("Europe/Berlin").map(|zone| zone.iana_name().map(str::to_owned)),
+            Ok(Some("Europe/Berlin".into()))
+        );
+        for wrong_name in ["Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe/Berl\0in", &"x".repeat(65)] {
+            wrong(time_zone(wrong_name), "time_zone", "");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! - [`watch`]: the live list.
 
 pub mod check;
-mod view;
+pub mod view;
 mod watch;
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::{
     api::{
         aside::Aside,
         auth::{Caller, standing::Standing},
+        convert,
         notices::Draining,
         pages::Page,
         peer::Peer,
@@ -24,10 +25,10 @@ use crate::{
     error::Error,
     model::{Key, KeyId, Project},
     proto::{
-        GetDistributionRequest, GetDistributionResponse, GetHistoryRequest, GetHistoryResponse, GetStatusRequest,
-        GetStatusResponse, ListProjectsRequest, ListProjectsResponse, ListQuotasRequest, ListQuotasResponse,
-        ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest, WatchQuotasResponse,
-        quota_service_server::QuotaService,
+        GetDistributionRequest, GetDistributionResponse, GetHeatMapRequest, GetHeatMapResponse, GetHistoryRequest,
+        GetHistoryResponse, GetStatusRequest, GetStatusResponse, ListProjectsRequest, ListProjectsResponse,
+        ListQuotasRequest, ListQuotasResponse, ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest,
+        WatchQuotasResponse, quota_service_server::QuotaService,
     },
     query::{Part, Queries},
 };
@@ -93,13 +94,23 @@ impl QuotaService for Quotas {
         request.page_size = 0;
         let page = Page::read("quotas", page_size, DEFAULT_QUOTAS, &page_token, &request)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
+        let zone = convert::time_zone(&request.time_zone)?;
         let after = page.place_of()?.map(|place| KeyId(u32::from_be_bytes(place)));
         let part = Part { kinds, after, most: Some(page.size) };
         let now = self.queries().service().clock.now();
-        let list = if self.queries().is_at_hand(&project, &part, now) {
-            self.queries().list(&project, &part, now)?
-        } else {
-            self.aside.run(move |queries| queries.list(&project, &part, now)).await?
+        let of_verdict = project.clone();
+        let answer = move |queries: &Queries| -> Result<_, Error> {
+            let list = queries.list(&project, &part, now)?;
+            let is_all = part.kinds.is_empty() && part.after.is_none() && !list.more;
+            let verdict = match is_all {
+                true => view::verdict(&list, &zone),
+                false => view::verdict(&*queries.shared_list(&project, now)?, &zone),
+            };
+            Ok((list, verdict))
+        };
+        let (list, verdict) = match self.queries().is_at_hand(&of_verdict, &Part::default(), now) {
+            true => answer(self.queries())?,
+            false => self.aside.run(answer).await?,
         };
         let last = list.quotas.last().filter(|_| list.more);
         Ok(Response::new(ListQuotasResponse {
@@ -107,6 +118,7 @@ impl QuotaService for Quotas {
             quotas: list.quotas.iter().map(view::quota).collect(),
             as_of: Some(view::second(list.as_of)),
             settling: list.settling,
+            verdict: Some(verdict),
         }))
     }
 
@@ -119,9 +131,10 @@ impl QuotaService for Quotas {
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
+        let zone = convert::time_zone(&request.time_zone)?;
         self.queries().seen(&project)?;
         let standing = Standing::new(self.queries().service(), &caller);
-        Ok(Response::new(watch::start(self.clone(), peer, project, kinds, standing)))
+        Ok(Response::new(watch::start(self.clone(), peer, watch::Watched { project, kinds, zone }, standing)))
     }
 
     async fn get_history(&self, request: Request<GetHistoryRequest>) -> Result<Response<GetHistoryResponse>, Status> {
@@ -136,7 +149,10 @@ impl QuotaService for Quotas {
         let answer = self.aside.run(move |queries| {
             let histories = targets.into_iter().map(|target| {
                 let tally = queries.tally(&Key { project: project.clone(), target })?;
-                let history = queries.history(tally.id, &window, columns.detail())?;
+                let mut history = queries.history(tally.id, &window, columns.detail())?;
+                if columns.lowest_peak {
+                    queries.add_lowest(tally.id, &window, &mut history)?;
+                }
                 let limits = if columns.limit { queries.limits_of(tally.id, &window) } else { Vec::new() };
                 Ok(view::history(&tally.key.target, history, limits, &columns))
             });
@@ -161,6 +177,17 @@ impl QuotaService for Quotas {
             queries.distribution(tally.id, hours, &wanted)
         });
         Ok(Response::new(view::distributions(distributions.await?)))
+    }
+
+    async fn get_heat_map(&self, request: Request<GetHeatMapRequest>) -> Result<Response<GetHeatMapResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let service = self.queries().service();
+        let now = service.clock.now();
+        let (key, minutes, zone) = check::heat_map(&service.catalogue, &request, service.live.tick(now))?;
+        let found = self.aside.run(move |queries| queries.heat_map(&key, &minutes, &zone, now));
+        Ok(Response::new(view::heat_map(found.await?)))
     }
 
     async fn list_sessions(

@@ -71,14 +71,21 @@ async fn fetch(args: &QuotasArgs, server: &Server) -> Result<View, CliError> {
         project: args.project.project.clone(),
         kinds: args.kind_numbers(),
         page_size: PAGE_SIZE,
+        time_zone: zone_name(),
         ..Default::default()
     };
     for _ in 0..MAX_PAGES {
         let listed = match server.quotas().list_quotas(request.clone()).await {
             Ok(listed) => listed.into_inner(),
+            // The service may know fewer time zones than this machine.
+            Err(status) if status.code() == Code::InvalidArgument && !request.time_zone.is_empty() => {
+                request.time_zone.clear();
+                continue;
+            }
             Err(status) if status.code() == Code::NotFound => return Err(never_seen(&args.project.project)),
             Err(status) => return Err(CliError::from_status(&status, &server.url)),
         };
+        view.verdict = listed.verdict;
         view.take(listed.quotas, listed.as_of, listed.settling);
         if listed.next_page_token.is_empty() {
             break;
@@ -86,6 +93,11 @@ async fn fetch(args: &QuotasArgs, server: &Server) -> Result<View, CliError> {
         request.page_token = listed.next_page_token;
     }
     Ok(view)
+}
+
+/// The name of the terminal's time zone, for the verdict; none for a zone that has no name.
+fn zone_name() -> String {
+    moment::zone().iana_name().unwrap_or_default().to_owned()
 }
 
 async fn status(server: &Server) -> Result<GetStatusResponse, CliError> {

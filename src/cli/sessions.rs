@@ -1,4 +1,4 @@
-//! `highwater sessions`: who holds the slots now, the oldest first.
+//! `highwater sessions`: who holds the slots now, the oldest first; those of silent workers before them if asked for.
 
 use std::io::{Write, stdout};
 
@@ -31,6 +31,9 @@ pub struct SessionsArgs {
     /// Only those of one worker
     #[arg(long, value_name = "WORKER")]
     pub worker: Option<String>,
+    /// List those of silent workers first
+    #[arg(long)]
+    pub silent_first: bool,
     /// List at most so many
     #[arg(long, value_name = "COUNT", default_value_t = USUAL_COUNT)]
     pub max: u32,
@@ -104,6 +107,7 @@ async fn fetch(args: &SessionsArgs, target: Option<Target>, server: &Server) -> 
         project: args.project.project.clone(),
         target,
         worker_id: args.worker.clone().unwrap_or_default(),
+        silent_first: args.silent_first,
         ..Default::default()
     };
     loop {
@@ -125,7 +129,7 @@ fn lines(project: &str, listed: &Listed, width: usize) -> Vec<Line> {
     let noun = if listed.total == 1 { "session" } else { "sessions" };
     let mut title = Line::of(Style::Heading, format!("{count} {noun} held in {project}"));
     if listed.sessions.len() < listed.total as usize {
-        title = title.and(Style::Dim, format!("  the {} oldest are listed; --max lists more", listed.sessions.len()));
+        title = title.and(Style::Dim, format!("  the first {} are listed; --max lists more", listed.sessions.len()));
     }
     let mut lines = vec![title];
     if !listed.sessions.is_empty() {

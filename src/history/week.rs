@@ -161,6 +161,11 @@ pub fn is_near(level: u32, limit: Option<u32>) -> bool {
     limit.is_some_and(|limit| reaches(level, limit, NEAR_PERCENT))
 }
 
+/// Whether a level reaches the limit then in force; without a limit, it does not.
+pub fn reaches_limit(level: u32, limit: Option<u32>) -> bool {
+    limit.is_some_and(|limit| reaches(level, limit, 100))
+}
+
 /// Whether a level is at so many percent of a limit or more; of a limit of 0, whether there is any.
 fn reaches(level: u32, limit: u32, percent: u64) -> bool {
     level > 0 && u64::from(level) * 100 >= u64::from(limit) * percent

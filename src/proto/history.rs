@@ -38,11 +38,12 @@ pub struct History {
     pub diverted: Vec<u32>,
     pub covered_seconds: Vec<u32>,
     pub limit_plus_one: Vec<u32>,
+    pub lowest_peak: Vec<u32>,
 }
 
 impl History {
     /// The columns of numbers with their tags, in order.
-    fn columns(&self) -> [(u32, &[u32]); 12] {
+    fn columns(&self) -> [(u32, &[u32]); 13] {
         [
             (2, &self.peak),
             (4, &self.peak_second),
@@ -56,6 +57,7 @@ impl History {
             (12, &self.diverted),
             (13, &self.covered_seconds),
             (14, &self.limit_plus_one),
+            (15, &self.lowest_peak),
         ]
     }
 
@@ -73,6 +75,7 @@ impl History {
             12 => &mut self.diverted,
             13 => &mut self.covered_seconds,
             14 => &mut self.limit_plus_one,
+            15 => &mut self.lowest_peak,
             _ => return None,
         })
     }
@@ -195,6 +198,8 @@ mod tests {
         closed_error: Vec<u32>,
         #[prost(uint32, repeated, tag = "14")]
         limit_plus_one: Vec<u32>,
+        #[prost(uint32, repeated, tag = "15")]
+        lowest_peak: Vec<u32>,
     }
 
     fn column() -> impl Strategy<Value = Vec<u32>> {
@@ -205,12 +210,12 @@ mod tests {
     proptest! {
         #[test]
         fn its_bytes_are_those_that_prost_derives(
-            columns in prop::array::uniform4(column()), flags in any::<Vec<u8>>(), has_target in any::<bool>(),
+            columns in prop::array::uniform5(column()), flags in any::<Vec<u8>>(), has_target in any::<bool>(),
         ) {
             let meter = Meter { model: "a/b".to_owned(), ..Meter::default() };
             let target = has_target.then(|| Target { target: Some(target::Target::Meter(meter)) });
-            let [peak, peak_second, closed_error, limit_plus_one] = columns;
-            let derived = Derived { target, peak, flags, peak_second, closed_error, limit_plus_one };
+            let [peak, peak_second, closed_error, limit_plus_one, lowest_peak] = columns;
+            let derived = Derived { target, peak, flags, peak_second, closed_error, limit_plus_one, lowest_peak };
             let ours = History {
                 target: derived.target.clone(),
                 peak: derived.peak.clone(),
@@ -218,6 +223,7 @@ mod tests {
                 peak_second: derived.peak_second.clone(),
                 closed_error: derived.closed_error.clone(),
                 limit_plus_one: derived.limit_plus_one.clone(),
+                lowest_peak: derived.lowest_peak.clone(),
                 ..History::default()
             };
             prop_assert_eq!(ours.encode_to_vec(), derived.encode_to_vec());
@@ -230,7 +236,7 @@ mod tests {
     fn every_column_of_the_contract_is_there() {
         let numbered = |tag: u32| vec![tag; tag as usize];
         let mut history = History { flags: vec![3; 3], ..History::default() };
-        for tag in [2].into_iter().chain(4..=14) {
+        for tag in [2].into_iter().chain(4..=15) {
             *history.column_mut(tag).unwrap() = numbered(tag);
         }
         let pool = prost_reflect::DescriptorPool::decode(crate::proto::DESCRIPTORS).unwrap();

@@ -41,6 +41,8 @@ pub struct History {
     pub flags: Vec<u8>,
     /// The steps with all there is; empty unless [`Detail::All`] was asked for.
     pub steps: Vec<StepPoint>,
+    /// Lowest peak of the covered minutes of each step; empty until [`Queries::add_lowest`] adds it.
+    pub lowest: Vec<u32>,
 }
 
 /// Why there is no such window.
@@ -96,8 +98,13 @@ impl Window {
     }
 
     fn hours(&self) -> Range<Hour> {
-        self.minutes.start.hour()..Minute(self.minutes.end.0.saturating_sub(1)).hour().next()
+        hours_of(&self.minutes)
     }
+}
+
+/// The hours that hold these minutes, of which there is one.
+fn hours_of(minutes: &Range<Minute>) -> Range<Hour> {
+    minutes.start.hour()..Minute(minutes.end.0.saturating_sub(1)).hour().next()
 }
 
 impl Queries {
@@ -107,12 +114,13 @@ impl Queries {
     /// When the store can't be read.
     pub fn history(&self, key: KeyId, window: &Window, detail: Detail) -> Result<History> {
         if detail == Detail::Peaks && window.width == 1 {
-            return self.minute_peaks(key, window);
+            let Minutes { peaks, flags, .. } = self.minute_peaks(key, &window.minutes)?;
+            return Ok(History { peaks, flags, ..History::default() });
         }
         let steps = if window.is_of_hours() {
             self.steps_of_hours(key, window)?
         } else if detail == Detail::Peaks {
-            let minutes = self.minute_peaks(key, window)?;
+            let minutes = self.minute_peaks(key, &window.minutes)?;
             let mut steps = Steps::new(window.minutes(), window.width);
             for (minute, (peak, flags)) in (window.minutes.start.0..).zip(minutes.peaks.iter().zip(&minutes.flags)) {
                 let flags = Flags(*flags);
@@ -126,7 +134,47 @@ impl Queries {
         let peaks = steps.iter().map(|step| step.peak).collect();
         let flags = steps.iter().map(|step| step.flags.0).collect();
         let steps = if detail == Detail::All { steps } else { Vec::new() };
-        Ok(History { peaks, flags, steps })
+        Ok(History { peaks, flags, steps, lowest: Vec::new() })
+    }
+
+    /// Adds the lowest peak of the covered minutes of each step: 0 in a gap, and the peak where no minute of the step is
+    /// kept any longer. Reads the store.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn add_lowest(&self, key: KeyId, window: &Window, history: &mut History) -> Result<()> {
+        if window.width == 1 {
+            history.lowest.clone_from(&history.peaks);
+            return Ok(());
+        }
+        let mut lowest: Vec<Option<u32>> = vec![None; window.steps()];
+        let mut add = |minute: Minute, peak: u32, flags: Flags| {
+            let offset = minute.0.checked_sub(window.minutes.start.0).filter(|_| !flags.has(Flags::GAP));
+            if let Some(step) = offset.and_then(|offset| lowest.get_mut((offset / window.width) as usize)) {
+                *step = Some(step.map_or(peak, |lowest| lowest.min(peak)));
+            }
+        };
+        if window.is_of_hours() {
+            let open = self.open_hours(key, window.hours())?;
+            let mut kept = self.service.store.peaks(key, window.hours())?;
+            kept.retain(|kept| open.iter().all(|(open, _)| *open != kept.hour));
+            for hour in kept {
+                let minutes = hour.peaks.iter().zip(hour.flags);
+                (hour.hour.first_minute().0..).zip(minutes).for_each(|(nth, (peak, f))| add(Minute(nth), *peak, f));
+            }
+            for (hour, key_hour) in &open {
+                let points = (hour.first_minute().0..).zip(&key_hour.points);
+                points.for_each(|(nth, point)| add(Minute(nth), point.peak, point.flags));
+            }
+        } else {
+            let minutes = self.minute_peaks(key, &window.minutes)?;
+            let columns = minutes.peaks.iter().zip(&minutes.flags);
+            (window.minutes.start.0..).zip(columns).for_each(|(nth, (peak, f))| add(Minute(nth), *peak, Flags(*f)));
+        }
+        // It is read after the peaks, and a minute may have risen meanwhile: it is never above them.
+        let envelope = lowest.into_iter().zip(&history.peaks);
+        history.lowest = envelope.map(|(lowest, peak)| lowest.unwrap_or(*peak).min(*peak)).collect();
+        Ok(())
     }
 
     /// The limit in force at the end of each step.
@@ -137,27 +185,27 @@ impl Queries {
         ends.map(|start| limit.at(Minute(start + window.width).first_tick().start())).collect()
     }
 
-    fn minute_peaks(&self, key: KeyId, window: &Window) -> Result<History> {
-        let mut minutes = Minutes::gaps(&window.minutes());
-        let hours = window.hours();
+    /// Peaks and flags of minutes, folded and open ones as one. Reads the store.
+    pub(super) fn minute_peaks(&self, key: KeyId, range: &Range<Minute>) -> Result<Minutes> {
+        let mut minutes = Minutes::gaps(range);
+        let hours = hours_of(range);
         // The open minutes first: an hour that is folded meanwhile is then in the store.
         let (open, open_from) = {
             let mut rollup = self.service.rollup();
             let open_from = rollup.open_from().map_or(hours.start, Minute::hour).clamp(hours.start, hours.end);
-            (rollup.points(key, window.minutes()), open_from)
+            (rollup.points(key, range.clone()), open_from)
         };
         let store = &*self.service.store;
         self.peaks.put(store, key, hours.start..open_from, &mut minutes)?;
         // An import may have come into hours that are still open.
         store.peaks(key, open_from..hours.end)?.iter().for_each(|hour| minutes.put_hour(hour));
-        let Minutes { mut peaks, mut flags, .. } = minutes;
         for (minute, point) in open {
-            let at = (minute.0 - window.minutes.start.0) as usize;
-            if !point.is_gap() || Flags(flags[at]).has(Flags::GAP) {
-                (peaks[at], flags[at]) = (point.peak, point.flags.0);
+            let at = (minute.0 - range.start.0) as usize;
+            if !point.is_gap() || Flags(minutes.flags[at]).has(Flags::GAP) {
+                (minutes.peaks[at], minutes.flags[at]) = (point.peak, point.flags.0);
             }
         }
-        Ok(History { peaks, flags, steps: Vec::new() })
+        Ok(minutes)
     }
 
     fn steps_of_minutes(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {

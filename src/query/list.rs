@@ -9,10 +9,11 @@ use std::{
 };
 
 use crate::{
-    history::{Risk, Week, is_near},
+    history::{Marks, Risk, Week, is_near, reaches_limit},
     live::{Tally, word::RING_TICKS},
     model::{
-        Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick, time::MINUTES_PER_WEEK,
+        Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick,
+        time::{HOURS_PER_DAY, MINUTES_PER_HOUR, MINUTES_PER_WEEK},
     },
     query::{
         Queries, Result,
@@ -71,8 +72,12 @@ pub struct QuotaView {
     pub week: Option<Week>,
     /// Minutes of the week that came near the limit then in force.
     pub minutes_near: u32,
+    /// Which those are, and which of them reached the limit then in force.
+    pub marks: Arc<Marks>,
     /// Minutes of the week that are covered, 0 to 10,080.
     pub minutes_covered: u32,
+    /// The first minute that is covered, where it is later than the first day of the week; `None` else.
+    pub known_since: Option<Minute>,
     /// Highest level of the week and the second in which it was first reached; `None` when nothing is covered.
     pub peak: Option<(u32, Tick)>,
     /// Highest level of the last five minutes.
@@ -106,6 +111,19 @@ impl Queries {
         Ok(QuotaList { as_of, settling, quotas, more: keys.next().is_some() })
     }
 
+    /// One meter or pool. Reads the store.
+    ///
+    /// # Errors
+    /// When the project or the target was never seen, or the store can't be read.
+    pub fn quota(&self, key: &Key, now: Now) -> Result<QuotaView> {
+        let tally = self.tally(key)?;
+        let service = &*self.service;
+        let listing = self.listings.of(&key.project, &service.live.registry, &service.catalogue);
+        let listed = listing.keys.iter().find(|listed| listed.tally.id == tally.id);
+        let listed = listed.ok_or_else(|| self.no_such(key))?;
+        self.view(listed, service.live.tick(now), service.live.is_settling(), now)
+    }
+
     /// Whether a list takes no read of the store.
     pub fn is_at_hand(&self, project: &Project, part: &Part, now: Now) -> bool {
         let service = &*self.service;
@@ -132,7 +150,7 @@ impl Queries {
         Ok(list)
     }
 
-    fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {
+    pub(super) fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {
         let service = &*self.service;
         let tally = &listed.tally;
         let minute = minute_in_progress(service, as_of);
@@ -149,11 +167,15 @@ impl Queries {
         let newest = covered.then(|| newest_peak(tally, next, as_of));
         let recent_peak = [recent.peak, newest].into_iter().flatten().reduce(higher);
         let slots_of_minute = limits.slots_at(minute.first_tick().start());
-        let mut near = Cow::Borrowed(&past.near);
+        let (mut near, mut marks) = (Cow::Borrowed(&past.near), past.marks.clone());
         if !this_minute.is_gap() && is_near(this_minute.peak, slots_of_minute) {
             near.to_mut().cover(1);
             near.to_mut().add(minute, &service.config.time_zone);
+            let reached = u64::from(reaches_limit(this_minute.peak, slots_of_minute));
+            Arc::make_mut(&mut marks).add(minute.hour(), 1 << minute.of_hour(), reached << minute.of_hour());
         }
+        let first_day_ends = (minute.0 + 1).saturating_sub(MINUTES_PER_WEEK) + HOURS_PER_DAY * MINUTES_PER_HOUR;
+        let is_young = |first: &Minute| first.0 >= first_day_ends;
         let known = covered && !settling && is_whole(&recent, since..next, past.first_covered);
         let highest = recent_peak.map_or(0, |(peak, _)| peak);
         let slots = limit.as_ref().and_then(|limit| limit.slots);
@@ -172,7 +194,9 @@ impl Queries {
             // Of a week of which nothing is known, nothing is said.
             week: (minutes_covered > 0 && was_limited(&limits, as_of)).then(|| near.word()),
             minutes_near: near.near() as u32,
+            marks,
             minutes_covered,
+            known_since: past.first_covered.or(Some(minute).filter(|_| !this_minute.is_gap())).filter(is_young),
             peak: past.peak.into_iter().chain(recent_peak).reduce(higher),
             recent_peak: highest,
             opened: past.opened + u64::from(this_minute.opened),

@@ -1,10 +1,12 @@
 //! What the minutes of a key come to: its peak, sums, and how near its limit it came. By hours, since those that are
 //! folded never change.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use crate::{
-    history::{LimitInForce, NearMinutes, is_near},
+    history::{LimitInForce, Marks, NearMinutes, is_near, reaches_limit},
     model::{Hour, Minute, Outcome, Point, Tick, time::SECONDS_PER_HOUR},
 };
 
@@ -23,6 +25,8 @@ pub struct HourFacts {
     first_covered: u8,
     /// Bit `n`: minute `n` came near the limit then in force.
     near: u64,
+    /// Bit `n`: minute `n` reached it.
+    reached: u64,
     opened: u32,
     /// By [`Outcome::index`].
     closed: [u32; Outcome::COUNT],
@@ -36,6 +40,8 @@ pub struct Past {
     pub covered: u32,
     pub first_covered: Option<Minute>,
     pub near: NearMinutes,
+    /// Which minutes came near the limit then in force, and which reached it.
+    pub marks: Arc<Marks>,
     pub opened: u64,
     /// By [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
@@ -49,7 +55,9 @@ impl HourFacts {
         limit: &mut LimitInForce<'_>,
     ) -> Self {
         let (peak, closed) = (0, [0; Outcome::COUNT]);
-        let mut facts = Self { hour, peak, peak_second: 0, covered: 0, first_covered: 0, near: 0, opened: 0, closed };
+        let (near, reached) = (0, 0);
+        let mut facts =
+            Self { hour, peak, peak_second: 0, covered: 0, first_covered: 0, near, reached, opened: 0, closed };
         for (minute, point) in minutes {
             facts.opened = facts.opened.saturating_add(point.opened);
             facts.closed.iter_mut().zip(point.closed).for_each(|(sum, n)| *sum = sum.saturating_add(n));
@@ -65,9 +73,9 @@ impl HourFacts {
                 facts.peak_second = of_hour as u16 * 60 + u16::from(point.peak_second);
             }
             facts.covered += 1;
-            if is_near(point.peak, limit.at(minute.first_tick().start())) {
-                facts.near |= 1 << of_hour;
-            }
+            let slots = limit.at(minute.first_tick().start());
+            facts.near |= u64::from(is_near(point.peak, slots)) << of_hour;
+            facts.reached |= u64::from(reaches_limit(point.peak, slots)) << of_hour;
         }
         facts
     }
@@ -93,6 +101,9 @@ impl Past {
         self.first_covered.get_or_insert(Minute(first + u32::from(facts.first_covered)));
         self.covered += u32::from(facts.covered);
         self.near.cover(facts.covered.into());
+        if facts.near != 0 {
+            Arc::make_mut(&mut self.marks).add(facts.hour, facts.near, facts.reached);
+        }
         let mut near = facts.near;
         while near != 0 {
             self.near.add(Minute(first + near.trailing_zeros()), zone);
@@ -147,6 +158,10 @@ mod tests {
         let slots = |minute: Minute| limits.slots_at(Time(minute.first_tick().start().0));
         let near = covered.iter().filter(|(minute, point)| is_near(point.peak, slots(*minute))).count();
         assert_eq!(past.near.near(), near as u64);
+        let reached = covered.iter().filter(|(minute, point)| reaches_limit(point.peak, slots(*minute))).count();
+        let marked = (past.marks.near(&TimeZone::UTC).minutes, past.marks.reached(&TimeZone::UTC).minutes);
+        assert_eq!(marked, (near as u32, reached as u32));
+        assert!(reached > 0 && reached < near);
         let minutes =
             points.iter().map(|(minute, p)| WeekMinute { minute: *minute, peak: p.peak, covered: !p.is_gap() });
         assert_eq!(past.near.word(), Week::of(minutes, &limits, &TimeZone::UTC));

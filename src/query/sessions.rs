@@ -1,4 +1,5 @@
-//! Who holds each slot now, the oldest first, in pages that stay where they are while sessions come and go.
+//! Who holds each slot now, the oldest first or those of silent workers before the others, in pages that stay where they
+//! are while sessions come and go.
 
 use std::collections::BinaryHeap;
 
@@ -11,6 +12,8 @@ use crate::{
 /// Where a session stands in the list: pages go on after it, whether or not it is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
+    /// Those of silent workers come first, and this is none. False where they don't come first.
+    pub after_silent: bool,
     pub since: Time,
     pub id: SessionId,
     pub incarnation: Incarnation,
@@ -23,6 +26,8 @@ pub struct SessionFilter {
     pub target: Option<Target>,
     /// Only of this worker.
     pub worker: Option<String>,
+    /// Those of silent workers come first.
+    pub silent_first: bool,
 }
 
 /// One held slot.
@@ -80,13 +85,14 @@ impl Queries {
             if !is_wanted(&book, project, filter) {
                 continue;
             }
+            let after_silent = filter.silent_first && !book.is_silent();
             for (id, held) in book.sessions() {
                 let meter = held.meter;
                 if key.is_some_and(|key| meter.tally.id != key && meter.pools.iter().all(|pool| pool.id != key)) {
                     continue;
                 }
                 total += 1;
-                let place = Place { since: held.since, id: *id, incarnation: book.incarnation };
+                let place = Place { after_silent, since: held.since, id: *id, incarnation: book.incarnation };
                 if after.is_some_and(|after| place <= after) {
                     continue;
                 }

@@ -2,6 +2,9 @@
 //! must read as one.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(test)]
+mod insight;
+
 use std::{ops::Range, time::Duration};
 
 use super::*;
@@ -284,7 +287,7 @@ fn pages_of_sessions_stay_where_they_are() {
         fixture.pass_to(u64::from(nth) + 1);
     }
     let page = |after, target| {
-        let filter = SessionFilter { target, worker: Some("worker-1".to_owned()) };
+        let filter = SessionFilter { target, worker: Some("worker-1".to_owned()), silent_first: false };
         fixture.queries.sessions(&key().project, &filter, after, 4).unwrap()
     };
     let first = page(None, None);
@@ -304,7 +307,7 @@ fn pages_of_sessions_stay_where_they_are() {
     }
     assert_eq!(found.len(), 35);
     assert!(found.is_sorted());
-    let filter = SessionFilter { worker: Some("worker-2".to_owned()), target: None };
+    let filter = SessionFilter { worker: Some("worker-2".to_owned()), ..SessionFilter::default() };
     assert_eq!(fixture.queries.sessions(&key().project, &filter, None, 4).unwrap().total, 0);
     assert_eq!(fixture.queries.status().live_sessions, 34);
 }

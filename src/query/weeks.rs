@@ -16,7 +16,7 @@ use crate::{
     store::StoreError,
 };
 
-/// Keys whose week is kept: at most 100 MB, each being 12 kB when something happens in every hour.
+/// Keys whose week is kept: at most 140 MB, each being 17 kB when in every hour something happens and comes near its limit.
 const MOST_WEEKS: usize = 8_192;
 
 /// The weeks that are kept.

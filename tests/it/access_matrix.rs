@@ -187,7 +187,7 @@ fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
         "slots" => Value::U32(4),
         "protocol_version" => Value::U32(1),
         "attach_seq" => Value::U64(Clock::wall().0),
-        "kind" if field.parent_message().name() == "Meter" => Value::EnumNumber(3),
+        "kind" if matches!(field.parent_message().name(), "Meter" | "ProposeAssignmentRequest") => Value::EnumNumber(3),
         "role" => Value::EnumNumber(1),
         "update_mask" => {
             let Kind::Message(mask) = field.kind() else { return None };

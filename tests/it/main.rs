@@ -15,6 +15,7 @@ mod hostile;
 mod ingest;
 mod ingest_refused;
 mod ingest_unary;
+mod insights;
 mod learning;
 mod ledger;
 mod live_ends;

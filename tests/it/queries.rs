@@ -72,6 +72,12 @@ async fn what_a_worker_reports_is_listed_with_its_limit() {
     assert_eq!(quota.peak.as_ref().map(|peak| peak.level), Some(3));
     assert_eq!(quota.limit.as_ref().map(|limit| (limit.slots, &*limit.set_by)), Some((3, "kim")));
     assert!(!list.settling && list.next_page_token.is_empty());
+    let verdict = list.verdict.unwrap();
+    assert!(verdict.sentence.starts_with("Cartesia Sonic 3: 3 of 3."), "{}", verdict.sentence);
+    assert_eq!((&verdict.target, verdict.level, verdict.limit_plus_one), (&quota.target, 3, 4));
+    assert_eq!(verdict.wanted_slots, 4);
+    // The limit was not in force when the minute began.
+    assert_eq!((verdict.risk, verdict.days_at_limit), (Risk::AtLimit.into(), 0));
 
     let across = ListQuotasRequest { project: "-".to_owned(), ..ListQuotasRequest::default() };
     let across = client.list_quotas(across).await.unwrap().into_inner();
@@ -92,6 +98,9 @@ async fn lists_come_in_pages() {
 
     let first = ListQuotasRequest { page_size: 1, ..ListQuotasRequest::default() };
     let page = client.list_quotas(first.clone()).await.unwrap().into_inner();
+    let words = "No model has a limit yet. Highest of the last seven days: Cartesia Sonic 3, 5,";
+    let sentence = page.verdict.unwrap().sentence;
+    assert!(sentence.starts_with(words), "it is of the whole project: {sentence}");
     assert_eq!(level_of(&page.quotas), [("TTS", 5)]);
     let second = ListQuotasRequest { page_token: page.next_page_token, ..first };
     let page = client.list_quotas(second.clone()).await.unwrap().into_inner();
@@ -127,6 +136,10 @@ async fn a_watcher_is_told_all_and_then_what_changed() {
     let mut watch = client.watch_quotas(WatchQuotasRequest::default()).await.unwrap().into_inner();
     let all = next(&mut watch).await;
     assert_eq!(level_of(&all.quotas), [("STT", 0), ("TTS", 1), ("Cartesia Sonic 3", 1)]);
+    assert!(all.verdict.unwrap().sentence.starts_with("No model in use has a limit yet."));
+    let stt = WatchQuotasRequest { kinds: vec![2], ..WatchQuotasRequest::default() };
+    let mut of_stt = client.watch_quotas(stt).await.unwrap().into_inner();
+    assert!(next(&mut of_stt).await.verdict.is_some());
     worker.say(batch(2, [connect(2), disconnect(1)])).await;
     worker.until_applied(2).await;
     worker.say(batch(3, [connect(3)])).await;
@@ -135,6 +148,15 @@ async fn a_watcher_is_told_all_and_then_what_changed() {
         let changed = next(&mut watch).await;
         assert!(changed.quotas.iter().all(|quota| quota.display_name != "STT"), "nothing of it changed");
         if level_of(&changed.quotas) == [("TTS", 2), ("Cartesia Sonic 3", 2)] {
+            break;
+        }
+    }
+    // The verdict is of the whole project: it is told also when nothing else that is watched changed.
+    limits(&serving).await.set_limit(limit(2)).await.unwrap();
+    loop {
+        let changed = next(&mut of_stt).await;
+        assert!(changed.quotas.is_empty(), "{changed:?}");
+        if changed.verdict.unwrap().sentence.starts_with("Cartesia Sonic 3: 2 of 2.") {
             break;
         }
     }
@@ -255,6 +277,10 @@ async fn what_is_wrong_is_named() {
         "first page",
     );
     wrong(client.list_quotas(ListQuotasRequest { kinds: vec![3, 0], ..list("") }).await, "kinds[1]", "is 0");
+    let zone = "Mars/Olympus";
+    wrong(client.list_quotas(ListQuotasRequest { time_zone: zone.into(), ..list("") }).await, "time_zone", zone);
+    let watch = WatchQuotasRequest { time_zone: zone.into(), ..WatchQuotasRequest::default() };
+    wrong(client.watch_quotas(watch).await, "time_zone", zone);
     assert_eq!(client.list_quotas(list("nobody")).await.unwrap_err().code(), Code::NotFound);
     let watch = WatchQuotasRequest { project: "nobody".into(), ..WatchQuotasRequest::default() };
     assert_eq!(client.watch_quotas(watch).await.unwrap_err().code(), Code::NotFound);

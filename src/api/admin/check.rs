@@ -7,9 +7,10 @@ use crate::{
     api::{
         auth::Caller,
         convert::{self, Checked},
+        pages::not_given,
     },
     error::{Error, FieldProblem},
-    model::{Project, Time},
+    model::{Kind, Meter, Project, Time, Unit},
     proto::{CreateApiKeyRequest, RegisterLiveKitKeyRequest, RotateApiKeyRequest, UpdateApiKeyRequest},
     service::access::decide::NewKey,
 };
@@ -99,6 +100,23 @@ pub fn rotation(request: RotateApiKeyRequest) -> Checked<(String, Duration)> {
         return Err(FieldProblem::new("overlap", format!("is above {MAX_OVERLAP_DAYS} days")));
     }
     Ok((request.id, overlap))
+}
+
+/// The place of a model in a list: kind, unit, model and account.
+pub fn model_place_bytes(meter: &Meter) -> Vec<u8> {
+    let names = format!("{} {}", meter.model, meter.account);
+    [&[meter.kind as u8, meter.unit as u8], names.as_bytes()].concat()
+}
+
+/// The model at such a place.
+pub fn model_place(place: &[u8]) -> Checked<Meter> {
+    let read = || {
+        let (numbers, names) = place.split_first_chunk::<2>()?;
+        let (model, account) = str::from_utf8(names).ok()?.split_once(' ')?;
+        let (kind, unit) = (Kind::from_number(numbers[0].into())?, Unit::from_number(numbers[1].into())?);
+        Some(Meter { kind, model: model.into(), account: account.into(), unit })
+    };
+    read().ok_or_else(not_given)
 }
 
 fn time(field: &'static str, at: Option<prost_types::Timestamp>) -> Checked<Option<Time>> {

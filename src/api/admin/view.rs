@@ -2,9 +2,13 @@
 
 use crate::{
     access::{AuditRow, KeyRecord, ProjectRecord},
-    api::convert::to_timestamp,
-    model::{Project, Time},
+    api::{
+        convert::{to_target, to_timestamp},
+        quota::view::{moment, plus_one, risk},
+    },
+    model::{Project, Target, Time},
     proto,
+    query::providers::ProviderPool,
     service::Service,
 };
 
@@ -37,6 +41,20 @@ pub fn project(service: &Service, project: &Project, made: Option<&ProjectRecord
         created_by: made.map(|made| made.created_by.clone()).unwrap_or_default(),
         key_count: count(service.live.registry.of_project(project).len()),
         api_key_count: count(service.access.records().iter().filter(is_good).count()),
+    }
+}
+
+pub fn provider_pool(pool: &ProviderPool) -> proto::ProviderPool {
+    let quota = pool.quota.as_ref();
+    proto::ProviderPool {
+        target: Some(to_target(&Target::ModelPool(pool.meter.clone()))),
+        display_name: pool.name.clone(),
+        level: quota.map_or(0, |quota| quota.level),
+        contract_plus_one: plus_one(quota.and_then(|quota| quota.limit.as_ref()).and_then(|limit| limit.slots)),
+        promised: pool.promised,
+        projects: pool.projects,
+        peak: quota.and_then(|quota| quota.peak).map(moment),
+        risk: risk(quota.and_then(|quota| quota.risk)).into(),
     }
 }
 

@@ -34,6 +34,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.QuotaService/WatchQuotas", READ),
     ("/highwater.v1.QuotaService/GetHistory", READ),
     ("/highwater.v1.QuotaService/GetDistribution", READ),
+    ("/highwater.v1.QuotaService/GetHeatMap", READ),
     ("/highwater.v1.QuotaService/ListSessions", READ),
     ("/highwater.v1.LimitService/ListLimits", READ),
     ("/highwater.v1.LimitService/SetLimit", EDIT),
@@ -41,6 +42,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.LimitService/ListPlans", READ),
     ("/highwater.v1.LimitService/ApplyPlan", EDIT),
     ("/highwater.v1.LimitService/ListCatalogue", READ),
+    ("/highwater.v1.ForecastService/ProposeAssignment", READ),
     ("/highwater.v1.AdminService/GetCaller", KNOWN),
     ("/highwater.v1.AdminService/CreateApiKey", EDIT),
     ("/highwater.v1.AdminService/ListApiKeys", EDIT),
@@ -55,6 +57,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.AdminService/DeleteProject", OPERATE),
     ("/highwater.v1.AdminService/ListAuditRows", EDIT),
     ("/highwater.v1.AdminService/VerifyAudit", OPERATE),
+    ("/highwater.v1.AdminService/ListProviderPools", OPERATE),
     ("/grpc.health.v1.Health/Check", Rule::Open),
     ("/grpc.health.v1.Health/Watch", Rule::Open),
     // The contract is public, but a stream is work: it is for those who are known.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     api::convert::{self, Checked},
     error::FieldProblem,
@@ -10,7 +12,10 @@ use crate::{
         session::ID_BYTES,
         time::{MICROS_PER_SECOND, MINUTES_PER_HOUR, SECONDS_PER_MINUTE},
     },
-    proto::{self, GetDistributionRequest, GetHistoryRequest, ListSessionsRequest, get_history_request::Column},
+    proto::{
+        self, GetDistributionRequest, GetHeatMapRequest, GetHistoryRequest, ListSessionsRequest,
+        get_history_request::Column,
+    },
     query::{
         Detail, Place, SessionFilter, Wanted, Window,
         history::{MOST_STEPS, WIDEST_STEP, WindowError},
@@ -26,10 +31,12 @@ const MAX_WORKER_BYTES: usize = 128;
 const DEFAULT_PERCENTILES: [f64; 4] = [50.0, 95.0, 99.0, 99.9];
 /// Minutes of a window when its start is left out: seven days.
 const DEFAULT_MINUTES: u32 = 7 * 24 * 60;
+/// Most minutes of a heat map: four weeks, each hour of the week four times.
+const MOST_HEAT_MINUTES: u32 = 4 * DEFAULT_MINUTES;
 /// Last minute that a window may end with: the year 9999, beyond which there are no timestamps.
 const LAST_MINUTE: u32 = 4_223_371_680;
-/// Bytes of a session's place: since, session and incarnation.
-pub const PLACE_BYTES: usize = 8 + 2 * ID_BYTES;
+/// Bytes of a session's place: whether it comes after the silent ones, since, session and incarnation.
+pub const PLACE_BYTES: usize = 1 + 8 + 2 * ID_BYTES;
 
 /// The columns of a history that are wanted beside peak and flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +47,7 @@ pub struct Columns {
     pub unmet: bool,
     pub covered: bool,
     pub limit: bool,
+    pub lowest_peak: bool,
 }
 
 impl Columns {
@@ -87,8 +95,9 @@ pub fn columns(asked: &[i32]) -> Checked<Columns> {
             Ok(Column::Unmet) => &mut columns.unmet,
             Ok(Column::Covered) => &mut columns.covered,
             Ok(Column::Limit) => &mut columns.limit,
+            Ok(Column::LowestPeak) => &mut columns.lowest_peak,
             Ok(Column::Unspecified) | Err(_) => {
-                let problem = format!("is {column}; a column from 1 to 6 is needed");
+                let problem = format!("is {column}; a column from 1 to 7 is needed");
                 return Err(FieldProblem::new(format!("columns[{nth}]"), problem));
             }
         };
@@ -175,6 +184,24 @@ pub fn distribution(
     Ok((Key { project, target }, hours, wanted))
 }
 
+/// The key, the minutes and the time zone of a heat map; `now` is the current second.
+pub fn heat_map(
+    catalogue: &Catalogue,
+    request: &GetHeatMapRequest,
+    now: Tick,
+) -> Checked<(Key, Range<Minute>, TimeZone)> {
+    let project = convert::project(&request.project)?;
+    let target = required_target(catalogue, &project, request.target.as_ref())?;
+    let zone = convert::time_zone(&request.time_zone)?;
+    let minutes = minutes(request.start_time, request.end_time, now)?;
+    let count = minutes.end.0 - minutes.start.0;
+    if count > MOST_HEAT_MINUTES {
+        let problem = format!("is {count} minutes before the end; at most {MOST_HEAT_MINUTES}, 28 days, are folded");
+        return Err(FieldProblem::new("start_time", problem));
+    }
+    Ok((Key { project, target }, minutes, zone))
+}
+
 fn percentiles(asked: Vec<f64>) -> Checked<Vec<f64>> {
     if asked.is_empty() {
         return Ok(DEFAULT_PERCENTILES.to_vec());
@@ -207,17 +234,18 @@ pub fn sessions(catalogue: &Catalogue, request: ListSessionsRequest) -> Checked<
     };
     convert::text("worker_id", &request.worker_id, 0, MAX_WORKER_BYTES)?;
     let worker = Some(request.worker_id).filter(|worker| !worker.is_empty());
-    Ok((project, SessionFilter { target, worker }))
+    Ok((project, SessionFilter { target, worker, silent_first: request.silent_first }))
 }
 
 /// The place that a token of the list of sessions holds.
 pub fn place(bytes: [u8; PLACE_BYTES]) -> Place {
     let part = |from: usize| -> [u8; ID_BYTES] { std::array::from_fn(|at| bytes[from + at]) };
-    let since = u64::from_be_bytes(std::array::from_fn(|at| bytes[at]));
-    Place { since: Time(since), id: SessionId(part(8)), incarnation: Incarnation(part(8 + ID_BYTES)) }
+    let since = u64::from_be_bytes(std::array::from_fn(|at| bytes[1 + at]));
+    let (id, incarnation) = (SessionId(part(9)), Incarnation(part(9 + ID_BYTES)));
+    Place { after_silent: bytes[0] != 0, since: Time(since), id, incarnation }
 }
 
 /// The bytes of a place.
 pub fn place_bytes(place: &Place) -> Vec<u8> {
-    [&place.since.0.to_be_bytes()[..], &place.id.0, &place.incarnation.0].concat()
+    [&[u8::from(place.after_silent)], &place.since.0.to_be_bytes()[..], &place.id.0, &place.incarnation.0].concat()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::{
     api::{
         convert::{to_duration, to_meter, to_target, to_timestamp},
@@ -9,21 +11,24 @@ use crate::{
         pages::Page,
         quota::check::{Columns, place_bytes},
     },
-    history::{Risk, StepPoint, Week},
+    history::{Risk, StepPoint, Week, heat::Cell},
     model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
-    query::{Distributions, History, QuotaView, SessionPage, SessionView, Status, Window, status::LiveKitStatus},
+    query::{
+        Distributions, HeatMap, History, QuotaList, QuotaView, SessionPage, SessionView, Status, Window,
+        status::LiveKitStatus,
+    },
 };
 
 pub fn second(tick: Tick) -> prost_types::Timestamp {
     to_timestamp(tick.start())
 }
 
-fn moment((level, at): (u32, Tick)) -> proto::Moment {
+pub fn moment((level, at): (u32, Tick)) -> proto::Moment {
     proto::Moment { level, at: Some(second(at)) }
 }
 
-const fn risk(risk: Option<Risk>) -> proto::Risk {
+pub const fn risk(risk: Option<Risk>) -> proto::Risk {
     match risk {
         None => proto::Risk::Unspecified,
         Some(Risk::Ok) => proto::Risk::Ok,
@@ -34,7 +39,7 @@ const fn risk(risk: Option<Risk>) -> proto::Risk {
     }
 }
 
-const fn week(week: Option<Week>) -> proto::Week {
+pub const fn week(week: Option<Week>) -> proto::Week {
     match week {
         None => proto::Week::Unspecified,
         Some(Week::Calm) => proto::Week::Calm,
@@ -79,6 +84,22 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         covered: quota.covered,
         opened: quota.opened,
         closed: Some(closed(&quota.closed)),
+    }
+}
+
+/// The verdict on a list, which is all of a project.
+pub fn verdict(list: &QuotaList, zone: &TimeZone) -> proto::Verdict {
+    let verdict = list.verdict(zone);
+    let about = verdict.about.and_then(|nth| list.quotas.get(nth));
+    proto::Verdict {
+        sentence: verdict.sentence,
+        target: about.map(|quota| to_target(&quota.key.target)),
+        level: about.map_or(0, |quota| quota.level),
+        limit_plus_one: about.and_then(|quota| quota.limit.as_ref()).map_or(0, |limit| plus_one(limit.slots)),
+        risk: risk(about.and_then(|quota| quota.risk)).into(),
+        week: week(about.and_then(|quota| quota.week)).into(),
+        days_at_limit: verdict.days_at_limit,
+        wanted_slots: verdict.wanted_slots,
     }
 }
 
@@ -132,7 +153,7 @@ pub fn histories(window: &Window, histories: Vec<proto::History>) -> proto::GetH
 }
 
 pub fn history(target: &Target, history: History, limits: Vec<Option<u32>>, wanted: &Columns) -> proto::History {
-    let History { peaks, flags, steps } = history;
+    let History { peaks, flags, steps, lowest } = history;
     let column = |is_wanted: bool, of: fn(&StepPoint) -> u64| -> Vec<u32> {
         let steps = if is_wanted { &steps[..] } else { &[] };
         steps.iter().map(|step| narrow(of(step))).collect()
@@ -155,8 +176,14 @@ pub fn history(target: &Target, history: History, limits: Vec<Option<u32>>, want
         refused: column(wanted.unmet, |step| step.refused),
         diverted: column(wanted.unmet, |step| step.diverted),
         covered_seconds: column(wanted.covered, |step| step.covered),
-        limit_plus_one: limits.into_iter().map(|limit| limit.map_or(0, |limit| limit.saturating_add(1))).collect(),
+        limit_plus_one: limits.into_iter().map(plus_one).collect(),
+        lowest_peak: lowest,
     }
+}
+
+/// A limit as the contract says it where there may be none.
+pub fn plus_one(limit: Option<u32>) -> u32 {
+    limit.map_or(0, |limit| limit.saturating_add(1))
 }
 
 fn narrow(sum: u64) -> u32 {
@@ -178,6 +205,17 @@ pub fn distributions(found: Distributions) -> proto::GetDistributionResponse {
         durations: found.durations.into_iter().map(duration).collect(),
         longest: found.longest.map(|millis| to_duration(Duration::from_millis(millis))),
     }
+}
+
+pub fn heat_map(found: HeatMap) -> proto::GetHeatMapResponse {
+    let cell = |cell: &Cell| proto::HeatCell {
+        peak: cell.peak,
+        minutes_covered: cell.covered,
+        minutes_near_limit: cell.near,
+        permille_of_limit: cell.permille,
+    };
+    let cells = found.cells.iter().map(cell).collect();
+    proto::GetHeatMapResponse { cells, week: week(found.week).into(), sentence: found.sentence }
 }
 
 pub fn sessions(found: SessionPage, page: &Page, now: Time) -> proto::ListSessionsResponse {

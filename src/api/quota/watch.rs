@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
@@ -18,7 +19,7 @@ use crate::{
     },
     error::Error,
     model::{KeyId, Kind, Project},
-    proto::WatchQuotasResponse,
+    proto::{Verdict, WatchQuotasResponse},
     query::{Part, QuotaList},
 };
 
@@ -27,31 +28,45 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Messages that wait for the reader: the next one is made when this one is taken.
 const WAITING: usize = 1;
 
+/// What a reader watches.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub project: Project,
+    /// Only these kinds; all when empty.
+    pub kinds: Vec<Kind>,
+    /// Of the verdict's days and times.
+    pub zone: TimeZone,
+}
+
+/// What a reader was told.
+struct Told {
+    list: Arc<QuotaList>,
+    verdict: Verdict,
+}
+
 /// Watches a project for one reader, until the reader or the service goes away.
 pub fn start(
     quotas: Quotas,
     peer: Arc<Peer>,
-    project: Project,
-    kinds: Vec<Kind>,
+    watched: Watched,
     standing: Standing,
 ) -> ReceiverStream<Result<WatchQuotasResponse, Status>> {
     let (changes, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(watch(quotas, peer, project, kinds, standing, changes));
+    tokio::spawn(watch(quotas, peer, watched, standing, changes));
     ReceiverStream::new(waiting)
 }
 
 async fn watch(
     quotas: Quotas,
     peer: Arc<Peer>,
-    project: Project,
-    kinds: Vec<Kind>,
+    watched: Watched,
     mut standing: Standing,
     changes: mpsc::Sender<Result<WatchQuotasResponse, Status>>,
 ) {
     let mut draining = quotas.draining.clone();
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told: Option<Arc<QuotaList>> = None;
+    let mut told: Option<Told> = None;
     loop {
         // What is told is looked up only when there is room for it.
         let room = tokio::select! {
@@ -69,12 +84,14 @@ async fn watch(
             () = peer.is_old() => return room.send(Err(Error::ShuttingDown.into())),
             () = changes.closed() => return,
         }
-        match newest(&quotas, &project).await {
+        match newest(&quotas, &watched.project).await {
             Ok(list) => {
-                if let Some(changed) = changed(told.as_deref(), &list, &kinds) {
+                let verdict = view::verdict(&list, &watched.zone);
+                let newest = Told { list, verdict };
+                if let Some(changed) = changed(told.as_ref(), &newest, &watched.kinds) {
                     room.send(Ok(changed));
                 }
-                told = Some(list);
+                told = Some(newest);
             }
             Err(error) => return room.send(Err(error.into())),
         }
@@ -91,13 +108,20 @@ async fn newest(quotas: &Quotas, project: &Project) -> Result<Arc<QuotaList>, Er
     quotas.aside.run(move |queries| queries.shared_list(&project, now)).await
 }
 
-/// What of a list was not told; `None` when all was.
-fn changed(told: Option<&QuotaList>, list: &QuotaList, kinds: &[Kind]) -> Option<WatchQuotasResponse> {
-    let known: HashMap<KeyId, _> = told.into_iter().flat_map(|told| &told.quotas).map(|told| (told.id, told)).collect();
+/// What of a list and its verdict was not told; `None` when all was.
+fn changed(told: Option<&Told>, newest: &Told, kinds: &[Kind]) -> Option<WatchQuotasResponse> {
+    let Told { list, verdict } = newest;
+    let told_quotas = told.into_iter().flat_map(|told| &told.list.quotas);
+    let known: HashMap<KeyId, _> = told_quotas.map(|told| (told.id, told)).collect();
     let of_kind = |kind: Kind| kinds.is_empty() || kinds.contains(&kind);
     let quotas = list.quotas.iter().filter(|quota| of_kind(quota.key.target.kind()));
     let quotas: Vec<_> = quotas.filter(|quota| known.get(&quota.id) != Some(quota)).map(view::quota).collect();
-    let same = told.is_some_and(|told| told.settling == list.settling);
+    let same = told.is_some_and(|told| told.list.settling == list.settling && told.verdict == *verdict);
     let (as_of, settling) = (Some(view::second(list.as_of)), list.settling);
-    (!quotas.is_empty() || !same).then_some(WatchQuotasResponse { quotas, as_of, settling })
+    (!quotas.is_empty() || !same).then(|| WatchQuotasResponse {
+        quotas,
+        as_of,
+        settling,
+        verdict: Some(verdict.clone()),
+    })
 }

@@ -7,7 +7,7 @@ use crate::{
         output::{self, ClosedOut, LimitOut, MomentOut, Rfc3339, TargetOut},
         quotas::View,
     },
-    proto::Quota,
+    proto::{Quota, Verdict},
 };
 
 #[derive(Debug, Serialize)]
@@ -17,6 +17,8 @@ pub struct QuotasOut {
     settling: bool,
     simulation: bool,
     degraded: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictOut>,
     quotas: Vec<QuotaOut>,
 }
 
@@ -45,6 +47,16 @@ struct QuotaOut {
     closed: ClosedOut,
 }
 
+/// How the project stands.
+#[derive(Debug, Serialize)]
+struct VerdictOut {
+    sentence: String,
+    #[serde(flatten)]
+    target: Option<TargetOut>,
+    days_at_limit: u32,
+    wanted_slots: u32,
+}
+
 /// All that the view shows.
 pub fn quotas(view: &View) -> QuotasOut {
     let quotas = view.sorted();
@@ -59,6 +71,7 @@ pub fn of(view: &View, quotas: &[&Quota]) -> QuotasOut {
         settling: view.settling,
         simulation: view.status.as_ref().is_some_and(|status| status.simulation),
         degraded: view.status.as_ref().map(|status| status.degraded.clone()).unwrap_or_default(),
+        verdict: view.verdict.as_ref().map(verdict_out),
         quotas: quotas.iter().map(|quota| quota_out(quota)).collect(),
     }
 }
@@ -66,6 +79,15 @@ pub fn of(view: &View, quotas: &[&Quota]) -> QuotasOut {
 /// A word as programs take it: `at_limit`, `one_off`.
 fn symbol(word: &'static str) -> String {
     word.replace([' ', '-'], "_")
+}
+
+fn verdict_out(verdict: &Verdict) -> VerdictOut {
+    VerdictOut {
+        sentence: verdict.sentence.clone(),
+        target: verdict.target.as_ref().map(|target| TargetOut::of(Some(target))),
+        days_at_limit: verdict.days_at_limit,
+        wanted_slots: verdict.wanted_slots,
+    }
 }
 
 fn quota_out(quota: &Quota) -> QuotaOut {

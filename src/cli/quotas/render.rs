@@ -15,7 +15,7 @@ use crate::{
         target::Named,
         text,
     },
-    proto::{Quota, Risk, Week},
+    proto::{Quota, Risk, Verdict, Week},
 };
 
 /// What to do first, where nothing was reported yet.
@@ -76,7 +76,8 @@ fn header(view: &View, zone: &TimeZone) -> Vec<Line> {
     if status.is_some_and(|status| status.simulation) {
         title = title.and(Style::Plain, "  ").and(Style::Warning, "SIMULATION");
     }
-    let mut lines = vec![title];
+    let mut lines: Vec<Line> = view.verdict.iter().map(verdict).collect();
+    lines.push(title);
     if let Link::Away { since, .. } = &view.link {
         let since = moment::clock(*since, zone);
         let words = format!("reconnecting: the service is away since {since}; this is what it last said");
@@ -90,6 +91,13 @@ fn header(view: &View, zone: &TimeZone) -> Vec<Line> {
         lines.push(Line::of(Style::Alarm, format!("degraded: {wrong}")));
     }
     lines
+}
+
+/// How the project stands, in the service's words.
+fn verdict(verdict: &Verdict) -> Line {
+    let (_, _, style) = look(verdict.risk());
+    let style = if matches!(style, Style::Warning | Style::Alarm) { style } else { Style::Bold };
+    Line::of(style, text::line(&verdict.sentence))
 }
 
 fn table(view: &View, width: usize, zone: &TimeZone) -> Table {

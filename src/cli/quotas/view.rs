@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     cli::{moment, target::Named},
-    proto::{GetStatusResponse, Quota, Target},
+    proto::{GetStatusResponse, Quota, Target, Verdict},
 };
 
 /// How the view stands with the service.
@@ -26,6 +26,8 @@ pub struct View {
     pub as_of: Option<Timestamp>,
     /// Levels are lower bounds: the service is learning after a restart.
     pub settling: bool,
+    /// How the project stands.
+    pub verdict: Option<Verdict>,
     pub status: Option<GetStatusResponse>,
     pub link: Link,
     quotas: FxHashMap<Target, Quota>,
@@ -34,7 +36,8 @@ pub struct View {
 impl View {
     pub fn new(project: &str) -> Self {
         let quotas = FxHashMap::default();
-        Self { project: project.to_owned(), as_of: None, settling: false, status: None, link: Link::Up, quotas }
+        let (project, link) = (project.to_owned(), Link::Up);
+        Self { project, as_of: None, settling: false, verdict: None, status: None, link, quotas }
     }
 
     /// Takes what was told; returns what is new or differs in what people look at.

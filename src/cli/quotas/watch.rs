@@ -150,9 +150,16 @@ fn is_final(status: &Status) -> bool {
 async fn open(args: &QuotasArgs, server: &Server, view: &mut View) -> Result<Streaming<WatchQuotasResponse>, Status> {
     let late = |_| Status::unavailable("it did not answer in time");
     view.status = Some(timeout(ANSWER_TIMEOUT, get_status(server)).await.map_err(late)??);
-    let request = WatchQuotasRequest { project: args.project.project.clone(), kinds: args.kind_numbers() };
+    let (project, kinds) = (args.project.project.clone(), args.kind_numbers());
+    let mut request = WatchQuotasRequest { project, kinds, time_zone: super::zone_name() };
     let mut client = server.quotas();
-    Ok(timeout(ANSWER_TIMEOUT, client.watch_quotas(request)).await.map_err(late)??.into_inner())
+    let mut watch = timeout(ANSWER_TIMEOUT, client.watch_quotas(request.clone())).await.map_err(late)?;
+    if matches!(&watch, Err(status) if status.code() == Code::InvalidArgument) && !request.time_zone.is_empty() {
+        // The service may know fewer time zones than this machine.
+        request.time_zone.clear();
+        watch = timeout(ANSWER_TIMEOUT, client.watch_quotas(request)).await.map_err(late)?;
+    }
+    Ok(watch?.into_inner())
 }
 
 async fn get_status(server: &Server) -> Result<crate::proto::GetStatusResponse, Status> {
@@ -201,6 +208,7 @@ async fn follow(
 impl Shown {
     /// Takes a message into the view and shows what changed.
     fn changed(&self, view: &mut View, message: WatchQuotasResponse) -> Result<(), CliError> {
+        view.verdict = message.verdict;
         let changed = view.take(message.quotas, message.as_of, message.settling);
         match self {
             Self::Screen(_) => self.redraw(view),

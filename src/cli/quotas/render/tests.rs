@@ -140,6 +140,17 @@ Connections
 }
 
 #[test]
+fn the_verdict_comes_first() {
+    let mut view = view();
+    let sentence = "Deepgram Nova-3: 31 of 30, 1 over its limit.".to_owned();
+    view.verdict = Some(Verdict { sentence, risk: Risk::Over.into(), ..Verdict::default() });
+    let text = shown(&view, 80);
+    let first: Vec<_> = text.lines().take(2).collect();
+    let title = "Quotas of demo  at 15:00:00 UTC  SIMULATION";
+    assert_eq!(first, ["Deepgram Nova-3: 31 of 30, 1 over its limit.", title]);
+}
+
+#[test]
 fn settling_shows_lower_bounds() {
     let mut view = view();
     view.settling = true;

@@ -1,0 +1,301 @@
+//! How a project stands, in one sentence for all who show it: the worst of its meters and pools when one is at risk, else
+//! the tightest. A pure function of the list; what is not known is never taken for zero.
+
+use std::{borrow::Cow, cmp::Reverse};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    history::{
+        marks::{ClockHours, Clocked, Marks},
+        week::{Risk, Week},
+    },
+    model::{Minute, Target, Tick, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
+};
+
+/// Days that the week has, on which a limit may have been reached.
+const WEEK_DAYS: u32 = 7;
+
+/// A meter or pool as the verdict looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    pub target: &'a Target,
+    /// As people say it.
+    pub name: &'a str,
+    pub level: u32,
+    /// Highest level of the last five minutes.
+    pub recent_peak: u32,
+    /// The level is known, in full or in part.
+    pub covered: bool,
+    /// Slots allowed now.
+    pub limit: Option<u32>,
+    /// `None` without a limit.
+    pub risk: Option<Risk>,
+    /// `None` when no limit was in force in the week.
+    pub week: Option<Week>,
+    pub minutes_near: u32,
+    pub minutes_covered: u32,
+    /// Highest level of the week.
+    pub peak: Option<(u32, Tick)>,
+    /// Which minutes of the week came near the limit then in force, and which reached it.
+    pub marks: &'a Marks,
+    /// The first minute that is covered, where the days before it are not.
+    pub known_since: Option<Minute>,
+}
+
+/// How a project stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub sentence: String,
+    /// Which of the list it is about; `None` when there is nothing to tell of.
+    pub about: Option<usize>,
+    /// Days of the last seven, in the time zone asked for, on which the limit then in force was reached.
+    pub days_at_limit: u32,
+    /// What to ask for; 0 when there is no need.
+    pub wanted_slots: u32,
+}
+
+/// How bad it is; 0 is no risk.
+type Rank = u8;
+
+/// Says how a project stands, at a second, to people in a time zone. `settling`: levels are lower bounds after a restart.
+pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZone) -> Verdict {
+    let used: Vec<_> = list.iter().enumerate().filter(|(_, standing)| standing.is_used()).collect();
+    let at_risk = || used.iter().filter(|(_, standing)| standing.rank(settling) > 0);
+    // Of equals the first of the list.
+    let worst = at_risk().max_by_key(|(nth, standing)| (standing.nearness(settling), Reverse(*nth)));
+    let Some((nth, worst)) = worst else { return calm(list, &used, settling, zone) };
+    let mut sentence = format!("{}.", worst.now(settling));
+    let reached = worst.marks.reached(zone);
+    if let Some(week) = worst.week_in_words(&reached, as_of, zone) {
+        sentence.push_str(&format!(" {week}."));
+    }
+    match at_risk().count() - 1 {
+        0 => {}
+        1 => sentence.push_str(" And 1 more is at risk."),
+        more => sentence.push_str(&format!(" And {more} more are at risk.")),
+    }
+    let (about, days_at_limit) = (Some(*nth), reached.days().min(WEEK_DAYS));
+    Verdict { sentence, about, days_at_limit, wanted_slots: worst.wanted_slots() }
+}
+
+/// The verdict where nothing is at risk.
+fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, zone: &TimeZone) -> Verdict {
+    let said = |sentence: String, about: Option<usize>| Verdict { sentence, about, days_at_limit: 0, wanted_slots: 0 };
+    if used.is_empty() {
+        return said("Nothing has been reported yet: what the first worker reports shows here.".to_owned(), None);
+    }
+    let limited: Vec<_> = used.iter().filter(|(_, standing)| standing.limit.is_some()).copied().collect();
+    if limited.is_empty() {
+        let of_models = used.iter().filter(|(_, standing)| !standing.target.is_pool());
+        let highest = of_models.max_by_key(|(nth, standing)| (standing.peak.map(|(peak, _)| peak), Reverse(*nth)));
+        let unused = if list.iter().any(|standing| standing.limit.is_some()) { " in use" } else { "" };
+        let mut sentence = format!("No model{unused} has a limit yet.");
+        if let Some((_, standing)) = highest
+            && let Some((peak, at)) = standing.peak
+        {
+            let (name, at) = (standing.name(), weekday(at, zone));
+            sentence.push_str(&format!(" Highest of the last seven days: {name}, {peak}, {at}."));
+        }
+        return said(sentence, highest.map(|(nth, _)| *nth));
+    }
+    let is_known = |(_, standing): &&(usize, &Standing<'_>)| standing.covered || settling;
+    let by_share = |(nth, standing): &&(usize, &Standing<'_>)| {
+        (standing.limit > Some(0), standing.share(standing.level), standing.peak_share(), Reverse(*nth))
+    };
+    let Some((nth, tightest)) = limited.iter().filter(is_known).max_by_key(by_share) else {
+        let (nth, first) = limited[0];
+        let words = match used.iter().any(|(_, standing)| standing.covered) {
+            true => format!("Not known now: {}. No worker reports it.", and_more(&first.name(), limited.len())),
+            false => "No worker is heard: nothing is known of the levels now.".to_owned(),
+        };
+        return said(words, Some(nth));
+    };
+    let closed = limited.iter().any(|(_, standing)| standing.limit == Some(0));
+    let mut sentence = match settling {
+        _ if tightest.limit == Some(0) => "Every limit is 0, and nothing is held.".to_owned(),
+        true => format!(
+            "Settling after a restart: levels are lower bounds. Tightest so far: {}, {}.",
+            tightest.name(),
+            tightest.level_of_limit(true)
+        ),
+        false => {
+            let which = match (closed, used.iter().all(|(_, standing)| standing.is_bounded(&limited))) {
+                (true, _) => " with a limit above 0",
+                (false, true) => "",
+                (false, false) => " with a limit",
+            };
+            let (name, level) = (tightest.name(), tightest.level_of_limit(false));
+            format!("Every model{which} has room. Tightest: {name}, {level}.")
+        }
+    };
+    let mut unknown = limited.iter().filter(|(_, standing)| standing.risk == Some(Risk::Unknown) && !settling);
+    if let Some((_, first)) = unknown.next() {
+        sentence.push_str(&format!(" Not fully known: {}.", and_more(&first.name(), 1 + unknown.count())));
+    }
+    said(sentence, Some(*nth))
+}
+
+fn and_more(name: &str, count: usize) -> String {
+    if count > 1 { format!("{name} and {} more", count - 1) } else { name.to_owned() }
+}
+
+impl Standing<'_> {
+    /// Whether anything was ever known of it in the week.
+    fn is_used(&self) -> bool {
+        self.covered || self.minutes_covered > 0 || self.level > 0
+    }
+
+    /// The name, with what tells it from others of the list.
+    fn name(&self) -> Cow<'_, str> {
+        let pool = matches!(self.target, Target::KindPool { kind, .. } if kind.has_model());
+        let account = &**self.target.account();
+        match (pool, account == DEFAULT_ACCOUNT) {
+            (false, true) => self.name.into(),
+            (true, true) => format!("{} pool", self.name).into(),
+            (false, false) => format!("{} ({account})", self.name).into(),
+            (true, false) => format!("{} pool ({account})", self.name).into(),
+        }
+    }
+
+    /// How it stands now. Of an unknown level that is a lower bound, what it is at the least.
+    fn rank_now(&self, settling: bool) -> Rank {
+        let limit = match self.limit {
+            Some(limit) => limit,
+            None => return 0,
+        };
+        match self.risk {
+            Some(Risk::Over) => 6,
+            Some(Risk::AtLimit) => 5,
+            Some(Risk::Approaching) => 3,
+            Some(Risk::Unknown) if (self.covered || settling) && self.level > 0 && self.level >= limit => {
+                if self.level > limit { 6 } else { 5 }
+            }
+            Some(Risk::Unknown | Risk::Ok) | None => 0,
+        }
+    }
+
+    fn rank_of_week(&self) -> Rank {
+        match self.week.filter(|_| self.limit.is_some()) {
+            Some(Week::Constant | Week::Repeating) => 4,
+            Some(Week::Scattered) => 3,
+            Some(Week::OneOff) => 1,
+            Some(Week::Calm) | None => 0,
+        }
+    }
+
+    /// The worse of now and the week.
+    fn rank(&self, settling: bool) -> Rank {
+        self.rank_now(settling).max(self.rank_of_week())
+    }
+
+    /// What the worst is the highest of: its rank, then how near it came to the limit where that rank comes from.
+    fn nearness(&self, settling: bool) -> (Rank, u64, u64, u32) {
+        let rank = self.rank(settling);
+        let (now, week) = (self.share(self.level.max(self.recent_peak)), self.peak_share());
+        let (first, second) = if self.rank_now(settling) == rank { (now, week) } else { (week, now) };
+        (rank, first, second, self.minutes_near)
+    }
+
+    /// A level as a share of the limit, in permille; of a limit of 0, as one of 1.
+    fn share(&self, level: u32) -> u64 {
+        self.limit.map_or(0, |limit| u64::from(level) * 1_000 / u64::from(limit.max(1)))
+    }
+
+    fn peak_share(&self) -> u64 {
+        self.share(self.peak.map_or(0, |(peak, _)| peak))
+    }
+
+    /// Whether it has a limit, or its pool has one. What has no model is not spoken of.
+    fn is_bounded(&self, limited: &[(usize, &Self)]) -> bool {
+        let is_its_pool = |other: &Self| match other.target {
+            Target::KindPool { kind, account } => *kind == self.target.kind() && account == self.target.account(),
+            _ => false,
+        };
+        let pool_is_limited = || limited.iter().any(|(_, other)| is_its_pool(other));
+        !self.target.kind().has_model() || self.target.is_pool() || self.limit.is_some() || pool_is_limited()
+    }
+
+    /// `18 of 20`.
+    fn level_of_limit(&self, settling: bool) -> String {
+        let at_least = if settling { "at least " } else { "" };
+        format!("{at_least}{} of {}", self.level, self.limit.unwrap_or(0))
+    }
+
+    /// Its name and how it stands now.
+    fn now(&self, settling: bool) -> String {
+        let (name, limit) = (self.name(), self.limit.unwrap_or(0));
+        let (level, recent) = (self.level, self.recent_peak);
+        if !self.covered && !settling {
+            return format!("{name}: not known now, its limit is {limit}");
+        }
+        let held = match (limit, settling) {
+            (0, false) => return format!("{name}: {level} held, and its limit is 0"),
+            (0, true) => format!("at least {level} held, and its limit is 0"),
+            _ => self.level_of_limit(settling),
+        };
+        let more = match self.risk {
+            _ if settling => "; the service settles after a restart".to_owned(),
+            Some(Risk::Unknown) => ", and part of the last five minutes is not known".to_owned(),
+            _ if level > limit => format!(", {} over its limit", level - limit),
+            Some(Risk::Over) => format!(", and {recent} in the last five minutes, over its limit"),
+            Some(Risk::AtLimit) if level < limit => ", and at its limit in the last five minutes".to_owned(),
+            Some(Risk::Approaching) if level < recent => format!(", and {recent} in the last five minutes"),
+            _ => String::new(),
+        };
+        format!("{name}: {held}{more}")
+    }
+
+    /// How near its limit the week came, and when it reached it. `None` where nothing is known of it.
+    fn week_in_words(&self, reached: &Clocked, as_of: Tick, zone: &TimeZone) -> Option<String> {
+        let week = self.week?;
+        let (what, minutes) = match reached.minutes {
+            0 => ("At or above 90 % of its limit", &self.marks.near(zone)),
+            _ => ("Reached its limit", reached),
+        };
+        let on_days = || match (minutes.days().min(WEEK_DAYS), self.days_known(as_of, zone)) {
+            (_, 1) => "today".to_owned(),
+            (days, known) => format!("on {} of {known} days", days.min(known)),
+        };
+        Some(match week {
+            Week::Calm => {
+                let (peak, at) = self.peak?;
+                format!("Highest of the last seven days: {peak}, {}", weekday(at, zone))
+            }
+            Week::OneOff => format!("{what} once, {}", weekday(minutes.span?.0.first_tick(), zone)),
+            Week::Repeating => format!("{what} {}, around {:02}:00", on_days(), minutes.usual_hour()?),
+            Week::Scattered => format!("{what} {}, at different times", on_days()),
+            Week::Constant => {
+                let percent = u64::from(self.minutes_near) * 100 / u64::from(self.minutes_covered.max(1));
+                let close = format!("Constantly close: at or above 90 % of its limit {percent} % of the time");
+                if what == "Reached its limit" { format!("{close}, at it {}", on_days()) } else { close }
+            }
+        })
+    }
+
+    /// Days of the calendar of which anything can be known, today included: seven, or fewer where it is new.
+    fn days_known(&self, as_of: Tick, zone: &TimeZone) -> u32 {
+        let Some(since) = self.known_since else { return WEEK_DAYS };
+        let mut clock = ClockHours::new(zone);
+        let first = clock.day(since);
+        let days = clock.day(as_of.minute().max(since)) - first + 1;
+        u32::try_from(days).unwrap_or(WEEK_DAYS).min(WEEK_DAYS)
+    }
+
+    /// The week's peak with a quarter more, rounded up, where that is above the limit.
+    fn wanted_slots(&self) -> u32 {
+        let (Some(limit), Some((peak, _))) = (self.limit, self.peak) else { return 0 };
+        let wanted = u32::try_from((u64::from(peak) * 5).div_ceil(4)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS);
+        if wanted > limit { wanted } else { 0 }
+    }
+}
+
+/// `Tue 14:03`.
+pub(super) fn weekday(at: Tick, zone: &TimeZone) -> String {
+    let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_zoned(zone.clone());
+    at.strftime("%a %H:%M").to_string()
+}
+
+#[cfg(test)]
+mod tests;

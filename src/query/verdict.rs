@@ -1,0 +1,34 @@
+//! How a project stands, in a sentence: the verdict on its list.
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    history::verdict::{Standing, Verdict, verdict},
+    query::{QuotaList, QuotaView},
+};
+
+impl QuotaList {
+    /// The verdict on this list, which is all of the project, for people in a time zone.
+    pub fn verdict(&self, zone: &TimeZone) -> Verdict {
+        let list: Vec<_> = self.quotas.iter().map(standing).collect();
+        verdict(&list, self.as_of, self.settling, zone)
+    }
+}
+
+fn standing(quota: &QuotaView) -> Standing<'_> {
+    Standing {
+        target: &quota.key.target,
+        name: &quota.name,
+        level: quota.level,
+        recent_peak: quota.recent_peak,
+        covered: quota.covered,
+        limit: quota.limit.as_ref().and_then(|limit| limit.slots),
+        risk: quota.risk,
+        week: quota.week,
+        minutes_near: quota.minutes_near,
+        minutes_covered: quota.minutes_covered,
+        peak: quota.peak,
+        marks: &quota.marks,
+        known_since: quota.known_since,
+    }
+}
