@@ -174,6 +174,24 @@ async fn a_watcher_is_told_all_and_then_what_changed() {
 }
 
 #[tokio::test]
+async fn a_watch_of_what_does_not_change_is_heard_within_15_seconds() {
+    let serving = Serving::start();
+    let mut worker = Worker::ready(&serving, hello(1, 1), &[]).await;
+    worker.say(batch(1, [connect(1)])).await;
+    worker.until_applied(1).await;
+    let of_llm = WatchQuotasRequest { kinds: vec![1], ..WatchQuotasRequest::default() };
+    let mut watch = quotas(&serving).await.watch_quotas(of_llm).await.unwrap().into_inner();
+    let mut as_of = next(&mut watch).await.as_of.unwrap();
+    for _ in 0..2 {
+        let beat = timeout(Duration::from_secs(15), watch.message()).await.unwrap().unwrap().unwrap();
+        assert!(beat.quotas.is_empty() && beat.as_of.unwrap().seconds > as_of.seconds, "{beat:?}");
+        as_of = beat.as_of.unwrap();
+    }
+    drop(worker);
+    serving.finish().await;
+}
+
+#[tokio::test]
 async fn a_history_has_the_columns_that_were_asked_for() {
     let serving = Serving::start();
     let mut worker = Worker::ready(&serving, hello(1, 1), &[]).await;

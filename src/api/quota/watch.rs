@@ -25,6 +25,8 @@ use crate::{
 
 /// How often a reader is told what changed.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Times that nothing was to be told after which its reader is told so: it must know a quiet project from a broken line.
+const MOST_QUIET: u32 = 10;
 /// Messages that wait for the reader: the next one is made when this one is taken.
 const WAITING: usize = 1;
 
@@ -67,6 +69,7 @@ async fn watch(
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told: Option<Told> = None;
+    let mut quiet = 0;
     loop {
         // What is told is looked up only when there is room for it.
         let room = tokio::select! {
@@ -88,7 +91,10 @@ async fn watch(
             Ok(list) => {
                 let verdict = view::verdict(&list, &watched.zone);
                 let newest = Told { list, verdict };
-                if let Some(changed) = changed(told.as_ref(), &newest, &watched.kinds) {
+                let changed = changed(told.as_ref(), &newest, &watched.kinds);
+                let is_new = !changed.quotas.is_empty() || !told.as_ref().is_some_and(|told| told.is_as(&newest));
+                quiet = if is_new { 0 } else { quiet + 1 };
+                if quiet % MOST_QUIET == 0 {
                     room.send(Ok(changed));
                 }
                 told = Some(newest);
@@ -108,20 +114,21 @@ async fn newest(quotas: &Quotas, project: &Project) -> Result<Arc<QuotaList>, Er
     quotas.aside.run(move |queries| queries.shared_list(&project, now)).await
 }
 
-/// What of a list and its verdict was not told; `None` when all was.
-fn changed(told: Option<&Told>, newest: &Told, kinds: &[Kind]) -> Option<WatchQuotasResponse> {
+impl Told {
+    /// Whether it says the same of the whole project.
+    fn is_as(&self, newest: &Self) -> bool {
+        self.list.settling == newest.list.settling && self.verdict == newest.verdict
+    }
+}
+
+/// What of a list was not told, with what is said of the whole.
+fn changed(told: Option<&Told>, newest: &Told, kinds: &[Kind]) -> WatchQuotasResponse {
     let Told { list, verdict } = newest;
     let told_quotas = told.into_iter().flat_map(|told| &told.list.quotas);
     let known: HashMap<KeyId, _> = told_quotas.map(|told| (told.id, told)).collect();
     let of_kind = |kind: Kind| kinds.is_empty() || kinds.contains(&kind);
     let quotas = list.quotas.iter().filter(|quota| of_kind(quota.key.target.kind()));
-    let quotas: Vec<_> = quotas.filter(|quota| known.get(&quota.id) != Some(quota)).map(view::quota).collect();
-    let same = told.is_some_and(|told| told.list.settling == list.settling && told.verdict == *verdict);
+    let quotas = quotas.filter(|quota| known.get(&quota.id) != Some(quota)).map(view::quota).collect();
     let (as_of, settling) = (Some(view::second(list.as_of)), list.settling);
-    (!quotas.is_empty() || !same).then(|| WatchQuotasResponse {
-        quotas,
-        as_of,
-        settling,
-        verdict: Some(verdict.clone()),
-    })
+    WatchQuotasResponse { quotas, as_of, settling, verdict: Some(verdict.clone()) }
 }
