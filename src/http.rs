@@ -8,6 +8,7 @@
 //! - [`serve`]: the server of a core, and the bounds of HTTP.
 //! - [`tls`]: certificates, and their change.
 //! - [`routes`]: who answers which path.
+//! - [`web`]: browsers' calls, as gRPC-Web.
 //! - [`metrics`]: the page that Prometheus scrapes, made once a second at most.
 
 pub mod accept;
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod routes;
 pub mod serve;
 pub mod tls;
+mod web;
 
 use std::{io, net::SocketAddr};
 

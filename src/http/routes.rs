@@ -48,6 +48,7 @@ use crate::{
         ends::EndsWithCredential,
         livekit,
         metrics::{self, Scrapes},
+        web::{self, Sent},
     },
     proto::{
         self, admin_service_server::AdminServiceServer, ingest_service_server::IngestServiceServer,
@@ -99,7 +100,7 @@ pub struct Answer {
     service: Arc<Service>,
 }
 
-type Call = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub(super) type Call = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl Routes {
     /// All routes.
@@ -143,17 +144,26 @@ impl Routes {
     }
 
     /// Begins to answer a call, and notes on its connection that it came.
-    pub fn answer(&self, request: Request<Incoming>) -> Answer {
+    pub fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
         if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
             peer.call();
         }
-        let service = self.service.clone();
-        Answer { call: self.gated(request), late: None, service }
+        if web::is_grpc_web(request.headers()) {
+            let routes = self.clone();
+            // It is timed and checked inside, where its answer is still one of gRPC.
+            let call = web::answer(request, move |request| routes.begin(request));
+            return Answer { call, late: None, service: self.service.clone() };
+        }
+        self.begin(request)
+    }
+
+    fn begin(&self, request: Request<impl Sent>) -> Answer {
+        Answer { call: self.gated(request), late: None, service: self.service.clone() }
     }
 
     /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
     /// metrics and webhooks look for themselves.
-    fn gated(&self, mut request: Request<Incoming>) -> Call {
+    fn gated(&self, mut request: Request<impl Sent>) -> Call {
         let Some(rule) = table::rule(request.uri().path()) else { return self.other(request) };
         let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
         let admitted = auth::admit(&self.service, rule, request.uri().path(), request.headers(), address);
@@ -178,7 +188,7 @@ impl Routes {
     }
 
     /// The answer of one of our services.
-    fn called(&self, request: Request<Incoming>) -> Call {
+    fn called(&self, request: Request<impl Sent>) -> Call {
         let of = |name: &str| request.uri().path().strip_prefix('/').is_some_and(|path| path.starts_with(name));
         match () {
             () if of(IngestServiceServer::<Ingest>::NAME) => self.ingest.clone().call(request),
@@ -189,7 +199,7 @@ impl Routes {
         }
     }
 
-    fn other(&self, request: Request<Incoming>) -> Call {
+    fn other(&self, request: Request<impl Sent>) -> Call {
         let answer = self.others.clone().call(request);
         Box::pin(async { Ok(answer.await?.map(Body::new)) })
     }

@@ -34,3 +34,4 @@ mod store_forget;
 mod store_migrate;
 mod store_redis;
 mod tls;
+mod web;
