@@ -1,5 +1,5 @@
-//! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, and
-//! the one that Prometheus does.
+//! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, the one
+//! that Prometheus does, and to everything else the page that people look at.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request as Asked, State},
     http::{Request, Response, StatusCode, header},
     response::IntoResponse,
     routing::{get, post},
@@ -48,6 +48,8 @@ use crate::{
         ends::EndsWithCredential,
         livekit,
         metrics::{self, Scrapes},
+        page::Page,
+        sign_in,
         web::{self, Sent},
     },
     proto::{
@@ -133,13 +135,24 @@ impl Routes {
         let scrapes = Scrapes::new(service.clone(), places.clone());
         let metrics = Router::new().route("/metrics", get(metrics::page)).with_state(scrapes);
         let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
+        let signing_in = Router::new()
+            .route(auth::browser::SIGN_IN, post(sign_in::sign_in).delete(sign_in::sign_out))
+            .with_state(service.clone());
+        let page = Arc::new(Page::built());
+        let others = of_all
+            .into_axum_router()
+            .fallback(move |request: Asked| at_once(otherwise(&page, &request)))
+            .merge(pages)
+            .merge(metrics)
+            .merge(livekit)
+            .merge(signing_in);
         Ok(Self {
             service: service.clone(),
             ingest: IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes),
             quotas: QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes),
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
-            others: of_all.into_axum_router().fallback(unserved).merge(pages).merge(metrics).merge(livekit),
+            others,
         })
     }
 
@@ -166,7 +179,7 @@ impl Routes {
     fn gated(&self, mut request: Request<impl Sent>) -> Call {
         let Some(rule) = table::rule(request.uri().path()) else { return self.other(request) };
         let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-        let admitted = auth::admit(&self.service, rule, request.uri().path(), request.headers(), address);
+        let admitted = auth::admit(&self.service, rule, &request, address);
         let admitted = admitted.and_then(|caller| {
             let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
             let now = self.service.clock.now().mono;
@@ -178,6 +191,7 @@ impl Routes {
         };
         // What it was let in by is not for the services to see.
         request.headers_mut().remove(header::AUTHORIZATION);
+        request.headers_mut().remove(header::COOKIE);
         let Some(caller) = caller else { return self.other(request) };
         // The streams of our services look for themselves.
         let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&self.service, &caller));
@@ -273,9 +287,10 @@ async fn ready(State(pages): State<Pages>) -> axum::response::Response {
     (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
 }
 
-/// There is no such page or call.
-async fn unserved() -> Response<Body> {
-    Status::from(Error::Unserved).into_http()
+/// What nobody else answers: an address of the page, or a call that there is not.
+fn otherwise(page: &Page, request: &Asked) -> Response<Body> {
+    let of_page = page.answer(request.method(), request.uri().path(), request.headers());
+    of_page.unwrap_or_else(|| Status::from(Error::Unserved).into_http())
 }
 
 /// Whether a path is a person's or a program's question or decision, and no worker's report, health or page.

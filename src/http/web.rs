@@ -14,7 +14,9 @@ use tower::{Layer as _, Service as _, service_fn};
 
 use crate::http::routes::{Answer, Call};
 
-/// How the content type of every call of gRPC-Web begins, binary or text.
+/// How the content type of every call begins.
+const GRPC: &[u8] = b"application/grpc";
+/// How that of every call of gRPC-Web does, binary or text.
 const GRPC_WEB: &[u8] = b"application/grpc-web";
 
 /// What a call may bring: its bytes as they come in, or as gRPC-Web made them.
@@ -25,6 +27,11 @@ impl<T: HttpBody<Data = Bytes, Error: Into<BoxError> + Send> + Send + 'static> S
 /// Whether it is a call of gRPC-Web.
 pub fn is_grpc_web(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|content| content.as_bytes().starts_with(GRPC_WEB))
+}
+
+/// Whether it is a call at all.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|content| content.as_bytes().starts_with(GRPC))
 }
 
 /// Begins to answer a call of gRPC-Web by what answers it as one of gRPC.

@@ -1,7 +1,8 @@
-//! gRPC-Web, as a browser's page speaks it: every service on the one port, over HTTP/1.1 and HTTP/2, by the same rules.
+//! The page, and gRPC-Web as it speaks it: every service on the one port, over HTTP/1.1 and HTTP/2, by the same rules.
 
 use std::time::Duration;
 
+use axum::http::Method;
 use highwater::{
     access::Role,
     client::Bearer,
@@ -29,6 +30,7 @@ use tower::Layer as _;
 
 use crate::{
     access::{bearer, key, keyed, new_key},
+    browser::{self, refused},
     serving::{MODEL, SOON, Serving, Worker, batch, config, connect, hello},
 };
 
@@ -41,7 +43,7 @@ enum Version {
     Two,
 }
 
-fn browser(version: Version) -> Browser {
+fn caller(version: Version) -> Browser {
     let mut builder = Client::builder(TokioExecutor::new());
     builder.http2_only(matches!(version, Version::Two));
     GrpcWebClientLayer::new().layer(builder.build_http())
@@ -52,11 +54,11 @@ fn at(serving: &Serving) -> axum::http::Uri {
 }
 
 fn quotas(serving: &Serving, version: Version) -> QuotaServiceClient<Browser> {
-    QuotaServiceClient::with_origin(browser(version), at(serving))
+    QuotaServiceClient::with_origin(caller(version), at(serving))
 }
 
 fn known(serving: &Serving, token: &str) -> QuotaServiceClient<InterceptedService<Browser, Bearer>> {
-    let known = InterceptedService::new(browser(Version::One), bearer(token));
+    let known = InterceptedService::new(caller(Version::One), bearer(token));
     QuotaServiceClient::with_origin(known, at(serving))
 }
 
@@ -67,15 +69,15 @@ async fn every_service_answers_a_browser() {
         assert!(
             quotas(&serving, version).get_status(GetStatusRequest {}).await.unwrap().into_inner().started_at.is_some()
         );
-        let mut limits = LimitServiceClient::with_origin(browser(version), at(&serving));
+        let mut limits = LimitServiceClient::with_origin(caller(version), at(&serving));
         let catalogue = limits.list_catalogue(ListCatalogueRequest::default()).await.unwrap().into_inner();
         assert!(!catalogue.models.is_empty());
-        let mut admin = AdminServiceClient::with_origin(browser(version), at(&serving));
+        let mut admin = AdminServiceClient::with_origin(caller(version), at(&serving));
         assert_eq!(
             admin.get_caller(highwater::proto::GetCallerRequest {}).await.unwrap().into_inner().project,
             "default"
         );
-        let mut health = HealthClient::with_origin(browser(version), at(&serving));
+        let mut health = HealthClient::with_origin(caller(version), at(&serving));
         assert_eq!(health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 1);
     }
 }
@@ -185,4 +187,27 @@ async fn a_browser_that_has_gone_leaves_no_watch_behind() {
         }
     });
     assert!(gone.await.is_ok(), "{}", crate::doors::page(&serving, "/metrics").await);
+}
+
+#[tokio::test]
+async fn the_page_is_served_and_calls_are_not_mistaken_for_it() {
+    let serving = keyed();
+    let browser = browser::Browser::new(&serving);
+    let index = browser.ask(Method::GET, "/", &[], "").await;
+    assert_eq!((index.status, index.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(index.header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!((index.header("cache-control"), index.header("x-content-type-options")), ("no-cache", "nosniff"));
+    let tag = index.header("etag").to_owned();
+    let again = browser.ask(Method::GET, "/p/acme/quotas?range=7d", &[("if-none-match", &tag)], "").await;
+    assert_eq!((again.status, again.header("etag")), (304, &*tag));
+    let head = browser.ask(Method::HEAD, "/", &[], "").await;
+    assert_eq!((head.status, head.header("content-length")), (200, &*index.text().await.len().to_string()));
+    assert_eq!(head.text().await, "");
+    let none = browser.ask(Method::GET, "/assets/none.js", &[], "").await;
+    assert_eq!((none.status, none.header("content-type")), (404, "text/plain; charset=utf-8"));
+    assert_eq!(browser.ask(Method::POST, "/", &[], "").await.status, 405);
+    let page = browser.ask(Method::GET, "/healthz", &[], "").await;
+    assert_eq!(page.text().await, "ok\n");
+    let unserved = browser.call("/highwater.v1.QuotaService/Nothing", &GetStatusRequest {}, &[]).await;
+    refused(&unserved.ended().await, Code::Unimplemented, "");
 }
