@@ -36,6 +36,7 @@ use crate::{
         admin::Admin,
         aside::Aside,
         auth::{self, standing::Standing, table},
+        demo::Demo,
         ingest::Ingest,
         limit::Limits,
         notices::{Draining, Notices},
@@ -53,8 +54,9 @@ use crate::{
         web::{self, Sent},
     },
     proto::{
-        self, admin_service_server::AdminServiceServer, ingest_service_server::IngestServiceServer,
-        limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
+        self, admin_service_server::AdminServiceServer, demo_service_server::DemoServiceServer,
+        ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
+        quota_service_server::QuotaServiceServer,
     },
     query::Queries,
     service::{
@@ -126,6 +128,7 @@ impl Routes {
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         };
         let of_all = tonic::service::Routes::new(HealthServer::new(HealthService::from_health_reporter(health)))
+            .add_service(DemoServiceServer::new(Demo::new(service.clone())).max_decoding_message_size(message_bytes))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let pages = Router::new()

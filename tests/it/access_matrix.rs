@@ -338,6 +338,10 @@ async fn check(world: &World, method: &MethodDescriptor, role: Role, token: &str
         }
         return;
     }
+    if method.parent_service().name() == "DemoService" {
+        assert_eq!(own.code, Code::Unimplemented, "{what}: there is no demo: {own:?}");
+        return;
+    }
     assert_eq!(own.code, Code::Ok, "{what}, its own: {own:?}");
     if role == Role::Operator {
         return;
