@@ -19,15 +19,17 @@ export PATH := $(PATH):$(CURDIR)/.tools/bin:$(CURDIR)/.tools/venv/bin
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## the binary, optimized, in target/quick
-	@scripts/setup.sh build
+build: ## the binary with its page, optimized, in target/quick
+	@scripts/setup.sh build page
+	@scripts/page.sh
 	cargo build --locked --profile quick
 
-run: build ## the service with a simulated voice-agent fleet, live in the terminal
+run: build ## the service with a simulated voice-agent fleet: its page, and live in the terminal
 	@exec $(HIGHWATER) demo
 
 test: ## every check and test
 	@scripts/setup.sh test
+	@scripts/page.sh
 	@exec scripts/check.sh test
 
 lint: ## the checks that run no test: protos, format, clippy, dependencies, scripts

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a target needs and the machine lacks; says so when it does, and is quick and quiet when all is there.
-# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto python redis make
+# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto page python redis make
 #
-# It writes to .tools/ alone. A missing system package is installed with apt-get when that may be done without a
+# It writes to .tools/ alone, and the page's modules to web/node_modules. A missing system package is installed with apt-get when that may be done without a
 # password, else it says what to install.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -31,6 +31,24 @@ need_make() { have make || debian "make" make; }
 need_build() {
     have cargo || die "Rust is missing: install the stable toolchain (https://rustup.rs), then run this again"
     have cc || debian "a C compiler" build-essential
+}
+
+# What the page is built with. Without web/ there is no page to build.
+NODE_MAJOR=20
+need_page() {
+    local mark="web/node_modules/.installed" major
+    [ -f web/package.json ] || return 0
+    have node && have npm || debian "Node.js" nodejs npm
+    major="$(node -p 'process.versions.node.split(".")[0]')"
+    if [ "$major" -lt $NODE_MAJOR ]; then
+        die "the page needs Node.js $NODE_MAJOR or later, and this is $(node --version): see https://nodejs.org, then run this again"
+    fi
+    if cmp -s web/package-lock.json "$mark"; then return; fi
+    say "installing the page's modules into web/node_modules"
+    (cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error --no-audit --no-fund >&2) ||
+        die "npm could not install the page's modules: see above"
+    mkdir -p web/node_modules
+    cp web/package-lock.json "$mark"
 }
 
 need_rust_lints() {
@@ -139,6 +157,7 @@ need_lint() {
 
 need_test() {
     need_lint
+    need_page
     need_fuzz
     cargo_tool nextest
     need_prometheus
@@ -146,10 +165,10 @@ need_test() {
     need_python
 }
 
-[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, python, redis or make"
+[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, page, python, redis or make"
 for need in "$@"; do
     case "$need" in
-        build | lint | test | bench | fuzz | proto | python | redis | make) "need_$need" ;;
-        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, python, redis, make)" ;;
+        build | lint | test | bench | fuzz | proto | page | python | redis | make) "need_$need" ;;
+        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, page, python, redis, make)" ;;
     esac
 done

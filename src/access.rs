@@ -9,6 +9,7 @@
 //! - [`record`]: what is kept of a credential.
 //! - [`project`]: what is kept of a project.
 //! - [`credential`]: credentials in force, and what they are good for.
+//! - [`sign_in`]: what a browser was signed in with.
 //! - [`throttle`]: how often one may fail.
 //! - [`audit`]: rows of which each holds the hash of the one before.
 
@@ -19,6 +20,7 @@ pub mod project;
 pub mod record;
 pub mod role;
 pub mod secret;
+pub mod sign_in;
 pub mod throttle;
 pub mod token;
 pub mod vault;
@@ -29,5 +31,6 @@ pub use project::ProjectRecord;
 pub use record::{Kept, KeyRecord};
 pub use role::{Role, Roles};
 pub use secret::Secret;
+pub use sign_in::SignIn;
 pub use throttle::Throttle;
 pub use vault::Vault;

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod aside;
 pub mod auth;
 pub mod convert;
+pub mod demo;
 pub mod forecast;
 pub mod ingest;
 pub mod limit;

@@ -104,6 +104,7 @@ impl App {
             // Polled before it is said that we listen: from then on a signal ends the service as it should.
             let is_over = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
             announce(address);
+            tracing::info!("Open {}", http::page_url(address, self.service.config.tls.certificate.is_some()));
             let outcome = tokio::select! {
                 () = &mut shutdown, if !is_over => Ok(()),
                 ended = &mut accepting, if !is_over => ended.map_err(io_error("no connections can be taken")),

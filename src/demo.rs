@@ -8,6 +8,7 @@ pub mod workers;
 use std::{future::Future, net::TcpListener, path::PathBuf, sync::Arc};
 
 use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
 
 pub use stage::StageError;
 
@@ -16,7 +17,7 @@ use crate::{
     client::ClientError,
     config::{Config, StorePlace},
     demo::{history::Process, stage::Stage, workers::Workers},
-    service::Service,
+    service::{Service, simulation::Wish},
     sim::Schedule,
 };
 
@@ -85,9 +86,10 @@ impl Demo {
         let Self { app, schedule, processes } = self;
         let address = listener.local_addr().map_err(DemoError::Address)?;
         let url = format!("http://{address}");
+        let wishes = app.service().fleet.drive();
         let mut outcome = Ok(());
         app.run(listener, async {
-            outcome = work(&url, schedule, processes, until).await;
+            outcome = work(&url, schedule, processes, wishes, until).await;
         })?;
         Ok(outcome?)
     }
@@ -98,9 +100,10 @@ async fn work(
     url: &str,
     schedule: Schedule,
     processes: Vec<Process>,
+    wishes: mpsc::Receiver<Wish>,
     until: impl Future<Output = ()>,
 ) -> Result<(), ClientError> {
-    let mut workers = Workers::begin(url, PROJECT, schedule, processes)?;
+    let mut workers = Workers::begin(url, PROJECT, schedule, processes, wishes)?;
     let failed = tokio::select! {
         never = workers.run() => never.err(),
         () = until => None,

@@ -11,6 +11,7 @@ pub mod limits;
 mod livekit;
 pub mod projects;
 pub mod record;
+pub mod simulation;
 pub mod start;
 pub mod throttle;
 
@@ -25,6 +26,7 @@ pub use health::Health;
 pub use ledger::Ledger;
 pub use limits::Limits;
 pub use projects::Leaving;
+pub use simulation::Simulation;
 
 use crate::{
     config::Config,
@@ -57,6 +59,8 @@ pub struct Service {
     pub counts: Counts,
     /// What is turned away so that others are served well.
     pub guard: Arc<Guard>,
+    /// The simulated fleet, if this is a demo.
+    pub fleet: Simulation,
     pub started: Time,
     /// The store holds a simulation, or the service was told that it is one.
     pub simulation: bool,

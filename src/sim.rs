@@ -6,9 +6,11 @@
 //! - [`rhythm`]: how many calls arrive at a time of the week.
 //! - [`call`]: one call, and the sessions that it holds together.
 //! - [`fleet`]: the calls of a fleet, in order, without an end.
+//! - [`busy_hour`]: more calls for a while, beyond what is allowed.
 //! - [`schedule`]: what the workers that take the calls do, step by step.
 
 pub mod agents;
+pub mod busy_hour;
 pub mod call;
 pub mod fleet;
 pub mod random;

@@ -13,7 +13,7 @@ mod source;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use lexing::{markdown_links, names};
+use lexing::{markdown_links, names, tags};
 use repository::{files_below, library_sources, relative, root, rust_files, sources_with_room, targets};
 use rooms::{NOT_IN_CORE, ROOMS, Room};
 use source::Source;
@@ -203,6 +203,25 @@ fn nothing_is_left_for_later() {
                 let line = number + 1;
                 problems.push(format!("{}:{line}: {word}: do it now, or file an issue.", relative(&path)));
             }
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn nothing_is_inline_in_the_pages_index() {
+    // Where there is no page yet there is nothing in it.
+    let index = fs::read_to_string(root().join("web/index.html")).unwrap_or_default();
+    let mut problems = Vec::new();
+    for (line, tag) in tags(&index) {
+        let name = tag.split_ascii_whitespace().next().unwrap_or_default();
+        let attributes: Vec<_> =
+            tag.split_ascii_whitespace().skip(1).filter_map(|part| part.split('=').next()).collect();
+        let is_inline = name == "style"
+            || name == "script" && !attributes.contains(&"src")
+            || attributes.iter().any(|attribute| *attribute == "style" || attribute.starts_with("on"));
+        if is_inline {
+            problems.push(format!("web/index.html:{line}: <{tag}>: browsers refuse it: give it a file in web/src."));
         }
     }
     none(problems);

@@ -67,8 +67,8 @@ enum Kind {
 #[derive(Clone, Debug)]
 pub struct Pass {
     credential: Arc<Credential>,
-    /// When the token itself ends, if it has an end of its own.
-    token_until: Option<Time>,
+    /// When what was presented ends, if it has an end of its own: a token, or the sign-in of a browser.
+    presented_until: Option<Time>,
 }
 
 /// All credentials, by id.
@@ -147,6 +147,11 @@ fn until(record: &KeyRecord) -> u64 {
 }
 
 impl Pass {
+    /// What stands for a credential until an instant.
+    pub fn of(credential: Arc<Credential>, until: Time) -> Self {
+        Self { credential, presented_until: Some(until) }
+    }
+
     pub fn role(&self) -> Role {
         self.credential.role
     }
@@ -163,8 +168,7 @@ impl Pass {
     /// Until when it is good as things stand; `None` for no end.
     pub fn until(&self) -> Option<Time> {
         let key = self.credential.until.load(Ordering::Acquire);
-        let token = self.token_until.map_or(NEVER, |until| until.after(LEEWAY).0);
-        let until = key.min(token);
+        let until = self.presented_until.map_or(key, |until| key.min(until.0));
         (until != NEVER).then_some(Time(until))
     }
 
@@ -180,7 +184,7 @@ impl Pass {
         if now < self.credential.not_before {
             return Err(Refused::NotYet);
         }
-        if now.0 >= until || self.token_until.is_some_and(|until| now >= until.after(LEEWAY)) {
+        if now.0 >= until || self.presented_until.is_some_and(|until| now >= until) {
             return Err(Refused::Expired);
         }
         Ok(())
@@ -270,7 +274,7 @@ impl Credentials {
         let matches = vault.matches(presented.secret.0, &digest);
         match credential {
             Some(credential) if matches && credential.role == presented.role => {
-                Ok(Pass { credential: credential.clone(), token_until: None })
+                Ok(Pass { credential: credential.clone(), presented_until: None })
             }
             _ => Err(Refused::Unknown),
         }
@@ -291,7 +295,7 @@ impl Credentials {
         if claims.not_before.is_some_and(|not_before| now.after(LEEWAY) < not_before) {
             return Err(Refused::NotYet);
         }
-        let pass = Pass { credential: credential.clone(), token_until: Some(claims.expires) };
+        let pass = Pass::of(credential.clone(), claims.expires.after(LEEWAY));
         pass.check(now)?;
         if claims.may_report() { Ok(pass) } else { Err(Refused::WithoutGrant) }
     }

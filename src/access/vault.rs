@@ -5,7 +5,7 @@ use std::fmt;
 
 use ring::{aead, hmac};
 
-use crate::access::Secret;
+use crate::access::{Secret, SignIn};
 
 /// Bytes of the key file's content.
 pub const MASTER_BYTES: usize = 32;
@@ -18,6 +18,8 @@ pub const DIGEST_BYTES: usize = 32;
 pub struct Vault {
     pepper: hmac::Key,
     sealing: aead::LessSafeKey,
+    /// Of cookies: they are many, and each takes a random nonce of its key.
+    cookies: aead::LessSafeKey,
     check: [u8; DIGEST_BYTES],
 }
 
@@ -34,12 +36,14 @@ impl Vault {
             let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, master.expose()), purpose.as_bytes());
             Secret::new(bytes_of(&tag))
         };
-        let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, derived("highwater sealing 1").expose());
+        let sealing = |purpose: &str| {
+            let key = aead::UnboundKey::new(&aead::AES_256_GCM, derived(purpose).expose());
+            aead::LessSafeKey::new(key.expect("OK because the derived key is as long as AES-256 wants it"))
+        };
         Self {
             pepper: hmac::Key::new(hmac::HMAC_SHA256, derived("highwater pepper 1").expose()),
-            sealing: aead::LessSafeKey::new(
-                sealing.expect("OK because the derived key is as long as AES-256 wants it"),
-            ),
+            sealing: sealing("highwater sealing 1"),
+            cookies: sealing("highwater cookies 1"),
             check: *derived("highwater check 1").expose(),
         }
     }
@@ -61,22 +65,39 @@ impl Vault {
 
     /// A secret encrypted, bound to the name of its key. `nonce` must be random, and never the same again.
     pub fn seal(&self, name: &str, secret: &Secret<Vec<u8>>, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
-        let mut sealed = secret.expose().clone();
-        let unique = aead::Nonce::assume_unique_for_key(nonce);
-        let done = self.sealing.seal_in_place_append_tag(unique, aead::Aad::from(name), &mut sealed);
-        done.expect("OK because secrets are far shorter than what AES-GCM can encrypt");
-        [&nonce[..], &sealed].concat()
+        seal(&self.sealing, name, secret.expose().clone(), nonce)
     }
 
     /// The secret of a key of this name; `None` when it was not sealed by this vault for this name.
     pub fn open(&self, name: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let mut secret = Secret::new(sealed.to_vec());
-        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
-        let length = self.sealing.open_in_place(nonce, aead::Aad::from(name), &mut secret.0).ok()?.len();
-        secret.0.truncate(length);
-        Some(secret)
+        open(&self.sealing, name, sealed)
     }
+
+    /// A sign-in encrypted, for a browser to keep. `nonce` must be random, and never the same again.
+    pub fn seal_sign_in(&self, sign_in: &SignIn, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
+        seal(&self.cookies, "", sign_in.encode(), nonce)
+    }
+
+    /// What a browser has kept; `None` when it was not sealed by this vault.
+    pub fn open_sign_in(&self, sealed: &[u8]) -> Option<SignIn> {
+        SignIn::decode(open(&self.cookies, "", sealed)?.expose())
+    }
+}
+
+fn seal(key: &aead::LessSafeKey, name: &str, mut sealed: Vec<u8>, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
+    let unique = aead::Nonce::assume_unique_for_key(nonce);
+    let done = key.seal_in_place_append_tag(unique, aead::Aad::from(name), &mut sealed);
+    done.expect("OK because secrets are far shorter than what AES-GCM can encrypt");
+    [&nonce[..], &sealed].concat()
+}
+
+fn open(key: &aead::LessSafeKey, name: &str, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+    let mut secret = Secret::new(sealed.to_vec());
+    let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+    let length = key.open_in_place(nonce, aead::Aad::from(name), &mut secret.0).ok()?.len();
+    secret.0.truncate(length);
+    Some(secret)
 }
 
 fn bytes_of(tag: &hmac::Tag) -> [u8; DIGEST_BYTES] {
@@ -100,6 +121,11 @@ mod tests {
         assert!(ours.open("APIy", &sealed).is_none(), "it is bound to its name");
         assert!(other.open("APIx", &sealed).is_none());
         assert!(ours.open("APIx", &sealed[..NONCE_BYTES]).is_none() && ours.open("APIx", b"").is_none());
+        let sign_in = SignIn { number: [4; 16], until: crate::model::Time(5), key: "AbCdEfGhIj".into() };
+        let cookie = ours.seal_sign_in(&sign_in, [6; NONCE_BYTES]);
+        assert!(!cookie.windows(10).any(|part| part == b"AbCdEfGhIj"));
+        assert_eq!(ours.open_sign_in(&cookie), Some(sign_in));
+        assert!(other.open_sign_in(&cookie).is_none() && ours.open("", &cookie).is_none());
         assert_ne!(ours.check(), other.check());
         assert_eq!(format!("{ours:?}"), "[vault]");
     }

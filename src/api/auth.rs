@@ -1,15 +1,18 @@
 //! Who calls, and whether they may: looked at once for every call, before its service sees it. What has no row in the
 //! [`table`] is not served.
 //!
+//! - [`browser`]: calls that are signed in by a cookie.
 //! - [`table`]: who may call what.
 //! - [`standing`]: what a stream was let in by, for as long as it is open.
 
+pub mod browser;
 pub mod standing;
 pub mod table;
 
 use std::{net::IpAddr, sync::Arc};
 
-use tonic::{Request, metadata::MetadataMap};
+use axum::http::{self, HeaderMap};
+use tonic::Request;
 
 use crate::{
     access::{Pass, Refused, Role},
@@ -29,7 +32,7 @@ const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID_BYTES: usize = 64;
 /// Who acts where nobody needs a key.
 const DEV: &str = "dev";
-/// The service of which failed calls are kept in the audit log.
+/// The service of which failed calls are kept in the audit log, as failed sign-ins of browsers are.
 const ADMIN: &str = "/highwater.v1.AdminService/";
 
 /// Who calls.
@@ -44,17 +47,11 @@ pub struct Caller {
 }
 
 /// What of a call is looked at.
-pub trait Headers {
+trait Headers {
     fn text(&self, name: &str) -> Option<&str>;
 }
 
-impl Headers for axum::http::HeaderMap {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)?.to_str().ok()
-    }
-}
-
-impl Headers for MetadataMap {
+impl Headers for HeaderMap {
     fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.to_str().ok()
     }
@@ -120,23 +117,32 @@ impl Caller {
 /// Looks at a call: who makes it, and whether they may by its rule. `None` for what is open to all.
 ///
 /// # Errors
-/// `Unauthenticated` when nobody is known by what was presented, `Forbidden` when they may not, `TooManyFailures`.
-pub fn admit(
+/// `Unauthenticated` when nobody is known by what was presented, `Forbidden` when they may not, or when it can't be known
+/// that a browser's call was made by the page, `TooManyFailures`.
+pub fn admit<B>(
     service: &Service,
     rule: Rule,
-    path: &str,
-    headers: &impl Headers,
+    request: &http::Request<B>,
     address: Option<IpAddr>,
 ) -> Result<Option<Arc<Caller>>, Error> {
+    let headers = request.headers();
     let roles = match rule {
         Rule::Open => return Ok(None),
         Rule::Roles(roles) => roles,
     };
     let request_id = headers.text(REQUEST_ID).filter(|id| id.len() <= MAX_REQUEST_ID_BYTES).unwrap_or_default();
     if service.config.dev {
+        browser::is_not_foreign(request)?;
         return Ok(Some(Caller::anyone(address, request_id)));
     }
-    let pass = authenticate(service, path, headers, address)?;
+    let signed_in = match headers.contains_key(AUTHORIZATION) {
+        true => None,
+        false => browser::signed_in(service, request, address)?,
+    };
+    let pass = match signed_in {
+        Some(pass) => pass,
+        None => authenticate(service, request.uri().path(), headers, address)?,
+    };
     if !roles.has(pass.role()) {
         let words = format!("a key of the role {} may not do this: one of {roles} is needed", pass.role());
         return Err(Error::Forbidden(words.into()));
@@ -166,7 +172,7 @@ pub fn renew(service: &Service, token: &str, caller: &Caller) -> Result<Pass, Er
 ///
 /// # Errors
 /// As [`admit`].
-pub fn may_scrape(service: &Service, headers: &impl Headers, address: Option<IpAddr>) -> Result<(), Error> {
+pub fn may_scrape(service: &Service, headers: &HeaderMap, address: Option<IpAddr>) -> Result<(), Error> {
     if service.config.dev || service.config.listen.ip().is_loopback() {
         return Ok(());
     }
@@ -176,7 +182,7 @@ pub fn may_scrape(service: &Service, headers: &impl Headers, address: Option<IpA
     }
 }
 
-fn authenticate(service: &Service, path: &str, headers: &impl Headers, address: Option<IpAddr>) -> Result<Pass, Error> {
+fn authenticate(service: &Service, path: &str, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Pass, Error> {
     let refused = |(refused, key)| refuse(service, path, (refused, key), address, service.clock.now());
     let Some(presented) = headers.text(AUTHORIZATION) else {
         return Err(refused((Refused::Missing, None)));
@@ -201,9 +207,9 @@ fn refuse(
     if is_told {
         let key = named.as_deref().map(|key| key.escape_debug().to_string());
         tracing::debug!(path, key, ?address, ?refused, "a credential was refused");
-        if path.starts_with(ADMIN) {
+        if path.starts_with(ADMIN) || path == browser::SIGN_IN {
             let actor = Actor { key: "".into(), role: None, address, request_id: "".into() };
-            let call = path.strip_prefix(ADMIN).unwrap_or_default();
+            let call = path.strip_prefix(ADMIN).unwrap_or(path);
             let mut entry = actor.entry("auth.failed", "", call);
             entry.after = format!("{refused:?} key={}", key.unwrap_or_default());
             service.access.failures.remember(entry);

@@ -51,11 +51,13 @@ pub fn run(args: DemoArgs) -> Result<(), CliError> {
         Demo::prepare(&Options { dir: args.dir, zone: moment::zone(), seconds: HISTORY_SECONDS }).map_err(failed)?;
     let mut shown = Ok(());
     let until = async {
+        let page = http::page_url(address, false);
         if stdout().is_terminal() {
+            eprintln!("highwater: Open {page} in a browser");
             shown = quotas::run(watch(address)).await;
         } else {
             println!(
-                "simulation: project {PROJECT} on http://{address}; `highwater quotas --project {PROJECT}` shows it"
+                "simulation: project {PROJECT} on http://{address}; `highwater quotas --project {PROJECT}` shows it\nOpen {page}"
             );
             signalled().await;
         }

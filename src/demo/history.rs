@@ -78,8 +78,6 @@ struct Worker {
 /// A worker process that is there when the history ends, with the sessions that it holds then.
 #[derive(Clone, Debug)]
 pub struct Process {
-    /// Number of its call in the schedule.
-    pub nth: u64,
     pub call: Arc<Call>,
     /// Places of the sessions in the call.
     pub open: Vec<usize>,
@@ -147,7 +145,7 @@ impl<'s> Past<'s> {
         let place = match step {
             Step::Begins => {
                 let stream = self.attach(call, now)?;
-                let process = Process { nth: *nth, call: call.clone(), open: Vec::new() };
+                let process = Process { call: call.clone(), open: Vec::new() };
                 self.workers.insert(*nth, Worker { stream, seq: 0, process });
                 return Ok(());
             }

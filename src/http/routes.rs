@@ -1,5 +1,5 @@
-//! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, and
-//! the one that Prometheus does.
+//! Who answers which path: the gRPC services with health and reflection, the pages that a load balancer asks for, the one
+//! that Prometheus does, and to everything else the page that people look at.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request as Asked, State},
     http::{Request, Response, StatusCode, header},
     response::IntoResponse,
     routing::{get, post},
@@ -36,6 +36,7 @@ use crate::{
         admin::Admin,
         aside::Aside,
         auth::{self, standing::Standing, table},
+        demo::Demo,
         forecast::Forecasts,
         ingest::Ingest,
         limit::Limits,
@@ -49,11 +50,14 @@ use crate::{
         ends::EndsWithCredential,
         livekit,
         metrics::{self, Scrapes},
+        page::Page,
+        sign_in,
+        web::{self, Sent},
     },
     proto::{
-        self, admin_service_server::AdminServiceServer, forecast_service_server::ForecastServiceServer,
-        ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
-        quota_service_server::QuotaServiceServer,
+        self, admin_service_server::AdminServiceServer, demo_service_server::DemoServiceServer,
+        forecast_service_server::ForecastServiceServer, ingest_service_server::IngestServiceServer,
+        limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
     },
     query::Queries,
     service::{
@@ -103,7 +107,7 @@ pub struct Answer {
     service: Arc<Service>,
 }
 
-type Call = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub(super) type Call = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl Routes {
     /// All routes.
@@ -128,6 +132,7 @@ impl Routes {
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         };
         let of_all = tonic::service::Routes::new(HealthServer::new(HealthService::from_health_reporter(health)))
+            .add_service(DemoServiceServer::new(Demo::new(service.clone())).max_decoding_message_size(message_bytes))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let pages = Router::new()
@@ -137,6 +142,17 @@ impl Routes {
         let scrapes = Scrapes::new(service.clone(), places.clone());
         let metrics = Router::new().route("/metrics", get(metrics::page)).with_state(scrapes);
         let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
+        let signing_in = Router::new()
+            .route(auth::browser::SIGN_IN, post(sign_in::sign_in).delete(sign_in::sign_out))
+            .with_state(service.clone());
+        let page = Arc::new(Page::built());
+        let others = of_all
+            .into_axum_router()
+            .fallback(move |request: Asked| at_once(otherwise(&page, &request)))
+            .merge(pages)
+            .merge(metrics)
+            .merge(livekit)
+            .merge(signing_in);
         Ok(Self {
             service: service.clone(),
             ingest: IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes),
@@ -144,25 +160,34 @@ impl Routes {
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
             forecasts: ForecastServiceServer::new(forecasts).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
-            others: of_all.into_axum_router().fallback(unserved).merge(pages).merge(metrics).merge(livekit),
+            others,
         })
     }
 
     /// Begins to answer a call, and notes on its connection that it came.
-    pub fn answer(&self, request: Request<Incoming>) -> Answer {
+    pub fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
         if let Some(peer) = request.extensions().get::<Arc<Peer>>() {
             peer.call();
         }
-        let service = self.service.clone();
-        Answer { call: self.gated(request), late: None, service }
+        if web::is_grpc_web(request.headers()) {
+            let routes = self.clone();
+            // It is timed and checked inside, where its answer is still one of gRPC.
+            let call = web::answer(request, move |request| routes.begin(request));
+            return Answer { call, late: None, service: self.service.clone() };
+        }
+        self.begin(request)
+    }
+
+    fn begin(&self, request: Request<impl Sent>) -> Answer {
+        Answer { call: self.gated(request), late: None, service: self.service.clone() }
     }
 
     /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
     /// metrics and webhooks look for themselves.
-    fn gated(&self, mut request: Request<Incoming>) -> Call {
+    fn gated(&self, mut request: Request<impl Sent>) -> Call {
         let Some(rule) = table::rule(request.uri().path()) else { return self.other(request) };
         let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-        let admitted = auth::admit(&self.service, rule, request.uri().path(), request.headers(), address);
+        let admitted = auth::admit(&self.service, rule, &request, address);
         let admitted = admitted.and_then(|caller| {
             let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
             let now = self.service.clock.now().mono;
@@ -174,6 +199,7 @@ impl Routes {
         };
         // What it was let in by is not for the services to see.
         request.headers_mut().remove(header::AUTHORIZATION);
+        request.headers_mut().remove(header::COOKIE);
         let Some(caller) = caller else { return self.other(request) };
         // The streams of our services look for themselves.
         let standing = request.uri().path().starts_with(REFLECTION).then(|| Standing::new(&self.service, &caller));
@@ -184,7 +210,7 @@ impl Routes {
     }
 
     /// The answer of one of our services.
-    fn called(&self, request: Request<Incoming>) -> Call {
+    fn called(&self, request: Request<impl Sent>) -> Call {
         let of = |name: &str| request.uri().path().strip_prefix('/').is_some_and(|path| path.starts_with(name));
         match () {
             () if of(IngestServiceServer::<Ingest>::NAME) => self.ingest.clone().call(request),
@@ -196,7 +222,7 @@ impl Routes {
         }
     }
 
-    fn other(&self, request: Request<Incoming>) -> Call {
+    fn other(&self, request: Request<impl Sent>) -> Call {
         let answer = self.others.clone().call(request);
         Box::pin(async { Ok(answer.await?.map(Body::new)) })
     }
@@ -270,9 +296,10 @@ async fn ready(State(pages): State<Pages>) -> axum::response::Response {
     (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
 }
 
-/// There is no such page or call.
-async fn unserved() -> Response<Body> {
-    Status::from(Error::Unserved).into_http()
+/// What nobody else answers: an address of the page, or a call that there is not.
+fn otherwise(page: &Page, request: &Asked) -> Response<Body> {
+    let of_page = page.answer(request.method(), request.uri().path(), request.headers());
+    of_page.unwrap_or_else(|| Status::from(Error::Unserved).into_http())
 }
 
 /// Whether a path is a person's or a program's question or decision, and no worker's report, health or page.

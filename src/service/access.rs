@@ -5,11 +5,13 @@
 //! - [`failures`]: what becomes of credentials that are refused.
 //! - [`keep`]: what is done beside the calls.
 //! - [`key_file`]: the key that what is kept of them is protected with.
+//! - [`sign_in`]: browsers that are signed in by a cookie.
 
 pub mod decide;
 pub mod failures;
 pub mod keep;
 pub mod key_file;
+pub mod sign_in;
 
 use std::{
     cell::RefCell,
@@ -86,6 +88,8 @@ pub struct Access {
     /// Tells what is open that credentials were changed.
     changed: watch::Sender<u64>,
     pub failures: Failures,
+    /// Sign-ins of browsers that ended by hand.
+    signed_out: sign_in::Ended,
     /// Tells this service's verified credentials from those of others in the same process.
     number: u64,
     /// The key does not outlive the process, so that credentials would not either.
@@ -175,6 +179,7 @@ impl Access {
             surprises: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             failures: Failures::new(Throttle::default()),
+            signed_out: sign_in::Ended::default(),
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             is_ephemeral,
         })

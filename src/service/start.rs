@@ -18,7 +18,8 @@ use crate::{
     },
     rollup::Rollup,
     service::{
-        Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Service, access::AccessError, livekit::livekit,
+        Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Service, Simulation, access::AccessError,
+        livekit::livekit,
     },
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
@@ -102,6 +103,7 @@ impl Service {
             guard: Arc::new(Guard::new(&config.connections)),
             started: now.wall,
             simulation,
+            fleet: Simulation::default(),
             config,
         }))
     }

@@ -115,6 +115,9 @@ pub const CAMPAIGN: Agent = Agent {
     by_phone: 1.0,
 };
 
+/// Calls at once that a busy hour brings to each agent, by its name: alone, those of the busy model are beyond its limit.
+pub const BUSY_HOUR: &[(&str, u32)] = &[("support", 28), ("claims", 4), ("booking", 18), ("tutor", 14)];
+
 /// The limits of a kind, or of one of its models: the fleet's contracts.
 const LIMITS: &[(Kind, &str, u32)] = &[
     (Kind::Llm, "", 120),

@@ -22,7 +22,7 @@ const CALLS: u64 = 3;
 const SECONDS_PER_HOUR: f64 = 3_600.0;
 /// Average length of a call, in seconds: that of its log-normal lengths, cut at both ends. Calls at once divided by it is
 /// how many arrive a second.
-const MEAN_SECONDS: f64 = 183.0;
+pub(super) const MEAN_SECONDS: f64 = 183.0;
 
 /// A simulated fleet of voice agents.
 #[derive(Clone, Debug)]

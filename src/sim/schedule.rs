@@ -5,6 +5,7 @@ use std::{
     cmp::{Ordering, Reverse},
     collections::BinaryHeap,
     sync::Arc,
+    vec,
 };
 
 use crate::{
@@ -35,11 +36,11 @@ pub struct Happening {
     pub call: Arc<Call>,
 }
 
-/// The steps of a fleet's workers from an instant on. It never ends.
+/// The steps of a fleet's workers from an instant on. That of a fleet's own calls never ends.
 #[derive(Debug)]
-pub struct Schedule {
+pub struct Schedule<C = Calls> {
     from: Time,
-    calls: Calls,
+    calls: C,
     /// The next call to start.
     next: Option<Call>,
     nth: u64,
@@ -47,9 +48,27 @@ pub struct Schedule {
     steps: BinaryHeap<Reverse<Happening>>,
 }
 
-impl Schedule {
+impl Schedule<vec::IntoIter<Call>> {
+    /// Steps of these calls, which are in the order in which they start.
+    pub fn of(calls: Vec<Call>, from: Time) -> Self {
+        Self::new(calls.into_iter(), from)
+    }
+
+    /// Other calls come, instead of those that have not started. Those that have go on.
+    pub fn renew(&mut self, calls: Vec<Call>) {
+        self.calls = calls.into_iter();
+        self.next = self.calls.next();
+    }
+
+    /// Calls that have started and not ended.
+    pub fn calls_there(&self) -> usize {
+        self.steps.iter().filter(|Reverse(happening)| happening.step == Step::Ends).count()
+    }
+}
+
+impl<C: Iterator<Item = Call>> Schedule<C> {
     /// Steps of the calls that are there at `from`, which begin then with all that they hold, and of later ones.
-    pub(super) fn new(mut calls: Calls, from: Time) -> Self {
+    pub(super) fn new(mut calls: C, from: Time) -> Self {
         let next = calls.next();
         Self { from, calls, next, nth: 0, steps: BinaryHeap::new() }
     }
@@ -95,7 +114,7 @@ impl Schedule {
     }
 }
 
-impl Iterator for Schedule {
+impl<C: Iterator<Item = Call>> Iterator for Schedule<C> {
     type Item = Happening;
 
     fn next(&mut self) -> Option<Happening> {

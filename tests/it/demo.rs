@@ -14,7 +14,8 @@ use highwater::{
     demo::{Demo, DemoError, Options, PROJECT, StageError},
     http,
     proto::{
-        GetHistoryRequest, GetStatusRequest, History, Kind, ListQuotasRequest, Pool, Quota, Target,
+        GetHistoryRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListQuotasRequest, ListSessionsRequest,
+        Pool, Quota, Session, StartBusyHourRequest, Target, demo_service_client::DemoServiceClient,
         get_history_request::Column, quota_service_client::QuotaServiceClient, target,
     },
     service::start::SIMULATION_NOTE,
@@ -130,6 +131,92 @@ async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
     assert_eq!((minutes.lost.iter().sum::<u32>(), minutes.peak.len()), (0, 30), "{minutes:?}");
     assert!(minutes.peak.is_sorted_by(|before, after| 3 * after > *before), "a dip: {minutes:?}");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_hour_brings_models_to_their_limits_and_beyond() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let channel = running.channel().await;
+    let beyond = async || {
+        let quotas = quotas(&channel).await;
+        quotas.iter().filter(|quota| quota.limit.as_ref().is_some_and(|limit| quota.level > limit.slots)).count()
+    };
+    assert_eq!(beyond().await, 0);
+    let mut demo = DemoServiceClient::new(channel.clone());
+    let said = demo.start_busy_hour(StartBusyHourRequest {}).await.unwrap().into_inner().sentence;
+    assert!(said.contains("calls more") && said.contains("10 minutes"), "{said}");
+    let began = Instant::now();
+    while beyond().await == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "no model is beyond its limit");
+        sleep(Duration::from_millis(200)).await;
+    }
+    running.stop().await;
+}
+
+/// Sessions of agents that were lost.
+async fn lost(channel: &Channel) -> u64 {
+    quotas(channel).await.iter().filter_map(|quota| quota.closed.as_ref()).map(|closed| closed.lost).sum()
+}
+
+async fn sessions_of(channel: &Channel, worker: &str) -> Vec<Session> {
+    let request = ListSessionsRequest {
+        project: PROJECT.to_owned(),
+        worker_id: worker.to_owned(),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    QuotaServiceClient::new(channel.clone()).list_sessions(request).await.unwrap().into_inner().sessions
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_is_silent_and_then_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    let channel = running.channel().await;
+    let before = {
+        // Workers of the history attach again in the first moments.
+        let mut status = QuotaServiceClient::new(channel.clone());
+        let settled = async {
+            while status.get_status(GetStatusRequest {}).await.unwrap().into_inner().settling {
+                sleep(Duration::from_millis(100)).await
+            }
+        };
+        timeout(2 * SOON, settled).await.unwrap();
+        lost(&channel).await
+    };
+    let killed = DemoServiceClient::new(channel.clone()).kill_worker(KillWorkerRequest {}).await.unwrap().into_inner();
+    assert!(killed.sessions > 0 && killed.worker_id.starts_with("voice-agent-"), "{killed:?}");
+    assert!(
+        killed.sentence.starts_with(&format!("{} crashed with {}", killed.worker_id, killed.sessions)),
+        "{killed:?}"
+    );
+    let silent = timeout(SOON, async {
+        // Calls that the worker takes after it was started again are heard.
+        while sessions_of(&channel, &killed.worker_id).await.iter().filter(|session| session.silent).count()
+            < killed.sessions as usize
+        {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(silent.await.is_ok(), "{killed:?}");
+    let gone = timeout(2 * SOON, async {
+        while sessions_of(&channel, &killed.worker_id).await.iter().any(|session| session.silent) {
+            sleep(Duration::from_millis(200)).await;
+        }
+    });
+    assert!(gone.await.is_ok(), "the lease ends");
+    assert!(lost(&channel).await >= before + u64::from(killed.sessions), "{killed:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_no_demo_has_no_demo_service() {
+    let serving = crate::serving::Serving::start();
+    let mut demo = DemoServiceClient::new(serving.channel().await);
+    let refused = demo.start_busy_hour(StartBusyHourRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unimplemented);
+    assert_eq!(demo.kill_worker(KillWorkerRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
 }
 
 #[tokio::test]

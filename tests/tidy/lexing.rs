@@ -18,6 +18,14 @@ pub fn markdown_links(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// The tags that open in an HTML text, each with its line from 1 and without its angle brackets.
+pub fn tags(text: &str) -> Vec<(usize, &str)> {
+    let starts =
+        text.match_indices('<').filter(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
+    let tag = |at: usize| text[at + 1..].split('>').next().unwrap_or_default().trim_end_matches('/');
+    starts.map(|(at, _)| (text[..at].matches('\n').count() + 1, tag(at))).collect()
+}
+
 /// True when `line` holds `name` as whole words.
 pub fn names(line: &str, name: &str) -> bool {
     line.match_indices(name).any(|(at, _)| {
@@ -178,6 +186,12 @@ mod tests {
     fn blanks_comments_and_literals_and_keeps_lines() {
         let text = "a /* b /* c */\n d */ e // f\n'g' 'h: &'i \"j\\\"\nk\" r#\"l\"m\"# n";
         assert_eq!(without_comments_and_strings(text), "a \n e \n\"\" 'h: &'i \"\"\n \"\" n");
+    }
+
+    #[test]
+    fn finds_tags_and_their_lines() {
+        let text = "<!doctype html>\n<p>1 < 2</p>\n<script src=\"a.js\"\n  defer></script><br/>";
+        assert_eq!(tags(text), [(2, "p"), (3, "script src=\"a.js\"\n  defer"), (4, "br")]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn files_below(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir()
             && !name.starts_with('.')
-            && !["target", "build", "node_modules", "artifacts", "corpus"].contains(&name)
+            && !["target", "build", "dist", "node_modules", "artifacts", "corpus"].contains(&name)
         {
             found.extend(files_below(&path, extensions));
         } else if extensions.contains(&name.rsplit('.').next().unwrap_or_default()) && path.is_file() {

@@ -43,20 +43,25 @@ enum Shown {
 }
 
 /// The other screen of a terminal.
-struct Drawn;
+struct Drawn {
+    /// Where the same is shown in a browser.
+    page: Line,
+}
 
 impl Drawn {
-    fn begin() -> io::Result<Self> {
+    fn begin(server: &str) -> io::Result<Self> {
         let mut out = stdout().lock();
         write!(out, "\x1b[?1049h\x1b[?25l\x1b[2J")?;
         out.flush()?;
-        Ok(Self)
+        let page = format!("Open {}/ in a browser", server.trim_end_matches('/'));
+        Ok(Self { page: Line::of(Style::Dim, page) })
     }
 
     /// Draws over what is there, line by line, so that nothing flickers; what has no room is counted.
     fn draw(&self, view: &View) -> io::Result<()> {
         let screen = Screen::of_stdout();
-        let mut lines = render::lines(view, screen.width, &moment::zone());
+        let mut lines = vec![self.page.clone()];
+        lines.extend(render::lines(view, screen.width, &moment::zone()));
         let room = screen.height.saturating_sub(1);
         if lines.len() > room {
             let more = lines.len() - room.saturating_sub(1);
@@ -116,7 +121,7 @@ pub async fn run(args: &QuotasArgs, server: &Server) -> Result<(), CliError> {
     let mut stream = open(args, server, &mut view).await.map_err(refused)?;
     let mut signals = Signals::new()?;
     let terminal = Screen::of_stdout().terminal && !args.json;
-    let shown = if terminal { Shown::Screen(Drawn::begin()?) } else { Shown::Lines { json: args.json } };
+    let shown = if terminal { Shown::Screen(Drawn::begin(&server.url)?) } else { Shown::Lines { json: args.json } };
     loop {
         let Some(status) = follow(&mut stream, server, &mut view, &shown, &mut signals).await? else { return Ok(()) };
         if is_final(&status) {
