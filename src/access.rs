@@ -9,7 +9,6 @@
 //! - [`record`]: what is kept of a credential.
 //! - [`project`]: what is kept of a project.
 //! - [`credential`]: credentials in force, and what they are good for.
-//! - [`throttle`]: how often one may fail.
 //! - [`audit`]: rows of which each holds the hash of the one before.
 
 pub mod audit;
@@ -19,7 +18,6 @@ pub mod project;
 pub mod record;
 pub mod role;
 pub mod secret;
-pub mod throttle;
 pub mod token;
 pub mod vault;
 
@@ -29,5 +27,4 @@ pub use project::ProjectRecord;
 pub use record::{Kept, KeyRecord};
 pub use role::{Role, Roles};
 pub use secret::Secret;
-pub use throttle::Throttle;
 pub use vault::Vault;

@@ -126,6 +126,21 @@ async fn what_is_not_signed_as_it_should_be_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_fails_to_sign_too_often_is_told_no_more_and_a_signature_that_is_right_is_taken() {
+    let serving = serving(None);
+    let body = joined("PA_1", "AGENT").to_string().into_bytes();
+    let headers = [("content-type", "application/webhook+json"), ("authorization", "a.b.c")];
+    let mut statuses = Vec::new();
+    for _ in 0..40 {
+        statuses.push(post_to(serving.address, &headers, &body).await.0);
+    }
+    assert!(statuses[..20].iter().all(|status| *status == 401), "{statuses:?}");
+    assert_eq!(statuses[39], 429, "{statuses:?}");
+    assert_eq!(counted(&serving).unsigned, 40, "each is counted");
+    assert_eq!(send(serving.address, &joined("PA_1", "AGENT")).await, 200);
+}
+
+#[tokio::test]
 async fn without_a_key_every_webhook_is_refused() {
     let serving = Serving::start();
     assert_eq!(send(serving.address, &joined("PA_1", "AGENT")).await, 401);
