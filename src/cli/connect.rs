@@ -28,7 +28,14 @@ pub const PAGE_SIZE: i32 = 1_000;
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
     /// Address of the service
-    #[arg(long, env = "HIGHWATER_SERVER", default_value = "http://127.0.0.1:7422", value_name = "URL", global = true)]
+    #[arg(
+        long,
+        env = "HIGHWATER_SERVER",
+        default_value = "http://127.0.0.1:7422",
+        value_name = "URL",
+        global = true,
+        hide_env_values = true
+    )]
     pub server: String,
     /// API key, or access token, that the service knows you by
     #[arg(long, env = "HIGHWATER_KEY", value_name = "KEY", global = true, hide_env_values = true)]

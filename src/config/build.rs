@@ -117,6 +117,7 @@ impl Values<'_> {
         for given in self.given.iter().filter(|given| given.key == key) {
             match parse(&given.text) {
                 Err(problem) => {
+                    let problem = place::without_passwords(&problem);
                     let origin = given.origin.clone();
                     self.mistakes.push(Mistake { origin, key: key.to_owned(), problem });
                 }
