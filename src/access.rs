@@ -4,7 +4,7 @@
 //! - [`role`]: what each role may do.
 //! - [`secret`]: what must not be shown.
 //! - [`token`]: API keys as they are presented.
-//! - [`jwt`]: LiveKit access tokens.
+//! - [`jwt`]: LiveKit's tokens, of agents and of webhooks.
 //! - [`vault`]: what the key file protects.
 //! - [`record`]: what is kept of a credential.
 //! - [`project`]: what is kept of a project.

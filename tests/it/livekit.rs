@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use highwater::{
     config::LiveKitConfig,
-    livekit::{counts::Counted, token::Secret},
+    livekit::counts::Counted,
     model::{Coverage, Key, Kind, Meter, Project, Target},
     store::embedded::EmbeddedStore,
 };
@@ -25,7 +25,7 @@ fn livekit(standin: Option<&StandIn>) -> LiveKitConfig {
     LiveKitConfig {
         url: standin.map(|standin| format!("http://{}", standin.address)),
         api_key: KEY.to_owned(),
-        secret: Secret::new(SECRET),
+        secret: SECRET.into(),
         project: Project::new("default").unwrap(),
         interval: Duration::from_secs(1),
         expire_after: Duration::from_secs(3_600),
