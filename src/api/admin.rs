@@ -118,9 +118,7 @@ impl AdminService for Admin {
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         self.looked(&caller, "ListApiKeys", check::all_projects(request.all_projects, &caller))?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("api keys", page_size, DEFAULT_KEYS, &page_token, &request)?;
+        let page = Page::take("api keys", DEFAULT_KEYS, &mut request)?;
         let now = Clock::wall();
         let mut records = self.service().access.records();
         records.retain(|record| {
@@ -225,9 +223,7 @@ impl AdminService for Admin {
         &self,
         request: Request<AdminServiceListProjectsRequest>,
     ) -> Result<Response<AdminServiceListProjectsResponse>, Status> {
-        let AdminServiceListProjectsRequest { page_size, page_token } = request.into_inner();
-        let parameters = AdminServiceListProjectsRequest::default();
-        let page = Page::read("admin projects", page_size, DEFAULT_PROJECTS, &page_token, &parameters)?;
+        let page = Page::take("admin projects", DEFAULT_PROJECTS, &mut request.into_inner())?;
         let listed = self.aside.run(move |queries| {
             let service = queries.service();
             let (made, seen) = (service.project_records()?, queries.projects());
@@ -271,9 +267,7 @@ impl AdminService for Admin {
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         self.looked(&caller, "ListAuditRows", check::all_projects(request.all_projects, &caller))?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("audit", page_size, DEFAULT_ROWS, &page_token, &request)?;
+        let page = Page::take("audit", DEFAULT_ROWS, &mut request)?;
         let before = page.place_of()?.map(u64::from_be_bytes);
         let listed = self.aside.run(move |queries| {
             let is_asked = |row: &AuditRow| request.all_projects || row.entry.project == request.project;
