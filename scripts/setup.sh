@@ -142,6 +142,7 @@ need_python() {
     [ -f "$PYTHON_TESTS" ] || return 0
     need_venv
     pip_install "$PYTHON_TESTS" || die "pip could not install ${PYTHON_TESTS#"$ROOT"/}: see above"
+    have openssl || debian "openssl (it makes the certificates of a test)" openssl
 }
 
 # The tests of the store in Redis start servers of their own; none need run.

@@ -4,13 +4,12 @@
 //! - [`role`]: what each role may do.
 //! - [`secret`]: what must not be shown.
 //! - [`token`]: API keys as they are presented.
-//! - [`jwt`]: LiveKit access tokens.
+//! - [`jwt`]: LiveKit's tokens, of agents and of webhooks.
 //! - [`vault`]: what the key file protects.
 //! - [`record`]: what is kept of a credential.
 //! - [`project`]: what is kept of a project.
 //! - [`credential`]: credentials in force, and what they are good for.
 //! - [`sign_in`]: what a browser was signed in with.
-//! - [`throttle`]: how often one may fail.
 //! - [`audit`]: rows of which each holds the hash of the one before.
 
 pub mod audit;
@@ -21,7 +20,6 @@ pub mod record;
 pub mod role;
 pub mod secret;
 pub mod sign_in;
-pub mod throttle;
 pub mod token;
 pub mod vault;
 
@@ -32,5 +30,4 @@ pub use record::{Kept, KeyRecord};
 pub use role::{Role, Roles};
 pub use secret::Secret;
 pub use sign_in::SignIn;
-pub use throttle::Throttle;
 pub use vault::Vault;

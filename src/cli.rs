@@ -3,7 +3,7 @@
 
 use std::{future::Future, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ContextValue};
 use tokio::runtime;
 
 pub mod audit;
@@ -35,6 +35,8 @@ pub mod target;
 pub mod text;
 
 pub use error::CliError;
+
+use crate::config::place::without_password;
 
 /// Know, plan and protect the inference concurrency of voice agents
 #[derive(Debug, Parser)]
@@ -86,11 +88,28 @@ enum Command {
 
 /// Does what was typed. Mistakes in the command line, and `--help`, end the process here.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|mistake| told_without_passwords(mistake).exit());
     match dispatch(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.exit(),
     }
+}
+
+/// A mistake in the command line quotes what was typed: an address among it, not the password that it holds.
+fn told_without_passwords(mut mistake: clap::Error) -> clap::Error {
+    let hide = |text: &String| without_password(text).into_owned();
+    let hidden: Vec<_> = mistake
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(hide(text)))),
+            ContextValue::Strings(texts) => Some((kind, ContextValue::Strings(texts.iter().map(hide).collect()))),
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in hidden {
+        mistake.insert(kind, value);
+    }
+    mistake
 }
 
 fn dispatch(command: Command) -> Result<(), CliError> {
@@ -127,6 +146,26 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[track_caller]
+    fn check_quotes(typed: &[&str], quoted: &str) {
+        let mistake = Cli::try_parse_from([&["highwater"], typed].concat()).unwrap_err();
+        let told = told_without_passwords(mistake).to_string();
+        assert!(told.contains(quoted) && !told.contains("secret"), "{told}");
+    }
+
+    #[test]
+    fn a_mistake_is_quoted_without_the_password_of_an_address() {
+        const ADDRESS: &str = "redis://user:secret@host/0";
+        check_quotes(
+            &["migrate", ADDRESS, "here.redb"],
+            "'redis://***@host/0' for '<FROM>': holds a user or a password",
+        );
+        check_quotes(&["migrate", "a.redb", "b.redb", ADDRESS], "unexpected argument 'redis://***@host/0'");
+        check_quotes(&["check", "--store", ADDRESS], "redis://***@host/0");
+        check_quotes(&["keys", &format!("--stor={ADDRESS}")], "unexpected argument");
+        check_quotes(&[ADDRESS], "unrecognized subcommand 'redis://***@host/0'");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -4,7 +4,7 @@
 //! Webhooks are quick and lossy: they come late, twice, in any order, or never. Lists are slow and true. So events move
 //! the levels, and each reading of the lists puts them right; how often they had to be is counted.
 //!
-//! - [`token`]: who signed an event, and what lets us ask.
+//! - [`token`]: what signed tokens say: those of events, and those that let us ask.
 //! - [`wire`]: LiveKit's messages as JSON.
 //! - [`thing`]: what they say in our words, and what counts as what.
 //! - [`seen`]: each event is taken once.

@@ -30,15 +30,6 @@ use crate::{
     service::Service,
 };
 
-/// What the port knows of its connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Doors {
-    pub open: u64,
-    /// Closed at once, since there were as many as there may be: in all, and from their address.
-    pub turned_away: u64,
-    pub turned_away_by_address: u64,
-}
-
 /// The metrics of one service.
 #[derive(Debug)]
 pub struct Metrics {
@@ -58,13 +49,13 @@ impl Metrics {
     ///
     /// # Errors
     /// `Internal` when a metric can't be written, which is a mistake of ours.
-    pub fn page(&self, doors: Doors, now: Now) -> Result<String, Error> {
+    pub fn page(&self, connections: u64, now: Now) -> Result<String, Error> {
         let mut page = Page::default();
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         let levels = Levels::read(&self.service, &mut series, now);
         let written = levels
             .write(&mut page)
-            .and_then(|()| health::write(&self.service, &levels, doors, now, &mut page))
+            .and_then(|()| health::write(&self.service, &levels, connections, now, &mut page))
             .and_then(|()| process::write(&mut page))
             .and_then(|()| page.counter(Name::SeriesDropped, [(Vec::new(), series.dropped())]))
             .and_then(|()| page.gauge(Name::Series, [(Vec::new(), page.series() + 1)]));

@@ -30,6 +30,7 @@ pub use simulation::Simulation;
 
 use crate::{
     config::Config,
+    error::Error,
     live::Live,
     livekit::LiveKit,
     model::{Time, catalogue::Catalogue, plan::Plans},
@@ -70,5 +71,11 @@ impl Service {
     /// The minutes that are not folded yet.
     pub fn rollup(&self) -> MutexGuard<'_, Rollup> {
         self.rollup.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a message that was larger than messages may be; what its sender is told.
+    pub fn too_large(&self) -> Error {
+        self.guard.count(guard::Why::MessageBytes);
+        Error::Bound { name: "message_bytes", most: self.config.connections.message_bytes as u64 }
     }
 }

@@ -73,6 +73,9 @@ pub struct Change {
     /// holds the hash of the one before it, so two writers must not add to the same end.
     pub audit_from: u64,
     pub audit: Vec<Vec<u8>>,
+    /// Whether the log must end at `audit_from` also where no row is added: what is written was made of the decisions up to
+    /// there.
+    pub only_at_end: bool,
 }
 
 /// The peaks of one hour alone: what a chart reads.

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use highwater::{
+    access::Secret,
     live::Live,
     livekit::{
         counts::Counts,
         desk::{Desk, DeskSettings},
         known::Answer,
         thing::List,
-        token::{Secret, Secrets, verify},
+        token::{Secrets, verify},
         wire::WebhookEvent,
     },
     model::{Bounds, Now, Project, Time},
@@ -25,8 +26,8 @@ const START: u64 = 1_800_000_000;
 struct Known;
 
 impl Secrets for Known {
-    fn secret(&self, _: &str) -> Option<(Project, Secret)> {
-        Some((Project::new("demo").ok()?, Secret::new("nobody who writes these bytes knows it")))
+    fn secret(&self, _: &str) -> Option<(Project, Secret<Vec<u8>>)> {
+        Some((Project::new("demo").ok()?, "nobody who writes these bytes knows it".into()))
     }
 }
 

@@ -257,7 +257,7 @@ impl Credentials {
             let presented = token::read(text).map_err(malformed)?;
             (self.api_key(vault, &presented), presented.id.into())
         } else {
-            let token = jwt::read(text).map_err(malformed)?;
+            let token = jwt::read::<jwt::Claims>(text).map_err(malformed)?;
             let issuer = token.issuer().into();
             (self.livekit(token, now), issuer)
         };

@@ -1,13 +1,21 @@
-//! LiveKit access tokens, as agents mint them already: JWT, HS256 and nothing else, signed with the secret of the API key
-//! that `iss` names. The header decides nothing: a token that says anything but HS256 is none of these.
+//! LiveKit's tokens: JWT, HS256 and nothing else, signed with the secret of the API key that `iss` names: those that agents
+//! mint already, those of its webhooks, and ours for its API. The header decides nothing: a token that says anything but
+//! HS256 is none of these. Claims have types: an `exp` that is a text is refused, and not taken for one that is missing
+//! (GHSA-h395-gr6q-cpjc).
+//!
+//! The MAC is a library's; the compact form around it (RFC 7515) is here, since the JWT crates bring RSA and elliptic curves
+//! along or one crypto provider for the whole process.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::model::{Time, time::MICROS_PER_SECOND};
 
-/// Longest token, in bytes: those of agents have some hundred.
+/// Longest token, in bytes: those of agents and webhooks have some hundred.
 pub const MAX_TOKEN_BYTES: usize = 4_096;
 /// Longest name of a LiveKit API key, in bytes.
 pub const MAX_ISSUER_BYTES: usize = 64;
@@ -28,7 +36,13 @@ struct Header {
     crit: Option<serde::de::IgnoredAny>,
 }
 
-/// What of a token's claims is looked at. `sub`, the name, and grants for rooms say nothing of what may be done here.
+/// Claims that say who signed them.
+pub trait Issued: DeserializeOwned {
+    /// The API key.
+    fn issuer(&self) -> &str;
+}
+
+/// What of an agent's claims is looked at. `sub`, the name, and grants for rooms say nothing of what may be done here.
 #[derive(Debug, Deserialize)]
 pub struct Claims {
     iss: String,
@@ -50,17 +64,17 @@ struct Inference {
 
 /// A token that was read, and not verified yet.
 #[derive(Debug)]
-pub struct Unverified<'t> {
+pub struct Unverified<'t, C = Claims> {
     signed: &'t [u8],
     signature: Vec<u8>,
-    claims: Claims,
+    claims: C,
 }
 
 /// Reads what was presented.
 ///
 /// # Errors
 /// What is wrong with it, in words that hold nothing of it.
-pub fn read(text: &str) -> Result<Unverified<'_>, &'static str> {
+pub fn read<C: Issued>(text: &str) -> Result<Unverified<'_, C>, &'static str> {
     if text.len() > MAX_TOKEN_BYTES {
         return Err("it is longer than any access token");
     }
@@ -74,25 +88,39 @@ pub fn read(text: &str) -> Result<Unverified<'_>, &'static str> {
     if read.crit.is_some() || read.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
         return Err("its header asks for more than an access token has");
     }
-    let claims: Claims = serde_json::from_slice(&decode(claims)?)
+    let claims: C = serde_json::from_slice(&decode(claims)?)
         .map_err(|_| "its claims are not those of an access token: iss and exp are needed, exp and nbf as numbers")?;
-    if claims.iss.is_empty() || claims.iss.len() > MAX_ISSUER_BYTES {
+    if claims.issuer().is_empty() || claims.issuer().len() > MAX_ISSUER_BYTES {
         return Err("its issuer is not an API key");
     }
     let signed = &text.as_bytes()[..text.len() - signature.len() - 1];
     Ok(Unverified { signed, signature: decode(signature)?, claims })
 }
 
-impl Unverified<'_> {
+/// The token of claims, signed.
+pub fn sign(claims: &[u8], secret: &[u8]) -> String {
+    let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+impl<C: Issued> Unverified<'_, C> {
     /// The API key that it says it was signed for.
     pub fn issuer(&self) -> &str {
-        &self.claims.iss
+        self.claims.issuer()
     }
 
     /// The claims, if it was signed with this secret; takes the same time whether it was or not.
-    pub fn verify(self, secret: &[u8]) -> Option<Claims> {
+    pub fn verify(self, secret: &[u8]) -> Option<C> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         hmac::verify(&key, self.signed, &self.signature).ok().map(|()| self.claims)
+    }
+}
+
+impl Issued for Claims {
+    fn issuer(&self) -> &str {
+        &self.iss
     }
 }
 
@@ -134,7 +162,7 @@ mod tests {
     #[track_caller]
     fn check(header: &str, claims: &str, is_read: bool) {
         let token = sign(header, claims, SECRET);
-        let read = read(&token);
+        let read = read::<Claims>(&token);
         assert_eq!(read.is_ok(), is_read, "{header} {claims}: {read:?}");
     }
 
@@ -142,12 +170,12 @@ mod tests {
     fn an_agents_token_may_report() {
         let claims = r#"{"iss":"APIx","sub":"agent-7","nbf":1000,"exp":2000,"video":{"agent":true},"inference":{"perform":true}}"#;
         let token = sign(HEADER, claims, SECRET);
-        let unverified = read(&token).unwrap();
+        let unverified = read::<Claims>(&token).unwrap();
         assert_eq!(unverified.issuer(), "APIx");
         let claims = unverified.verify(SECRET).unwrap();
         assert_eq!((claims.expires, claims.not_before), (Time::from_secs(2_000), Some(Time::from_secs(1_000))));
         assert!(claims.may_report());
-        assert!(read(&token).unwrap().verify(b"another secret").is_none());
+        assert!(read::<Claims>(&token).unwrap().verify(b"another secret").is_none());
     }
 
     #[test]
@@ -155,7 +183,7 @@ mod tests {
         for grants in ["", r#","video":{"roomAdmin":true}"#, r#","inference":{"perform":false}"#, r#","inference":{}"#]
         {
             let token = sign(HEADER, &format!(r#"{{"iss":"APIx","exp":2000{grants}}}"#), SECRET);
-            assert!(!read(&token).unwrap().verify(SECRET).unwrap().may_report(), "{grants}");
+            assert!(!read::<Claims>(&token).unwrap().verify(SECRET).unwrap().may_report(), "{grants}");
         }
     }
 
@@ -202,13 +230,13 @@ mod tests {
     fn garbage_is_refused_whatever_it_is() {
         let good = sign(HEADER, r#"{"iss":"APIx","exp":2000}"#, SECRET);
         for cut in 0..good.len() {
-            let verified = read(&good[..cut]).ok().and_then(|token| token.verify(SECRET));
+            let verified = read::<Claims>(&good[..cut]).ok().and_then(|token| token.verify(SECRET));
             assert!(verified.is_none(), "cut at {cut}");
         }
         let unsigned = &good[..=good.rfind('.').unwrap()];
-        assert!(read(unsigned).unwrap().verify(SECRET).is_none());
+        assert!(read::<Claims>(unsigned).unwrap().verify(SECRET).is_none());
         for text in ["", "..", "...", "a.b.c", &format!("{good}.x"), &format!("{good}="), &"x".repeat(9_000)] {
-            assert!(read(text).is_err(), "{text}");
+            assert!(read::<Claims>(text).is_err(), "{text}");
         }
     }
 }

@@ -80,6 +80,12 @@ impl KeyRecord {
         matches!(self.kept, Kept::Sealed(_))
     }
 
+    /// Whether it opens anything at this time.
+    pub fn is_good(&self, now: Time) -> bool {
+        let has_begun = self.not_before.is_none_or(|not_before| not_before <= now);
+        has_begun && self.revoked.is_none() && self.expires.is_none_or(|expires| expires > now)
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let (digest, sealed) = match &self.kept {
             Kept::Digest(digest) => (digest.to_vec(), Vec::new()),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize;
 
 /// A secret. It has no `Display`, its `Debug` says only that it is one, and it is no part of any encoding.
@@ -21,6 +22,21 @@ impl<T: Zeroize> Secret<T> {
 impl<T: Zeroize + Clone> Clone for Secret<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
+    }
+}
+
+/// Takes the same time wherever they differ.
+impl PartialEq for Secret<Vec<u8>> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Secret<Vec<u8>> {}
+
+impl From<&str> for Secret<Vec<u8>> {
+    fn from(secret: &str) -> Self {
+        Self::new(secret.as_bytes().to_vec())
     }
 }
 

@@ -12,7 +12,12 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     access::{AuditRow, KeyRecord, Secret, audit::Verifier},
-    api::{aside::Aside, auth::Caller, convert, pages::Page},
+    api::{
+        aside::Aside,
+        auth::{Caller, note_forbidden},
+        convert,
+        pages::Page,
+    },
     error::Error,
     proto::{
         self, AdminServiceListProjectsRequest, AdminServiceListProjectsResponse, CreateApiKeyRequest,
@@ -51,6 +56,11 @@ impl Admin {
 
     fn service(&self) -> &Arc<Service> {
         self.aside.queries.service()
+    }
+
+    /// What comes of a look at a request; the audit log is told when its caller may not.
+    fn looked<T>(&self, caller: &Caller, call: &str, looked: Result<T, Error>) -> Result<T, Error> {
+        looked.inspect_err(|error| note_forbidden(self.service(), caller, call, error))
     }
 
     /// # Errors
@@ -92,7 +102,7 @@ impl AdminService for Admin {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        let new = check::new_key(request, &caller)?;
+        let new = self.looked(&caller, "CreateApiKey", check::new_key(request, &caller))?;
         self.keeps_keys()?;
         let made =
             self.aside.run(move |queries| queries.service().access.create_key(new, &caller.actor(), Clock::wall()));
@@ -108,10 +118,8 @@ impl AdminService for Admin {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        check::all_projects(request.all_projects, &caller)?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("api keys", page_size, DEFAULT_KEYS, &page_token, &request)?;
+        self.looked(&caller, "ListApiKeys", check::all_projects(request.all_projects, &caller))?;
+        let page = Page::take("api keys", DEFAULT_KEYS, &mut request)?;
         let now = Clock::wall();
         let mut records = self.service().access.records();
         records.retain(|record| {
@@ -216,9 +224,7 @@ impl AdminService for Admin {
         &self,
         request: Request<AdminServiceListProjectsRequest>,
     ) -> Result<Response<AdminServiceListProjectsResponse>, Status> {
-        let AdminServiceListProjectsRequest { page_size, page_token } = request.into_inner();
-        let parameters = AdminServiceListProjectsRequest::default();
-        let page = Page::read("admin projects", page_size, DEFAULT_PROJECTS, &page_token, &parameters)?;
+        let page = Page::take("admin projects", DEFAULT_PROJECTS, &mut request.into_inner())?;
         let listed = self.aside.run(move |queries| {
             let service = queries.service();
             let (made, seen) = (service.project_records()?, queries.projects());
@@ -261,10 +267,8 @@ impl AdminService for Admin {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        check::all_projects(request.all_projects, &caller)?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("audit", page_size, DEFAULT_ROWS, &page_token, &request)?;
+        self.looked(&caller, "ListAuditRows", check::all_projects(request.all_projects, &caller))?;
+        let page = Page::take("audit", DEFAULT_ROWS, &mut request)?;
         let before = page.place_of()?.map(u64::from_be_bytes);
         let listed = self.aside.run(move |queries| {
             let is_asked = |row: &AuditRow| request.all_projects || row.entry.project == request.project;

@@ -15,7 +15,7 @@ use axum::http::{self, HeaderMap};
 use tonic::Request;
 
 use crate::{
-    access::{Pass, Refused, Role},
+    access::{Pass, Refused, Role, audit::Entry},
     api::auth::table::Rule,
     error::Error,
     model::{Now, Project, key::DEFAULT_PROJECT},
@@ -143,12 +143,25 @@ pub fn admit<B>(
         Some(pass) => pass,
         None => authenticate(service, request.uri().path(), headers, address)?,
     };
-    if !roles.has(pass.role()) {
-        let words = format!("a key of the role {} may not do this: one of {roles} is needed", pass.role());
-        return Err(Error::Forbidden(words.into()));
-    }
     let (role, project) = (pass.role(), pass.project().clone());
-    Ok(Some(Arc::new(Caller { pass: Some(pass), role, project, address, request_id: request_id.into() })))
+    let caller = Caller { pass: Some(pass), role, project, address, request_id: request_id.into() };
+    if !roles.has(role) {
+        let words = format!("a key of the role {role} may not do this: one of {roles} is needed");
+        let forbidden = Error::Forbidden(words.into());
+        if let Some(call) = request.uri().path().strip_prefix(ADMIN) {
+            note_forbidden(service, &caller, call, &forbidden);
+        }
+        return Err(forbidden);
+    }
+    Ok(Some(Arc::new(caller)))
+}
+
+/// Keeps for the audit log that a key which is good tried what it may not; nothing is kept of other errors.
+pub fn note_forbidden(service: &Service, caller: &Caller, call: &str, error: &Error) {
+    let Error::Forbidden(why) = error else { return };
+    let entry = caller.actor().entry("auth.forbidden", caller.project.as_str(), call);
+    let now = service.clock.now().mono;
+    service.access.failures.remember_forbidden(Entry { after: why.to_string(), ..entry }, now);
 }
 
 /// What a stream that `caller` opened may go on with.

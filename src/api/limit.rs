@@ -54,9 +54,7 @@ impl LimitService for Limits {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("limits", page_size, DEFAULT_LIMITS, &page_token, &request)?;
+        let page = Page::take("limits", DEFAULT_LIMITS, &mut request)?;
         let after = page.place_of()?.map(Place::of);
         let service = self.service();
         let project = convert::project(&request.project)?;
@@ -128,9 +126,7 @@ impl LimitService for Limits {
     }
 
     async fn list_plans(&self, request: Request<ListPlansRequest>) -> Result<Response<ListPlansResponse>, Status> {
-        let ListPlansRequest { page_size, page_token } = request.into_inner();
-        let parameters = ListPlansRequest::default();
-        let page = Page::read("plans", page_size, DEFAULT_PLANS, &page_token, &parameters)?;
+        let page = Page::take("plans", DEFAULT_PLANS, &mut request.into_inner())?;
         let after = |plan: &&Plan| page.after.as_ref().is_none_or(|after| plan.id.as_bytes() > &after[..]);
         let (plans, last) = page.cut(self.service().plans.list().filter(after));
         let next_page_token = last.map(|last| page.token(last.id.as_bytes())).unwrap_or_default();
@@ -164,9 +160,7 @@ impl LimitService for Limits {
         request: Request<ListCatalogueRequest>,
     ) -> Result<Response<ListCatalogueResponse>, Status> {
         let mut request = request.into_inner();
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("catalogue", page_size, DEFAULT_MODELS, &page_token, &request)?;
+        let page = Page::take("catalogue", DEFAULT_MODELS, &mut request)?;
         let kinds = kinds(&request.kinds)?;
         let catalogue = &self.service().catalogue;
         let after = |model: &&CatalogueModel| page.after.as_ref().is_none_or(|after| model_place(model) > *after);

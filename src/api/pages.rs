@@ -1,10 +1,19 @@
 //! Pages of lists: how many entries, and tokens that say where the next page begins. A token is opaque, and good for the
 //! request that it came from only.
 
+use std::mem;
+
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use crate::{api::convert::Checked, error::FieldProblem};
+use crate::{
+    api::convert::Checked,
+    error::FieldProblem,
+    proto::{
+        AdminServiceListProjectsRequest, ListApiKeysRequest, ListAuditRowsRequest, ListCatalogueRequest,
+        ListLimitsRequest, ListPlansRequest, ListProjectsRequest, ListQuotasRequest, ListSessionsRequest,
+    },
+};
 
 /// Most entries of a page.
 pub const MOST_ENTRIES: usize = 1_000;
@@ -23,13 +32,47 @@ pub struct Page {
     parameters: Vec<u8>,
 }
 
+/// A request for a page of a list.
+pub trait Paged: Message {
+    /// Its size and token.
+    fn page(&mut self) -> (&mut i32, &mut String);
+}
+
+macro_rules! paged {
+    ($($request:ident,)+) => {$(
+        impl Paged for $request {
+            fn page(&mut self) -> (&mut i32, &mut String) {
+                (&mut self.page_size, &mut self.page_token)
+            }
+        }
+    )+};
+}
+
+paged! {
+    AdminServiceListProjectsRequest,
+    ListApiKeysRequest,
+    ListAuditRowsRequest,
+    ListCatalogueRequest,
+    ListLimitsRequest,
+    ListPlansRequest,
+    ListProjectsRequest,
+    ListQuotasRequest,
+    ListSessionsRequest,
+}
+
 impl Page {
-    /// Reads what a request says. `parameters` is the request without size and token, whose name is `list`; more entries
-    /// than a page may have are cut to that.
+    /// Takes what a request for `list` says of its page out of it; more entries than a page may have are cut to that.
     ///
     /// # Errors
     /// When the size is negative, or the token is not one that was given for such a request.
-    pub fn read(
+    pub fn take(list: &'static str, default_size: usize, request: &mut impl Paged) -> Checked<Self> {
+        let (size, token) = request.page();
+        let (size, token) = (mem::take(size), mem::take(token));
+        Self::read(list, size, default_size, &token, request)
+    }
+
+    /// `parameters` is the request without size and token.
+    fn read(
         list: &'static str,
         page_size: i32,
         default_size: usize,
@@ -104,10 +147,19 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::proto::ListSessionsRequest;
 
     fn request(project: &str) -> ListSessionsRequest {
         ListSessionsRequest { project: project.to_owned(), ..Default::default() }
+    }
+
+    #[test]
+    fn size_and_token_are_no_part_of_what_a_token_is_for() {
+        let mut first = ListSessionsRequest { page_size: 2, ..request("a") };
+        let token = Page::take("sessions", 100, &mut first).unwrap().token(&[1]);
+        assert_eq!(first, request("a"));
+        let mut next = ListSessionsRequest { page_size: 3, page_token: token, ..request("a") };
+        let page = Page::take("sessions", 100, &mut next).unwrap();
+        assert_eq!((page.size, page.after.as_deref(), next), (3, Some(&[1][..]), request("a")));
     }
 
     #[track_caller]

@@ -72,9 +72,7 @@ impl QuotaService for Quotas {
         request: Request<ListProjectsRequest>,
     ) -> Result<Response<ListProjectsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let ListProjectsRequest { page_size, page_token } = request.into_inner();
-        let parameters = ListProjectsRequest::default();
-        let page = Page::read("projects", page_size, DEFAULT_PROJECTS, &page_token, &parameters)?;
+        let page = Page::take("projects", DEFAULT_PROJECTS, &mut request.into_inner())?;
         let mut projects = self.queries().projects();
         projects.retain(|project| caller.is_operator() || project == caller.project());
         let after = |name: &&str| page.after.as_ref().is_none_or(|after| name.as_bytes() > &after[..]);
@@ -90,9 +88,7 @@ impl QuotaService for Quotas {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("quotas", page_size, DEFAULT_QUOTAS, &page_token, &request)?;
+        let page = Page::take("quotas", DEFAULT_QUOTAS, &mut request)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;
         let zone = convert::time_zone(&request.time_zone)?;
         let after = page.place_of()?.map(|place| KeyId(u32::from_be_bytes(place)));
@@ -197,9 +193,7 @@ impl QuotaService for Quotas {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
-        let (page_size, page_token) = (request.page_size, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = Page::read("sessions", page_size, DEFAULT_SESSIONS, &page_token, &request)?;
+        let page = Page::take("sessions", DEFAULT_SESSIONS, &mut request)?;
         let service = self.queries().service();
         let (project, filter) = check::sessions(&service.catalogue, request)?;
         let after = page.place_of()?.map(check::place);

@@ -28,7 +28,14 @@ pub const PAGE_SIZE: i32 = 1_000;
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
     /// Address of the service
-    #[arg(long, env = "HIGHWATER_SERVER", default_value = "http://127.0.0.1:7422", value_name = "URL", global = true)]
+    #[arg(
+        long,
+        env = "HIGHWATER_SERVER",
+        default_value = "http://127.0.0.1:7422",
+        value_name = "URL",
+        global = true,
+        hide_env_values = true
+    )]
     pub server: String,
     /// API key, or access token, that the service knows you by
     #[arg(long, env = "HIGHWATER_KEY", value_name = "KEY", global = true, hide_env_values = true)]
@@ -71,6 +78,25 @@ pub struct Server {
     tls: ClientTls,
     channel: Channel,
     pub credential: Option<Credential>,
+}
+
+/// All entries of a list: `ask` asks for the page that a token leads to, and gives its entries with the next token.
+///
+/// # Errors
+/// Those of a page.
+pub async fn all_pages<T>(
+    mut ask: impl AsyncFnMut(String) -> Result<(Vec<T>, String), CliError>,
+) -> Result<Vec<T>, CliError> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    for _ in 0..MAX_PAGES {
+        let (entries, next) = ask(token).await?;
+        all.extend(entries);
+        if next.is_empty() {
+            break;
+        }
+        token = next;
+    }
+    Ok(all)
 }
 
 impl ServerArgs {
@@ -152,5 +178,31 @@ impl Server {
         let late = |_| Status::deadline_exceeded("");
         let answer = timeout(ANSWER_TIMEOUT, call).await.map_err(late).flatten();
         answer.map(Response::into_inner).map_err(|status| CliError::from_status(&status, &self.url))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_pages_are_read_in_turn_up_to_a_bound() {
+        let mut asked = Vec::new();
+        let all = all_pages(async |token| {
+            asked.push(token);
+            let next = if asked.len() < 3 { asked.len().to_string() } else { String::new() };
+            Ok((vec![asked.len(); 2], next))
+        });
+        assert_eq!(all.await.unwrap(), [1, 1, 2, 2, 3, 3]);
+        assert_eq!(asked, ["", "1", "2"]);
+        let endless = all_pages(async |_| Ok((vec![()], "on".to_owned())));
+        assert_eq!(endless.await.unwrap().len(), MAX_PAGES);
+        let mut pages = 0;
+        let cut_off = all_pages(async |_| {
+            pages += 1;
+            if pages == 2 { Err(CliError::failed("away")) } else { Ok((vec![()], "on".to_owned())) }
+        });
+        assert_eq!(cut_off.await.unwrap_err().to_string(), "highwater: away");
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, io, process::ExitCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{cli::text, store::StoreError};
+use crate::{cli::text, config::place::without_passwords, store::StoreError};
 
 /// Exit codes, as `--help` documents them.
 pub const EXIT_CODES: &str = "\
@@ -13,7 +13,7 @@ Exit codes:
   0  done
   1  failed
   2  the command line has a mistake
-  3  the service can't be reached
+  3  the service can't be reached, or it or its store does not answer
   4  what was asked for does not exist
   5  what was given has mistakes (a file, a configuration, a value that the service refused)";
 
@@ -26,6 +26,8 @@ pub enum CliError {
     Usage(String),
     /// Exit code 3.
     Unreachable { server: String, cause: String },
+    /// The service is there and does not do it now. Exit code 3, too: the same may be done later.
+    Unready { server: String, cause: String },
     /// Exit code 4.
     NotFound { message: String, hint: Option<String> },
     /// Exit code 5.
@@ -69,11 +71,20 @@ impl CliError {
             _ if std::error::Error::source(status).is_some() => {
                 Self::Unreachable { server: server.to_owned(), cause: cause(status) }
             }
+            // With details, it is the service that says so.
+            Code::Unavailable if !status.details().is_empty() => {
+                Self::Unready { server: server.to_owned(), cause: message }
+            }
             Code::Unavailable => Self::Unreachable { server: server.to_owned(), cause: cause(status) },
             Code::NotFound => Self::NotFound { message, hint },
             Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => Self::Mistakes { message, hint },
+            // The connection was made within a time of its own.
             Code::DeadlineExceeded => {
-                Self::Unreachable { server: server.to_owned(), cause: "it did not answer in time".to_owned() }
+                let cause = match status.message() {
+                    "" => "it took the request, and did not answer in time",
+                    said => said,
+                };
+                Self::Unready { server: server.to_owned(), cause: cause.to_owned() }
             }
             Code::Unimplemented => Self::Failed {
                 message: format!("{server} does not know this request"),
@@ -88,7 +99,7 @@ impl CliError {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Failed { .. } | Self::Output(_) => 1,
             Self::Usage(_) => 2,
-            Self::Unreachable { .. } => 3,
+            Self::Unreachable { .. } | Self::Unready { .. } => 3,
             Self::NotFound { .. } => 4,
             Self::Mistakes { .. } => 5,
         }
@@ -109,9 +120,17 @@ impl CliError {
                     "is the service running? start it with `highwater serve`, or name another with --server".to_owned(),
                 ),
             ),
+            Self::Unready { server, cause } => (
+                format!("the service at {server} is there, but: {cause}"),
+                Some(format!(
+                    "most often it waits for its store: `highwater status`, {}/readyz and its log say what is wrong",
+                    server.trim_end_matches('/')
+                )),
+            ),
         };
-        let hint = hint.map(|hint| format!("\n  {}", text::lines(&hint))).unwrap_or_default();
-        format!("highwater: {}{hint}\n", text::lines(&message))
+        let shown = |words: &str| text::lines(&without_passwords(words));
+        let hint = hint.map(|hint| format!("\n  {}", shown(&hint))).unwrap_or_default();
+        format!("highwater: {}{hint}\n", shown(&message))
     }
 
     /// Says it on stderr, and gives the exit code.
@@ -236,6 +255,24 @@ mod tests {
             1,
             "highwater: too many\u{fffd}[31m\n  the service's bounds are in its configuration, under [bounds]\n",
         );
+    }
+
+    #[test]
+    fn a_service_that_is_there_and_does_not_answer_is_not_called_unreachable() {
+        let hint = "\n  most often it waits for its store: `highwater status`, http://127.0.0.1:7422/readyz and its log say \
+                    what is wrong\n";
+        let told =
+            |cause: &str| format!("highwater: the service at http://127.0.0.1:7422 is there, but: {cause}{hint}");
+        check(&Status::deadline_exceeded(""), 3, &told("it took the request, and did not answer in time"));
+        check(&Status::deadline_exceeded("not within 30 s"), 3, &told("not within 30 s"));
+        let store = crate::error::Error::Store { detail: "/var/lib/store.redb: full".to_owned() };
+        check(&store.into(), 3, &told("the store does not answer: try again"));
+    }
+
+    #[test]
+    fn no_password_of_an_address_is_said() {
+        let error = CliError::from_status(&Status::unavailable("refused"), "http://me:secret@127.0.0.1:7422");
+        assert!(error.report().contains("http://***@127.0.0.1:7422: refused"), "{}", error.report());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     access::Role,
     cli::{
         block_on,
-        connect::{MAX_PAGES, PAGE_SIZE, ProjectArgs, Server},
+        connect::{PAGE_SIZE, ProjectArgs, Server, all_pages},
         error::CliError,
         moment, output,
         screen::Screen,
@@ -229,23 +229,14 @@ async fn ask(mut args: KeysArgs) -> Result<(String, Answer), CliError> {
 }
 
 async fn listed(server: &Server, project: &str, args: &ListArgs) -> Result<Vec<ApiKey>, CliError> {
-    let mut request = ListApiKeysRequest {
-        project: project.to_owned(),
-        all_projects: args.all_projects,
-        show_ended: args.ended,
-        page_size: PAGE_SIZE,
-        ..Default::default()
-    };
-    let mut keys = Vec::new();
-    for _ in 0..MAX_PAGES {
-        let page = server.answer(server.admin().list_api_keys(request.clone())).await?;
-        keys.extend(page.api_keys);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    Ok(keys)
+    let (all_projects, show_ended) = (args.all_projects, args.ended);
+    let pages = all_pages(async |page_token| {
+        let project = project.to_owned();
+        let request = ListApiKeysRequest { project, all_projects, show_ended, page_size: PAGE_SIZE, page_token };
+        let page = server.answer(server.admin().list_api_keys(request)).await?;
+        Ok((page.api_keys, page.next_page_token))
+    });
+    pages.await
 }
 
 fn update_request(update: UpdateArgs) -> Result<UpdateApiKeyRequest, CliError> {

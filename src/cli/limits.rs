@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     cli::{
-        connect::{MAX_PAGES, PAGE_SIZE, ProjectArgs, Server},
+        connect::{PAGE_SIZE, ProjectArgs, Server, all_pages},
         error::CliError,
         moment, output,
         screen::{Line, Screen},
@@ -144,18 +144,13 @@ pub async fn run(mut args: LimitsArgs) -> Result<(), CliError> {
 
 async fn list(server: &Server, project: &str, args: &ListArgs) -> Result<Answer, CliError> {
     let (target, history) = (args.target.target()?, args.history);
-    let mut request =
-        ListLimitsRequest { project: project.to_owned(), target, history, page_size: PAGE_SIZE, ..Default::default() };
-    let mut limits = Vec::new();
-    for _ in 0..MAX_PAGES {
-        let page = server.answer(server.limits().list_limits(request.clone())).await?;
-        limits.extend(page.limits);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    Ok(Answer::Limits { limits, history })
+    let pages = all_pages(async |page_token| {
+        let (project, target) = (project.to_owned(), target.clone());
+        let request = ListLimitsRequest { project, target, history, page_size: PAGE_SIZE, page_token };
+        let page = server.answer(server.limits().list_limits(request)).await?;
+        Ok((page.limits, page.next_page_token))
+    });
+    Ok(Answer::Limits { limits: pages.await?, history })
 }
 
 async fn set(server: &Server, project: &str, args: SetArgs) -> Result<Answer, CliError> {
@@ -184,17 +179,12 @@ async fn end(server: &Server, project: &str, args: EndArgs) -> Result<Answer, Cl
 }
 
 async fn plans(server: &Server) -> Result<Vec<Plan>, CliError> {
-    let mut request = ListPlansRequest { page_size: PAGE_SIZE, ..Default::default() };
-    let mut plans = Vec::new();
-    for _ in 0..MAX_PAGES {
-        let page = server.answer(server.limits().list_plans(request.clone())).await?;
-        plans.extend(page.plans);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    Ok(plans)
+    let pages = all_pages(async |page_token| {
+        let request = ListPlansRequest { page_size: PAGE_SIZE, page_token };
+        let page = server.answer(server.limits().list_plans(request)).await?;
+        Ok((page.plans, page.next_page_token))
+    });
+    pages.await
 }
 
 async fn apply_plan(server: &Server, project: &str, args: ApplyPlanArgs) -> Result<Answer, CliError> {
@@ -209,16 +199,11 @@ async fn apply_plan(server: &Server, project: &str, args: ApplyPlanArgs) -> Resu
 }
 
 async fn catalogue(server: &Server, kinds: &[Kind]) -> Result<Vec<CatalogueModel>, CliError> {
-    let kinds = kinds.iter().map(|kind| *kind as i32).collect();
-    let mut request = ListCatalogueRequest { kinds, page_size: PAGE_SIZE, ..Default::default() };
-    let mut models = Vec::new();
-    for _ in 0..MAX_PAGES {
-        let page = server.answer(server.limits().list_catalogue(request.clone())).await?;
-        models.extend(page.models);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    Ok(models)
+    let pages = all_pages(async |page_token| {
+        let kinds = kinds.iter().map(|kind| *kind as i32).collect();
+        let request = ListCatalogueRequest { kinds, page_size: PAGE_SIZE, page_token };
+        let page = server.answer(server.limits().list_catalogue(request)).await?;
+        Ok((page.models, page.next_page_token))
+    });
+    pages.await
 }

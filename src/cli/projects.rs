@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        connect::{MAX_PAGES, PAGE_SIZE, Server, ServerArgs},
+        connect::{PAGE_SIZE, Server, ServerArgs, all_pages},
         error::CliError,
         moment,
         output::{self, Rfc3339},
@@ -126,17 +126,12 @@ async fn delete(server: &Server, name: String, json: bool) -> Result<(), CliErro
 }
 
 async fn list(server: &Server) -> Result<Vec<Project>, CliError> {
-    let mut request = AdminServiceListProjectsRequest { page_size: PAGE_SIZE, ..Default::default() };
-    let mut projects = Vec::new();
-    for _ in 0..MAX_PAGES {
-        let page = server.answer(server.admin().list_projects(request.clone())).await?;
-        projects.extend(page.projects);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    Ok(projects)
+    let pages = all_pages(async |page_token| {
+        let request = AdminServiceListProjectsRequest { page_size: PAGE_SIZE, page_token };
+        let page = server.answer(server.admin().list_projects(request)).await?;
+        Ok((page.projects, page.next_page_token))
+    });
+    pages.await
 }
 
 fn lines(projects: &[Project], width: usize) -> Vec<Line> {

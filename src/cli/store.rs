@@ -16,7 +16,13 @@ const LONGEST: Retention = Retention { points_days: 366, summaries_months: 120 }
 #[derive(Args, Debug)]
 pub struct StoreArgs {
     /// The store: a file, or redis://HOST:PORT; no service may be using it
-    #[arg(long, env = "HIGHWATER_STORE", value_name = "PLACE", default_value = ".highwater/store.redb")]
+    #[arg(
+        long,
+        env = "HIGHWATER_STORE",
+        value_name = "PLACE",
+        default_value = ".highwater/store.redb",
+        hide_env_values = true
+    )]
     pub store: StorePlace,
     #[command(flatten)]
     pub redis: RedisArgs,

@@ -4,6 +4,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{
+    access::Secret,
     config::{
         Access, ClientCertificates, Config, ConnectionBounds, Mistake, Rate, RedisOptions, Retention, SeriesBounds,
         StorePlace, Tls,
@@ -12,7 +13,6 @@ use crate::{
         raw::{Given, Origin},
         setting::{SETTINGS, Setting},
     },
-    livekit::token::Secret,
     model::{Bounds, limit::MAX_SLOTS},
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Values<'g> {
 
 /// The configuration of what was given, and everything that is wrong with it. The first is to be used only when the
 /// second is empty.
-pub(super) fn build(given: &[Given], secret: Option<&Secret>) -> (Config, Vec<Mistake>) {
+pub(super) fn build(given: &[Given], secret: Option<&Secret<Vec<u8>>>) -> (Config, Vec<Mistake>) {
     let mut values = Values { given, effective: Vec::new(), mistakes: Vec::new() };
     let livekit = Typed::take(&mut values);
     let config = Config {
@@ -117,6 +117,7 @@ impl Values<'_> {
         for given in self.given.iter().filter(|given| given.key == key) {
             match parse(&given.text) {
                 Err(problem) => {
+                    let problem = place::without_passwords(&problem);
                     let origin = given.origin.clone();
                     self.mistakes.push(Mistake { origin, key: key.to_owned(), problem });
                 }

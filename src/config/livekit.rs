@@ -5,11 +5,9 @@ use std::{fs, time::Duration};
 use axum::http::Uri;
 
 use crate::{
+    access::{Secret, jwt::MAX_ISSUER_BYTES},
     config::{build::Values, parse, raw::Origin, setting::SECRET_VARIABLE},
-    livekit::{
-        desk::DeskSettings,
-        token::{Secret, Secrets},
-    },
+    livekit::{desk::DeskSettings, token::Secrets},
     model::Project,
 };
 
@@ -24,7 +22,7 @@ pub struct LiveKitConfig {
     /// `http` or `https`, host, port and path, without a slash at the end. None when lists are not read.
     pub url: Option<String>,
     pub api_key: String,
-    pub secret: Secret,
+    pub secret: Secret<Vec<u8>>,
     pub project: Project,
     /// How often lists are read.
     pub interval: Duration,
@@ -42,7 +40,7 @@ impl LiveKitConfig {
 
 /// The configuration knows one secret.
 impl Secrets for Option<LiveKitConfig> {
-    fn secret(&self, api_key: &str) -> Option<(Project, Secret)> {
+    fn secret(&self, api_key: &str) -> Option<(Project, Secret<Vec<u8>>)> {
         let config = self.as_ref().filter(|config| config.api_key == api_key)?;
         Some((config.project.clone(), config.secret.clone()))
     }
@@ -52,7 +50,7 @@ impl Secrets for Option<LiveKitConfig> {
 pub(super) struct Typed {
     url: Option<String>,
     api_key: Option<String>,
-    secret: Option<Secret>,
+    secret: Option<Secret<Vec<u8>>>,
     project: Project,
     interval: Duration,
     expire_after: Duration,
@@ -72,7 +70,7 @@ impl Typed {
     }
 
     /// What must hold between them; a secret in the variable comes before one in a file.
-    pub(super) fn check(self, secret: Option<&Secret>, values: &mut Values<'_>) -> Option<LiveKitConfig> {
+    pub(super) fn check(self, secret: Option<&Secret<Vec<u8>>>, values: &mut Values<'_>) -> Option<LiveKitConfig> {
         let secret = secret.cloned().or(self.secret);
         let is_missing = secret.is_none() && self.api_key.is_some() && !values.is_wrong("livekit.api_secret_file");
         if let Some(origin) = values.origin("livekit.api_key").filter(|_| is_missing) {
@@ -124,14 +122,16 @@ fn url(text: &str) -> Result<Option<String>, String> {
 }
 
 fn api_key(text: &str) -> Result<Option<String>, String> {
-    match text.bytes().all(|byte| byte.is_ascii_graphic()) && text.len() <= 128 {
+    match text.bytes().all(|byte| byte.is_ascii_graphic()) && text.len() <= MAX_ISSUER_BYTES {
         true => Ok((!text.is_empty()).then(|| text.to_owned())),
-        false => Err(format!("{text:?} is not an API key: it has at most 128 letters, digits and signs")),
+        false => {
+            Err(format!("{text:?} is not an API key: it has at most {MAX_ISSUER_BYTES} letters, digits and signs"))
+        }
     }
 }
 
 /// The secret in a file; a line end after it is not a part of it.
-fn secret_file(path: &str) -> Result<Option<Secret>, String> {
+fn secret_file(path: &str) -> Result<Option<Secret<Vec<u8>>>, String> {
     if path.is_empty() {
         return Ok(None);
     }
@@ -143,7 +143,7 @@ fn secret_file(path: &str) -> Result<Option<Secret>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{path} can't be read: {}", error.kind()))?;
     match text.trim() {
         "" => Err(format!("{path} is empty; it is to hold the secret of the API key")),
-        secret => Ok(Some(Secret::new(secret))),
+        secret => Ok(Some(secret.into())),
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use crate::config::{Config, RawConfig};
 
     fn build(text: &str, secret: Option<&str>) -> Result<Config, String> {
-        let raw = RawConfig { livekit_secret: secret.map(Secret::new), ..RawConfig::default() };
+        let raw = RawConfig { livekit_secret: secret.map(Secret::from), ..RawConfig::default() };
         Config::build(&raw, Some((Path::new("h.toml"), text))).map_err(|mistakes| mistakes.to_string())
     }
 
@@ -177,13 +177,13 @@ mod tests {
         );
         let config = build(&text, None).unwrap();
         let livekit = config.livekit.clone().unwrap();
-        assert_eq!(livekit.secret, Secret::new("hush-file"));
+        assert_eq!(livekit.secret, "hush-file".into());
         assert_eq!(livekit.url.as_deref(), Some("https://x.livekit.cloud"));
         assert_eq!(livekit.desk().lease, Some(Duration::from_secs(90)));
         let (project, _) = config.livekit.secret("APIx").unwrap();
         assert_eq!((project.as_str(), config.livekit.secret("APIy")), ("calls", None));
         let other = build(&text, Some("hush-variable")).unwrap();
-        assert_eq!(other.livekit.clone().unwrap().secret, Secret::new("hush-variable"));
+        assert_eq!(other.livekit.clone().unwrap().secret, "hush-variable".into());
         for config in [config, other] {
             assert!(!config.describe().contains("hush") && !format!("{config:?}").contains("hush"));
         }

@@ -10,7 +10,7 @@
 //!
 //! An address holds no secret, so that it may be shown and logged: the user and the password have settings of their own.
 
-use std::{fmt, path::PathBuf};
+use std::{borrow::Cow, fmt, path::PathBuf};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -222,6 +222,22 @@ fn parse_database(text: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("{text:?} is not the number of a database; write one from 0 on"))
 }
 
+/// What is put in place of the user and the password of an address.
+const HIDDEN: &str = "***";
+
+/// What was typed as an address, without the user and the password that it may hold.
+pub fn without_password(text: &str) -> Cow<'_, str> {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => Cow::Owned(format!("{}://{HIDDEN}{}", &text[..scheme], &text[at..])),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// A message, without the users and passwords of the addresses in it.
+pub fn without_passwords(message: &str) -> String {
+    message.split_inclusive(char::is_whitespace).map(without_password).collect()
+}
+
 /// What every key begins with.
 ///
 /// # Errors
@@ -280,6 +296,23 @@ mod tests {
         wrong("redis://host/one", "number of a database");
         wrong("redis-sentinel://a,b", "names no primary");
         wrong("redis-cluster://a/1", "leave it out");
+    }
+
+    #[test]
+    fn addresses_are_told_without_their_passwords() {
+        for (text, told) in [
+            ("redis://user:secret@host:1/0", "redis://***@host:1/0"),
+            ("redis://:sec/r@et@host", "redis://***@host"),
+            ("--store=redis://user:secret@host", "--store=redis://***@host"),
+            ("redis://user:sec ret@host", "redis://***@host"),
+            ("redis://host", "redis://host"),
+            ("someone@example.com", "someone@example.com"),
+        ] {
+            assert_eq!(without_password(text), told);
+        }
+        let message = "can't reach http://a:secret@host:1: see\nhttps://b:secret@there, or mail x@y";
+        let told = "can't reach http://***@host:1: see\nhttps://***@there, or mail x@y";
+        assert_eq!(without_passwords(message), told);
     }
 
     #[test]

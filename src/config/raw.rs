@@ -9,11 +9,11 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 use toml::de::DeValue;
 
 use crate::{
+    access::Secret,
     config::{
         Mistake,
         setting::{SECRET_VARIABLE, SETTINGS, Setting},
     },
-    livekit::token::Secret,
     model::document::{self, Entry, Mistakes},
 };
 
@@ -51,7 +51,7 @@ pub struct RawConfig {
     pub file: Option<(PathBuf, Origin)>,
     pub given: Vec<Given>,
     /// The secret of LiveKit's API key, which can be given by a variable only.
-    pub livekit_secret: Option<Secret>,
+    pub livekit_secret: Option<Secret<Vec<u8>>>,
 }
 
 impl fmt::Display for Origin {
@@ -88,7 +88,7 @@ impl FromArgMatches for RawConfig {
         Ok(Self {
             file: file.map(|(path, origin)| (path.into(), origin)),
             given: given.collect(),
-            livekit_secret: secret.map(|secret| Secret::new(&secret)),
+            livekit_secret: secret.map(|secret| Secret::new(secret.into_bytes())),
         })
     }
 

@@ -187,7 +187,8 @@ impl Setting {
             None => arg,
         };
         let arg = match self.form {
-            Form::Text(word) => arg.value_name(word),
+            // An address may hold a password, by mistake.
+            Form::Text(word) => arg.value_name(word).hide_env_values(matches!(word, "PLACE" | "URL")),
             Form::Number => arg.value_name("NUMBER"),
             Form::Switch => arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true"),
         };

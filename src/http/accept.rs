@@ -12,7 +12,6 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     config::ConnectionBounds,
-    metrics::Doors,
     service::guard::{Guard, Why},
 };
 
@@ -79,13 +78,9 @@ impl Places {
         Some(Place { places: self.clone(), address })
     }
 
-    /// How many connections there are, and how many were closed at once because there was no place for them.
-    pub fn doors(&self) -> Doors {
-        Doors {
-            open: self.taken().all as u64,
-            turned_away: self.guard.counted(Why::Connections),
-            turned_away_by_address: self.guard.counted(Why::ConnectionsPerAddress),
-        }
+    /// How many connections there are.
+    pub fn open(&self) -> u64 {
+        self.taken().all as u64
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -182,7 +177,8 @@ mod tests {
         assert!(places.take(there).is_none(), "three in all");
         drop(first);
         let _fourth = places.take(here).unwrap();
-        assert_eq!(places.doors(), Doors { open: 3, turned_away: 1, turned_away_by_address: 1 });
+        let turned_away = [Why::Connections, Why::ConnectionsPerAddress].map(|why| places.guard.counted(why));
+        assert_eq!((places.open(), turned_away), (3, [1, 1]));
         assert_eq!(places.taken().by_address.len(), 2);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -15,6 +15,8 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::timeout;
 
 use crate::{
+    api::peer::Peer,
+    error::Error,
     livekit::{
         counts::add,
         token::{TokenError, verify},
@@ -30,10 +32,17 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 type Answer = (StatusCode, String);
 
-/// Takes an event.
-pub async fn webhook(State(service): State<Arc<Service>>, headers: HeaderMap, body: Body) -> Answer {
-    match take(&service, &headers, body).await {
+/// Takes an event. Whoever fails to sign too often is told no more than that, as with any other credential.
+pub async fn webhook(State(service): State<Arc<Service>>, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let address = head.extensions.get::<Arc<Peer>>().and_then(|peer| peer.address());
+    match take(&service, &head.headers, body).await {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err((StatusCode::UNAUTHORIZED, _))
+            if !service.access.failures.may_fail_from(address, service.clock.now().mono) =>
+        {
+            (StatusCode::TOO_MANY_REQUESTS, format!("{}\n", Error::TooManyFailures.client_message()))
+        }
         Err((status, words)) => (status, format!("{words}\n")),
     }
 }

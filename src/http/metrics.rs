@@ -107,7 +107,7 @@ impl Shared {
     fn make(&self) -> Result<Bytes, Error> {
         let now = self.service.clock.now();
         let tick = self.service.live.tick(now);
-        let text = Bytes::from(self.metrics.page(self.places.doors(), now)?);
+        let text = Bytes::from(self.metrics.page(self.places.open(), now)?);
         let page = Page { tick, text: text.clone() };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         Ok(text)

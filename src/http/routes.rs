@@ -233,13 +233,7 @@ impl Answer {
     fn checked(&self, response: Response<Body>) -> Response<Body> {
         match response.extensions().get::<Status>() {
             // tonic's word for it; no service here uses this code for anything else.
-            Some(status) if status.code() == Code::OutOfRange => {
-                self.service.guard.count(Why::MessageBytes);
-                let most = self.service.config.connections.message_bytes as u64;
-                let bound = Error::Bound { name: "message_bytes", most };
-                self.service.counts.ingest.refused(&bound);
-                Status::from(bound).into_http()
-            }
+            Some(status) if status.code() == Code::OutOfRange => Status::from(self.service.too_large()).into_http(),
             _ => response,
         }
     }

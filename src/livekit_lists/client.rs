@@ -20,9 +20,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
+    access::Secret,
     config::LiveKitConfig,
     livekit::{
-        token::{Grants, Secret, mint},
+        token::{Grants, mint},
         wire::Refused,
     },
     model::{Now, Time},
@@ -116,7 +117,7 @@ pub struct Client {
     http: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: Arc<str>,
     api_key: Arc<str>,
-    secret: Secret,
+    secret: Secret<Vec<u8>>,
 }
 
 impl Client {

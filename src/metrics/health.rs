@@ -3,7 +3,6 @@
 use crate::{
     live::{Link, sync::lock},
     metrics::{
-        Doors,
         levels::Levels,
         name::{Label, Name},
         page::{Labels, Page, Written, label},
@@ -20,13 +19,10 @@ use crate::{
 ///
 /// # Errors
 /// When the encoder does not take it.
-pub fn write(service: &Service, levels: &Levels, doors: Doors, now: Now, page: &mut Page) -> Written {
+pub fn write(service: &Service, levels: &Levels, connections: u64, now: Now, page: &mut Page) -> Written {
     page.gauge(Name::Meters, [(Vec::new(), levels.all_meters)])?;
     workers(service, page)?;
-    page.gauge(Name::Connections, [(Vec::new(), doors.open)])?;
-    let refused =
-        [("connections", doors.turned_away), ("connections_per_address", doors.turned_away_by_address)].into_iter();
-    page.counter(Name::ConnectionsRefused, by(Label::Bound, refused))?;
+    page.gauge(Name::Connections, [(Vec::new(), connections)])?;
     page.counter(Name::TurnedAway, by(Label::Reason, service.guard.counts()))?;
     ingest(service, levels, page)?;
     store(service, now, page)?;

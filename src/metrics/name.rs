@@ -67,8 +67,6 @@ metrics! {
         "Workers that hold a book now, by how they are heard."
     Connections GAUGE "highwater_connections"
         "Connections that are open now."
-    ConnectionsRefused COUNTER "highwater_connections_refused_total"
-        "Connections that were closed at once because a bound was reached, by the bound."
 
     TurnedAway COUNTER "highwater_turned_away_total"
         "Connections, calls and reports that were turned away or held back so that others are served well, by reason."

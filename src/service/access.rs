@@ -34,7 +34,7 @@ use tokio::sync::watch;
 pub use failures::Failures;
 
 use crate::{
-    access::{Credentials, KeyRecord, Pass, Refused, Role, Secret, Throttle, Vault, audit::Entry},
+    access::{Credentials, KeyRecord, Pass, Refused, Role, Secret, Vault, audit::Entry},
     model::{Project, Time},
     service::{Clock, Ledger, access::key_file::KeyFileError},
     store::{Shelf, Store, StoreError},
@@ -178,7 +178,7 @@ impl Access {
             deciding: Mutex::default(),
             surprises: AtomicU64::new(0),
             changed: watch::Sender::new(0),
-            failures: Failures::new(Throttle::default()),
+            failures: Failures::default(),
             signed_out: sign_in::Ended::default(),
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             is_ephemeral,

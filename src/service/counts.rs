@@ -9,9 +9,8 @@ use std::{
 use crate::{error::Error, live::Applied, model::time::MICROS_PER_SECOND};
 
 /// The bounds that a report may be refused for, as errors name them, and what stands for any other.
-pub const BOUNDS: [&str; 8] = [
+pub const BOUNDS: [&str; 7] = [
     "batch_events",
-    "message_bytes",
     "meters_per_project",
     "meters_per_stream",
     "projects",
@@ -219,6 +218,6 @@ mod tests {
         counts.refused(&Error::Bound { name: "new", most: 1 });
         counts.refused(&Error::Superseded);
         let counted: Vec<_> = (0..BOUNDS.len()).map(|nth| counts.refused_for(nth)).collect();
-        assert_eq!(counted, [0, 0, 0, 0, 1, 0, 0, 1]);
+        assert_eq!(counted, [0, 0, 0, 1, 0, 0, 1]);
     }
 }

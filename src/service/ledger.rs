@@ -52,6 +52,16 @@ impl Ledger {
         self.write_by(change, entries, now, |change| self.store.change(change)).map(|((), change)| change)
     }
 
+    /// Writes what is no decision, and was made of the decisions that are known: never over one that is not.
+    ///
+    /// # Errors
+    /// `Conflict` when another was added meanwhile: [`Ledger::surprises`] says so then. What the store says, else. Nothing
+    /// was written.
+    pub fn write_on_known(&self, change: Change) -> Result<(), StoreError> {
+        let end = self.end();
+        self.store.change(&Change { audit_from: end.next, only_at_end: true, ..change })
+    }
+
     /// Removes all that is kept of a project, and writes a decision and what tells of it, in one durable step.
     ///
     /// # Errors

@@ -3,12 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    access::Secret,
     config::{Config, LiveKitConfig},
-    livekit::{
-        LiveKit,
-        desk::DeskSettings,
-        token::{Secret, Secrets},
-    },
+    livekit::{LiveKit, desk::DeskSettings, token::Secrets},
     model::Project,
     service::Access,
 };
@@ -23,11 +20,8 @@ struct Known {
 }
 
 impl Secrets for Known {
-    fn secret(&self, api_key: &str) -> Option<(Project, Secret)> {
-        self.configured.secret(api_key).or_else(|| {
-            let (project, secret) = self.registered.secret_of(api_key)?;
-            Some((project, Secret::new(str::from_utf8(secret.expose()).ok()?)))
-        })
+    fn secret(&self, api_key: &str) -> Option<(Project, Secret<Vec<u8>>)> {
+        self.configured.secret(api_key).or_else(|| self.registered.secret_of(api_key))
     }
 }
 

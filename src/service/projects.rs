@@ -85,7 +85,8 @@ impl Service {
     /// after a restart. Returns how many credentials there were, and what tells when all is done.
     ///
     /// # Errors
-    /// `NotFound` when there is none; `Store` when it is not durable, and then nothing was deleted.
+    /// `NotFound` when there is none; `OutOfOrder` when the operator's own key, or the last operator's, is of it; `Store` when
+    /// it is not durable, and then nothing was deleted.
     pub fn delete_project(
         &self,
         project: &Project,
@@ -99,7 +100,7 @@ impl Service {
         let name = project.as_str();
         let entry = Entry { after: "its keys ended".to_owned(), ..actor.entry("project.delete", name, name) };
         let leaving = document(&record(project, actor, now, true));
-        let keys = self.access.end_project(leaving, project, entry, now.wall)?;
+        let keys = self.access.end_project(leaving, project, (actor, entry), now.wall)?;
         let (tell, told) = sync_channel(1);
         self.leaving.add(project.clone(), Some(tell));
         Ok((keys, told))

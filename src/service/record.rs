@@ -39,6 +39,8 @@ pub struct Recorder {
     retained: Option<Hour>,
     /// Seconds until the store is asked again how safely it keeps.
     until_keeping: u32,
+    /// When it was noticed that the store lost history, until the store has the note of it.
+    unnoted_loss: Option<Tick>,
 }
 
 impl Recorder {
@@ -51,10 +53,11 @@ impl Recorder {
         self.waiting.new_keys.extend(service.live.registry.take_new_keys());
         self.take_roster(service);
         let written = match self.write(service) {
-            Err(StoreError::Lost(what)) => restore_lost(service, now, &what).and_then(|()| self.write(service)),
+            Err(StoreError::Lost(what)) => self.restore_lost(service, now, &what).and_then(|()| self.write(service)),
             written => written,
         };
-        if let Err(error) = written.and_then(|()| service.forget_leaving(now)) {
+        let written = written.and_then(|()| self.note_loss(service)).and_then(|()| service.forget_leaving(now));
+        if let Err(error) = written {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
             let dropped = self.bound_waiting();
@@ -85,6 +88,26 @@ impl Recorder {
                 Some(danger) => tracing::warn!(%promise, words, danger, "the store may drop what is stored"),
             }
         }
+    }
+
+    /// Writes again what the store lost and the service still knows.
+    fn restore_lost(&mut self, service: &Service, now: Now, what: &str) -> Result<(), StoreError> {
+        if service.store.restore_lost(&open_rows(service, now))? {
+            tracing::warn!(what, "the store lost what it held last, and has it again");
+            return Ok(());
+        }
+        tracing::error!(what, "the store lost what it held: it has again what is still known, and the rest is a gap");
+        self.unnoted_loss.get_or_insert(now.wall.tick());
+        Ok(())
+    }
+
+    /// Tells the store when it was noticed that it lost history; again until it has it.
+    fn note_loss(&mut self, service: &Service) -> Result<(), StoreError> {
+        if let Some(noticed) = self.unnoted_loss {
+            service.store.set_note(LOST_NOTE, &noticed.0.to_string())?;
+            self.unnoted_loss = None;
+        }
+        Ok(())
     }
 
     fn take_roster(&mut self, service: &Service) {
@@ -169,9 +192,9 @@ fn each_some(service: &Service, step: impl Fn(&mut Rollup, Range<usize>)) {
     }
 }
 
-/// Writes again what the store lost and the service still knows; the hours that are open as they stand, so that they are
-/// there if the service ends before they are folded.
-fn restore_lost(service: &Service, now: Now, what: &str) -> Result<(), StoreError> {
+/// The hours that are open as they stand: a store that lost its frames gets them, so that they are there if the service
+/// ends before they are folded.
+fn open_rows(service: &Service, now: Now) -> Vec<(KeyId, Hour, KeyHour)> {
     let (oldest, keys) = {
         let rollup = service.rollup();
         (rollup.oldest_hour(), rollup.keys())
@@ -184,12 +207,7 @@ fn restore_lost(service: &Service, now: Now, what: &str) -> Result<(), StoreErro
             rows.extend(keys.iter().filter_map(|key| Some((*key, hour, rollup.hour(*key, hour)?))));
         }
     }
-    if service.store.restore_lost(&rows)? {
-        tracing::warn!(what, "the store lost what it held last, and has it again");
-        return Ok(());
-    }
-    tracing::error!(what, "the store lost what it held: it has again what is still known, and the rest is a gap");
-    service.store.set_note(LOST_NOTE, &now.wall.tick().0.to_string())
+    rows
 }
 
 /// The next hour to fold and its rows. Nothing of it changes any more, so that those who ask need not wait for all of it.

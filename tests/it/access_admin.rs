@@ -6,12 +6,13 @@ use highwater::{
     access::{AuditRow, Role},
     model::{Key, Kind, Meter, Target, Time},
     proto::{
-        self, AdminServiceListProjectsRequest, CreateApiKeyRequest, DeleteProjectRequest, GetCallerRequest,
-        ListAuditRowsRequest, ListQuotasRequest, RevokeApiKeyRequest, RotateApiKeyRequest, SetLimitRequest,
-        VerifyAuditRequest, admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
+        self, AdminServiceListProjectsRequest, CreateApiKeyRequest, CreateProjectRequest, DeleteProjectRequest,
+        GetCallerRequest, ListApiKeysRequest, ListAuditRowsRequest, ListQuotasRequest, RevokeApiKeyRequest,
+        RotateApiKeyRequest, SetLimitRequest, UpdateApiKeyRequest, VerifyAuditRequest,
+        admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
     },
-    service::{Actor, Author, access::keep::Keeper},
-    store::{Change, Shelf},
+    service::{Access, Actor, Author, Clock, Ledger, access::keep::Keeper},
+    store::{Change, Shelf, Store},
 };
 use tokio::time::timeout;
 use tonic::Code;
@@ -20,6 +21,7 @@ use crate::{
     access::{admin, attach, bearer, end, ingest, key, keyed, new_key, project, quotas, report},
     redis_server::Redis,
     serving::{MODEL, SOON, Serving, config, meter},
+    store_faults::Disk,
 };
 
 #[tokio::test]
@@ -136,6 +138,21 @@ fn level_across(serving: &Serving) -> u32 {
     serving.service.live.registry.find(&key).map_or(0, |tally| tally.word.level())
 }
 
+#[test]
+fn the_last_use_of_a_key_is_not_written_over_what_another_process_decided() {
+    let store: Arc<dyn Store> = Arc::new(Disk::default().open().unwrap());
+    let open = || Access::open(store.clone(), Arc::new(Ledger::open(store.clone()).unwrap()), None).unwrap();
+    let one = open();
+    let (offline, now) = (Actor::offline(), Clock::wall());
+    let (record, token) = one.create_key(new_key(Role::Viewer, "acme"), &offline, now).unwrap();
+    one.verify(token.expose(), now).unwrap();
+    open().revoke_key(&record.id, &|_| true, &offline, now).unwrap();
+    one.keep_uses().unwrap();
+    let kept = open().record(&record.id).unwrap();
+    assert!(kept.revoked.is_some() && kept.last_used.is_some(), "{kept:?}");
+    assert!(one.verify(token.expose(), now).is_err(), "it is not good here either");
+}
+
 #[tokio::test]
 async fn credentials_that_failed_at_the_admin_service_are_told_to_the_audit_log() {
     let serving = keyed();
@@ -150,6 +167,92 @@ async fn credentials_that_failed_at_the_admin_service_are_told_to_the_audit_log(
     let told = AuditRow::decode(&rows[0].1).unwrap().entry;
     assert_eq!((&*told.action, &*told.object, &*told.address), ("auth.failed", "GetCaller", "127.0.0.1"));
     assert!(!told.after.contains(viewer.split('_').nth(3).unwrap()));
+}
+
+#[tokio::test]
+async fn what_a_good_key_may_not_do_at_the_admin_service_is_told_to_the_audit_log_as_often_as_it_may_fail() {
+    let serving = keyed();
+    let (viewer, token) = key(&serving, new_key(Role::Viewer, "acme"));
+    let (editor, editor_token) = key(&serving, new_key(Role::Editor, "acme"));
+    let before = serving.service.store.audit_end().unwrap();
+    let mut client = admin(&serving, &token).await;
+    for _ in 0..40 {
+        let refused = client.list_api_keys(ListApiKeysRequest::default()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied, "it is told why, however often");
+    }
+    let mut client = admin(&serving, &editor_token).await;
+    let operator = CreateApiKeyRequest { role: 4, ..CreateApiKeyRequest::default() };
+    assert_eq!(client.create_api_key(operator).await.unwrap_err().code(), Code::PermissionDenied);
+    let all = ListAuditRowsRequest { all_projects: true, ..ListAuditRowsRequest::default() };
+    assert_eq!(client.list_audit_rows(all).await.unwrap_err().code(), Code::PermissionDenied);
+    let now = serving.service.clock.now();
+    Keeper::new(now).last_step(&serving.service, now);
+
+    let rows = client.list_audit_rows(ListAuditRowsRequest::default()).await.unwrap().into_inner().rows;
+    let told = |key: &str, call: &str| {
+        let is_told = |row: &&proto::AuditRow| row.action == "auth.forbidden" && row.actor == key && row.object == call;
+        rows.iter().filter(is_told).count()
+    };
+    assert!((20..30).contains(&told(&viewer, "ListApiKeys")), "{}", told(&viewer, "ListApiKeys"));
+    assert_eq!((told(&editor, "CreateApiKey"), told(&editor, "ListAuditRows")), (1, 1));
+    assert!(rows[0].seq - before < 40 && rows[0].role == "editor" && rows[0].address == "127.0.0.1", "{:?}", rows[0]);
+}
+
+#[tokio::test]
+async fn an_operator_ends_neither_the_own_key_nor_the_last_of_an_operator() {
+    let serving = keyed();
+    let (own, token) = key(&serving, new_key(Role::Operator, "default"));
+    let mut client = admin(&serving, &token).await;
+    let make = |role, project: &str| {
+        let project = project.to_owned();
+        CreateApiKeyRequest { role, project, ..CreateApiKeyRequest::default() }
+    };
+    client.create_project(CreateProjectRequest { project: "default".to_owned() }).await.unwrap();
+    let past = UpdateApiKeyRequest {
+        api_key: Some(proto::ApiKey {
+            id: own.clone(),
+            expire_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["expire_time".to_owned()] }),
+    };
+    let revoke = |id: &str| RevokeApiKeyRequest { id: id.to_owned() };
+    let delete = DeleteProjectRequest { project: "default".to_owned() };
+    let refused = [
+        client.revoke_api_key(revoke(&own)).await.unwrap_err(),
+        client.update_api_key(past).await.unwrap_err(),
+        client.delete_project(delete.clone()).await.unwrap_err(),
+    ];
+    for refused in refused {
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        assert!(refused.message().contains("keys create --role operator"), "{refused}");
+    }
+
+    // Each ends the other's: the second of two at once would leave nobody.
+    let other = client.create_api_key(make(4, "ops")).await.unwrap().into_inner();
+    let (other, other_token) = (other.api_key.unwrap().id, other.token);
+    let access = &serving.service.access;
+    let one = Actor { key: "gone".into(), role: Some(Role::Operator), address: None, request_id: "".into() };
+    access.revoke_key(&other, &|_| true, &one, Clock::wall()).unwrap();
+    let refused = access.revoke_key(&own, &|_| true, &one, Clock::wall()).unwrap_err();
+    assert!(refused.to_string().contains("the last key of an operator"), "{refused}");
+    assert_eq!(admin_of(&serving, &other_token).await, Code::Unauthenticated);
+
+    // With another operator's key in a project that stays, all of it is done.
+    let other = client.create_api_key(make(4, "ops")).await.unwrap().into_inner();
+    let mut client = admin(&serving, &other.token).await;
+    client.revoke_api_key(revoke(&own)).await.unwrap();
+    client.delete_project(delete).await.unwrap();
+    assert_eq!(admin_of(&serving, &other.token).await, Code::Ok);
+    // An editor's own key locks nobody out.
+    let (editor, editor_token) = key(&serving, new_key(Role::Editor, "acme"));
+    admin(&serving, &editor_token).await.revoke_api_key(revoke(&editor)).await.unwrap();
+}
+
+/// What who holds a token is told of themselves.
+async fn admin_of(serving: &Serving, token: &str) -> Code {
+    let caller = admin(serving, token).await.get_caller(GetCallerRequest {}).await;
+    caller.map_or_else(|refused| refused.code(), |_| Code::Ok)
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use highwater::{
     config::LiveKitConfig,
-    livekit::{counts::Counted, token::Secret},
+    livekit::counts::Counted,
     model::{Coverage, Key, Kind, Meter, Project, Target},
     store::embedded::EmbeddedStore,
 };
@@ -25,7 +25,7 @@ fn livekit(standin: Option<&StandIn>) -> LiveKitConfig {
     LiveKitConfig {
         url: standin.map(|standin| format!("http://{}", standin.address)),
         api_key: KEY.to_owned(),
-        secret: Secret::new(SECRET),
+        secret: SECRET.into(),
         project: Project::new("default").unwrap(),
         interval: Duration::from_secs(1),
         expire_after: Duration::from_secs(3_600),
@@ -123,6 +123,21 @@ async fn what_is_not_signed_as_it_should_be_changes_nothing() {
     assert_eq!(post_to(serving.address, &headers, &body).await.0, 200);
     assert_eq!(level(&serving, Kind::Agent), Some((2, 2, Coverage::Partial)));
     assert_eq!(counted(&serving).repeated, 1);
+}
+
+#[tokio::test]
+async fn who_fails_to_sign_too_often_is_told_no_more_and_a_signature_that_is_right_is_taken() {
+    let serving = serving(None);
+    let body = joined("PA_1", "AGENT").to_string().into_bytes();
+    let headers = [("content-type", "application/webhook+json"), ("authorization", "a.b.c")];
+    let mut statuses = Vec::new();
+    for _ in 0..40 {
+        statuses.push(post_to(serving.address, &headers, &body).await.0);
+    }
+    assert!(statuses[..20].iter().all(|status| *status == 401), "{statuses:?}");
+    assert_eq!(statuses[39], 429, "{statuses:?}");
+    assert_eq!(counted(&serving).unsigned, 40, "each is counted");
+    assert_eq!(send(serving.address, &joined("PA_1", "AGENT")).await, 200);
 }
 
 #[tokio::test]

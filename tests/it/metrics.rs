@@ -137,12 +137,18 @@ async fn what_is_refused_is_counted_by_its_bound() {
     worker.say(declare(2, "a/b")).await;
     worker.say(declare(3, "a/c")).await;
     worker.end().await;
+    let mut worker = Worker::ready(&serving, hello(3, 1), &[]).await;
+    worker.say(declare(4, &"x".repeat(70_000))).await;
+    worker.end().await;
     let page_now = page(&serving).await;
-    for (bound, expect) in [("batch_events", 2.0), ("message_bytes", 1.0), ("meters_per_project", 1.0), ("other", 0.0)]
-    {
+    for (bound, expect) in [("batch_events", 2.0), ("meters_per_project", 1.0), ("other", 0.0)] {
         let series = format!("highwater_ingest_refused_total{{bound=\"{bound}\"}}");
         assert_eq!(value(&page_now, &series), Some(expect), "{bound}");
     }
+    // A message that is too large is no report yet: of the unary call and of the stream, each is counted once, there.
+    let too_large = "highwater_turned_away_total{reason=\"message_bytes\"}";
+    assert_eq!(value(&page_now, too_large), Some(2.0));
+    assert_eq!(value(&page_now, "highwater_ingest_refused_total{bound=\"message_bytes\"}"), None);
     // All places are taken, and one more wants in.
     let mut sockets = Vec::new();
     for _ in 0..12 {
@@ -159,7 +165,7 @@ async fn what_is_refused_is_counted_by_its_bound() {
 async fn serving_refused(serving: &Serving, sockets: &mut Vec<TcpStream>) -> Option<f64> {
     drop(sockets.pop());
     let (_, page) = get(serving.address, "/metrics").await?;
-    value(&page, "highwater_connections_refused_total{bound=\"connections_per_address\"}")
+    value(&page, "highwater_turned_away_total{reason=\"connections_per_address\"}")
 }
 
 #[tokio::test]

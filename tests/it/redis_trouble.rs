@@ -118,6 +118,26 @@ async fn a_redis_that_was_restarted_empty_gets_what_is_known_and_the_rest_is_mar
     assert_eq!(serving.level(), 1);
 }
 
+#[tokio::test]
+async fn the_note_of_what_was_lost_is_written_again_until_it_is_there() {
+    let redis = Redis::start();
+    let (serving, _worker) = serve(&redis).await;
+    let has_keys = || redis.ask::<u64>(&["HLEN", "hw:{0}:keys"]).is_ok_and(|len| len >= 3);
+    soon("keys that are stored", has_keys).await;
+    // It is emptied, and something else stands where the note is to go.
+    let script = "redis.call('FLUSHALL') return redis.call('SET', KEYS[1], 'x')";
+    redis.ask::<String>(&["EVAL", script, "1", "hw:{0}:notes"]).unwrap();
+    soon("keys that are there again", has_keys).await;
+    let is_refused = |trouble: &String| trouble.contains("WRONGTYPE") || trouble.contains("wrong kind of value");
+    soon("a note that is refused", || serving.service.health.degraded().iter().any(is_refused)).await;
+    redis.ask::<u64>(&["DEL", "hw:{0}:notes"]).unwrap();
+    soon("a note of what was lost", || {
+        redis.ask::<Option<String>>(&["HGET", "hw:{0}:notes", "history_lost"]).is_ok_and(|note| note.is_some())
+    })
+    .await;
+    soon("a store that is well again", || serving.service.health.degraded().is_empty()).await;
+}
+
 #[test]
 fn a_redis_that_went_back_is_noticed_and_brought_up_to_date() {
     let redis = Redis::start();
@@ -192,12 +212,16 @@ fn one_service_at_a_time_writes_a_store() {
         first.change(&Change { audit: vec![vec![1]], ..Change::default() }),
         first.forget(&keys()[0].1.project, &Change::default()).map(drop),
         first.restore_lost(&[]).map(drop),
+        first.retain(Hour(10), Hour(10)).map(drop),
+        first.remove_hours(&keys()[0].1.project, Hour(0)..Hour(10)).map(drop),
     ];
     for result in refused {
         let error = result.unwrap_err().to_string();
         assert!(error.contains("another highwater writes it now"), "{error}");
     }
     assert_eq!(second.frames().unwrap(), [frame(1), frame(2)]);
+    // Also of projects that the newer one has not written to yet: it marks them with its fence when it does.
+    assert_eq!(second.hours(KeyId(1), Hour(0)..Hour(9)).unwrap().len(), 1);
     // One that ends well is not waited for.
     drop(first);
     drop(second);

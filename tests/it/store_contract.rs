@@ -327,8 +327,8 @@ fn a_change_is_whole_or_not_at_all(place: &Place) {
         new_keys: keys(),
         limits: vec![(KeyId(1), limit(7, 50))],
         documents: vec![document(Shelf::ApiKeys, "a", Some(b"1"))],
-        audit_from: 0,
         audit: vec![b"first".to_vec()],
+        ..Change::default()
     };
     store.change(&change).unwrap();
     let late = Change { limits: vec![(KeyId(1), limit(9, 60))], ..change.clone() };
@@ -355,6 +355,8 @@ fn audit_rows_are_numbered_without_a_gap(place: &Place) {
         assert!(matches!(add(wrong, &[b"x"]), Err(StoreError::Conflict(_))), "{wrong}");
     }
     add(7, &[]).unwrap();
+    let used = |audit_from| store.change(&Change { audit_from, only_at_end: true, ..Change::default() });
+    assert!(matches!(used(7), Err(StoreError::Conflict(_))) && used(3).is_ok(), "asked also where no row is added");
     let rows = |rows, most| store.audit(rows, most).unwrap().into_iter().map(|(n, _)| n).collect::<Vec<_>>();
     assert_eq!([rows(0..9, 9), rows(1..9, 1), rows(1..2, 9), rows(5..5, 9)], [vec![0, 1, 2], vec![1], vec![1], vec![]]);
     assert_eq!((store.drop_audit(2).unwrap(), store.drop_audit(2).unwrap()), (2, 0));

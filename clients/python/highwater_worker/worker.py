@@ -23,6 +23,7 @@ from highwater.v1.ingest_pb2_grpc import IngestServiceStub
 
 from highwater_worker import messages
 from highwater_worker.book import Book, Session, session_key
+from highwater_worker.way import RENEW_SECONDS, Way
 
 CLIENT = "highwater-python/0.1.0"
 PROTOCOL_VERSION = 1
@@ -32,8 +33,6 @@ FIRST_BACKOFF_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 10.0
 # A service that accepts a stream and says nothing for so long is given up.
 WELCOME_SECONDS = 10.0
-# New tokens are asked for at most this often.
-RENEW_SECONDS = 1.0
 # Stands for a token that is due, which is minted outside the lock.
 _RENEW: list[pb.AttachRequest] = [pb.AttachRequest()]
 MAX_METERS = 1_024
@@ -43,12 +42,6 @@ MODEL = re.compile(r"[a-z0-9._:/@+-]{1,128}")
 MODEL_KINDS = {types.KIND_LLM, types.KIND_STT, types.KIND_TTS, types.KIND_REALTIME}
 # How a session can end in a report; `OUTCOME_LOST` is the service's to say.
 REPORTED_OUTCOMES = range(types.OUTCOME_OK, types.OUTCOME_OTHER + 1)
-CHANNEL_OPTIONS = [
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # Each attempt dials anew: the pool that channels share would add its own backoff, of up to two minutes, to ours.
-    ("grpc.use_local_subchannel_pool", 1),
-]
 
 log = logging.getLogger("highwater")
 
@@ -98,11 +91,9 @@ class Worker:
             raise ValueError(f"project {project!r} is not at most 64 bytes of [a-z0-9-]")
         if not 1 <= len(worker_id.encode()) <= MAX_ID_BYTES:
             raise ValueError(f"worker id {worker_id!r} is not 1 to {MAX_ID_BYTES} bytes")
-        self._target = target
+        self._way = Way(target, token, tls)
         self._project = project
         self._worker_id = worker_id
-        self._token = token
-        self._tls = tls
         self.incarnation = uuid.uuid4().bytes
         self._attach_seq = 0
         self._meters: dict[int, types.Meter] = {}
@@ -227,9 +218,9 @@ class Worker:
     def _attach(self) -> _Stream:
         """Opens a stream and stays until it ends."""
         stream = _Stream(opened_at=time.monotonic())
-        with self._channel() as channel:
+        with self._way.channel() as channel:
             # Outside the lock: minting is the caller's code.
-            metadata = self._metadata()
+            metadata = self._way.metadata()
             with self._changed:
                 self._stream = stream
                 self._attach_seq += 1
@@ -249,32 +240,6 @@ class Worker:
                     self._changed.notify_all()
         return stream
 
-    def _mint(self) -> str | None:
-        """The credential to present now; None when there is none, or none can be had."""
-        if not callable(self._token):
-            return self._token
-        try:
-            return self._token()
-        except Exception:
-            log.exception("no token could be minted")
-            return None
-
-    def _metadata(self) -> list[tuple[str, str]]:
-        token = self._mint()
-        return [("authorization", f"Bearer {token}")] if token else []
-
-    def _renew_before(self, stream: _Stream, message: pb.Welcome | pb.Authenticated, field: str) -> None:
-        """Notes when the credential ends: another is presented when a fifth of the time until then is left."""
-        stream.renew_at = None
-        if callable(self._token) and message.HasField(field):
-            left = getattr(message, field).ToSeconds() - time.time()
-            stream.renew_at = time.monotonic() + max(left * 0.8, RENEW_SECONDS)
-
-    def _channel(self) -> grpc.Channel:
-        if self._tls is None:
-            return grpc.insecure_channel(self._target, options=CHANNEL_OPTIONS)
-        return grpc.secure_channel(self._target, self._tls, options=CHANNEL_OPTIONS)
-
     def _note_end(self, stream: _Stream, error: grpc.RpcError) -> None:
         log.info("the stream ended: %s %s", error.code(), error.details())
         if error.code() == grpc.StatusCode.INVALID_ARGUMENT and stream.attached:
@@ -288,10 +253,10 @@ class Worker:
         match answer.WhichOneof("message"):
             case "welcome":
                 stream.welcome = answer.welcome
-                self._renew_before(stream, answer.welcome, "credential_expire_time")
+                stream.renew_at = self._way.renew_at(answer.welcome, "credential_expire_time")
                 self._go_on_from(stream, answer.welcome.applied_seq, answer.welcome.durable_seq)
             case "authenticated":
-                self._renew_before(stream, answer.authenticated, "expire_time")
+                stream.renew_at = self._way.renew_at(answer.authenticated, "expire_time")
             case "ack":
                 self._book.acknowledge(answer.ack.applied_seq, answer.ack.durable_seq)
             case "declared":
@@ -332,7 +297,7 @@ class Worker:
         )
         while due := self._due(stream):
             if due is _RENEW:
-                if token := self._mint():
+                if token := self._way.mint():
                     yield pb.AttachRequest(authenticate=pb.Authenticate(token=token))
             else:
                 yield from due

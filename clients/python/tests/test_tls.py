@@ -1,11 +1,9 @@
-"""The worker client to a service that speaks TLS, with certificates that openssl made."""
+"""The worker client to a service that speaks TLS, with certificates that openssl makes (`setup.sh` brings it)."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import grpc
-import pytest
 from conftest import binary
 from highwater.v1.types_pb2 import KIND_TTS
 from support import PROJECT, Service, until
@@ -31,7 +29,6 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 def test_a_worker_reports_over_tls_to_one_that_it_trusts(tmp_path: Path) -> None:
     certificate, key = make_pair(tmp_path)
     service = Service(binary(), tmp_path, settings=["--tls-certificate", str(certificate), "--tls-key", str(key)])

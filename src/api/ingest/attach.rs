@@ -193,11 +193,7 @@ impl Stream {
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(End::Done),
             Err(status) => Err(match status.code() {
-                Code::OutOfRange => {
-                    self.service.guard.count(Why::MessageBytes);
-                    let most = self.service.config.connections.message_bytes as u64;
-                    Error::Bound { name: "message_bytes", most }.into()
-                }
+                Code::OutOfRange => End::Told(self.service.too_large().into()),
                 Code::InvalidArgument => End::Told(status),
                 _ => End::Gone,
             }),

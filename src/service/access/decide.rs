@@ -115,19 +115,24 @@ impl Access {
         if after.expires.is_some_and(|expires| expires <= after.not_before.unwrap_or_default()) {
             return Err(Error::invalid("expire_time", "is before the key's beginning"));
         }
+        if after.expires.is_some_and(|expires| expires <= now) {
+            self.check_operators_stay(actor, &|record| record.id == id, now)?;
+        }
         self.changed("key.update", &before, after, actor, now)
     }
 
     /// Ends a credential now, with what is open on it. Again: nothing changes.
     ///
     /// # Errors
-    /// `NotFound` when there is none in the scope; `Store` when it is not durable, and then it goes on.
+    /// `NotFound` when there is none in the scope; `OutOfOrder` when it is the operator's own or the last operator's key;
+    /// `Store` when it is not durable, and then it goes on.
     pub fn revoke_key(&self, id: &str, scope: Scope<'_>, actor: &Actor, now: Time) -> Result<KeyRecord, Error> {
         let _one_at_a_time = self.deciding_on_stored()?;
         let before = self.in_scope(id, scope)?;
         if before.revoked.is_some() {
             return Ok(before);
         }
+        self.check_operators_stay(actor, &|record| record.id == id, now)?;
         let after = KeyRecord { revoked: Some(now), ..before.clone() };
         self.changed("key.revoke", &before, after, actor, now)
     }
@@ -176,9 +181,17 @@ impl Access {
     /// Ends and removes every credential of a project, with the document that says that it is leaving; returns how many.
     ///
     /// # Errors
-    /// `Store` when it is not durable, and then they go on.
-    pub fn end_project(&self, leaving: Document, project: &Project, entry: Entry, now: Time) -> Result<usize, Error> {
+    /// `OutOfOrder` when the operator's own key, or the last operator's, is one of them; `Store` when it is not durable, and
+    /// then they go on.
+    pub fn end_project(
+        &self,
+        leaving: Document,
+        project: &Project,
+        (actor, entry): (&Actor, Entry),
+        now: Time,
+    ) -> Result<usize, Error> {
         let _one_at_a_time = self.deciding_on_stored()?;
+        self.check_operators_stay(actor, &|record| record.project == *project, now)?;
         let of_project = self.records().into_iter().filter(|record| record.project == *project);
         let gone = |record: KeyRecord| Document { shelf: Shelf::ApiKeys, name: record.id, bytes: None };
         let removed: Vec<Document> = of_project.map(gone).collect();
@@ -206,12 +219,23 @@ impl Access {
         Ok(records.len())
     }
 
-    /// Writes when credentials were used, for those that were since it was last written.
+    /// Writes when credentials were used, for those that were since it was last written; never over what another process
+    /// decided of them meanwhile.
     ///
     /// # Errors
     /// When the store does not do it.
     pub fn keep_uses(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.deciding_on_stored()?;
+        match self.put_uses() {
+            Err(StoreError::Conflict(_)) => {
+                self.catch_up(self.ledger.surprises()?)?;
+                self.put_uses()
+            }
+            put => put,
+        }
+    }
+
+    fn put_uses(&self) -> Result<(), StoreError> {
         let used: Vec<KeyRecord> = {
             let credentials = self.credentials();
             credentials
@@ -223,7 +247,8 @@ impl Access {
         if used.is_empty() {
             return Ok(());
         }
-        self.store.change(&Change { documents: used.iter().map(document).collect(), ..Change::default() })?;
+        let documents = used.iter().map(document).collect();
+        self.ledger.write_on_known(Change { documents, ..Change::default() })?;
         let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
         used.into_iter().for_each(|record| credentials.put(record, &self.vault));
         Ok(())
@@ -239,6 +264,32 @@ impl Access {
         let token = token::spell(new.role, &id, &secret);
         let kept = Kept::Digest(self.vault.digest(secret.expose().as_bytes()));
         Ok((record(id, kept, new, actor, now), token))
+    }
+
+    /// Whoever ends keys by a key of their own does not lock themselves out, nor everybody: then nobody could make a key any
+    /// more but at the store itself, with the service stopped.
+    fn check_operators_stay(&self, actor: &Actor, goes: &dyn Fn(&KeyRecord) -> bool, now: Time) -> Result<(), Error> {
+        if actor.role != Some(Role::Operator) {
+            return Ok(());
+        }
+        let is_operator = |record: &KeyRecord| record.role == Role::Operator && record.is_good(now);
+        let (gone, stay): (Vec<KeyRecord>, Vec<KeyRecord>) =
+            self.records().into_iter().filter(is_operator).partition(goes);
+        if gone.iter().any(|record| *record.id == *actor.key) {
+            return Err(Error::OutOfOrder(
+                "it would end the key that you call with: do it by the key of another operator, which `highwater keys \
+                 create --role operator` makes, in a project that stays (`--project`)"
+                    .into(),
+            ));
+        }
+        if !gone.is_empty() && stay.is_empty() {
+            return Err(Error::OutOfOrder(
+                "it would end the last key of an operator: make another first, in a project that stays, by `highwater \
+                 keys create --role operator`"
+                    .into(),
+            ));
+        }
+        Ok(())
     }
 
     fn in_scope(&self, id: &str, scope: Scope<'_>) -> Result<KeyRecord, Error> {

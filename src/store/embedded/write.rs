@@ -79,7 +79,7 @@ pub fn change(transaction: &WriteTransaction, change: &Change) -> Fallible<()> {
     add_keys(transaction, &change.new_keys)?;
     add_limits(transaction, &change.limits)?;
     put_documents(transaction, &change.documents)?;
-    add_audit(transaction, change.audit_from, &change.audit)
+    add_audit(transaction, change)
 }
 
 pub fn forget(transaction: &WriteTransaction, project: &Project, change: &Change) -> Fallible<Forgotten> {
@@ -122,8 +122,9 @@ fn put_documents(transaction: &WriteTransaction, put: &[Document]) -> Fallible<(
     Ok(())
 }
 
-fn add_audit(transaction: &WriteTransaction, from: u64, rows: &[Vec<u8>]) -> Fallible<()> {
-    if rows.is_empty() {
+fn add_audit(transaction: &WriteTransaction, change: &Change) -> Fallible<()> {
+    let (from, rows) = (change.audit_from, &change.audit);
+    if rows.is_empty() && !change.only_at_end {
         return Ok(());
     }
     let mut meta = transaction.open_table(META)?;

@@ -159,7 +159,7 @@ impl RedisStore {
             });
         }
         add_keys(&mut arguments, &change.new_keys);
-        arguments.number(change.audit_from).count(change.audit.len());
+        arguments.number(change.audit_from).number(change.only_at_end).count(change.audit.len());
         change.audit.iter().for_each(|row| {
             arguments.bytes(row.as_slice());
         });

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{
     RedisStore,
     names::{ProjectNumber, Strand},
-    scripts::TRIM,
+    scripts::{STEP, TRIM, UNLIST},
     writer::Arguments,
 };
 use crate::{
@@ -21,6 +21,7 @@ const RETAIN_ROWS: u64 = 2_000;
 
 impl RedisStore {
     pub(super) fn remove_rows(&self, project: &Project, hours: Range<Hour>) -> Result<u64> {
+        self.check_writer()?;
         let Some(number) = self.number_of(project)?.filter(|_| !hours.is_empty()) else { return Ok(0) };
         let keys = self.read_keys()?.into_iter().filter(|(_, key)| key.project == *project);
         let keys: Vec<_> = keys.map(|(id, _)| id).collect();
@@ -38,6 +39,7 @@ impl RedisStore {
     }
 
     pub(super) fn remove_old(&self, hours_from: Hour, summaries_from: Hour) -> Result<Removed> {
+        self.check_writer()?;
         let numbers = self.projects()?;
         let mut keys = Vec::new();
         for (id, key) in self.read_keys()? {
@@ -83,11 +85,22 @@ impl RedisStore {
                 }
             }
             if (part + 1) * strand.hours() <= from.0 {
-                let mut forget = redis::cmd("ZREM");
-                let _: u64 = self.link.ask(forget.arg(self.names.parts(project, strand)).arg(part))?;
+                let mut arguments = Arguments::default();
+                arguments.number(self.writer()?.fence).number(1_u64).number(part);
+                let names = [self.names.fence(project), self.names.parts(project, strand)];
+                self.link.run(&UNLIST, &names, &arguments.0, 0)?;
             }
         }
         Ok(removed)
+    }
+
+    /// Before anything is removed: is this still the writer? The fence of a project says so only once the newer one wrote
+    /// to it.
+    fn check_writer(&self) -> Result<()> {
+        let mut arguments = Arguments::default();
+        arguments.text("holds").text("");
+        self.settled()?.take(&self.link, &self.names, &STEP, [self.names.notes()], arguments)?;
+        Ok(())
     }
 
     /// Removes a window of hours from a part of some keys; returns how many records went.

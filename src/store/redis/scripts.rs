@@ -45,4 +45,5 @@ macro_rules! of_hours {
 
 pub static PUT: Step = of_hours!("scripts/put.lua");
 pub static TRIM: Step = of_hours!("scripts/trim.lua");
+pub static UNLIST: Step = of_hours!("scripts/unlist.lua");
 pub static DROP: Step = of_hours!("scripts/drop.lua");

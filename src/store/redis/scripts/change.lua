@@ -8,9 +8,9 @@ if ends_project then
 end
 local first, other = check_keys(KEYS[2])
 if other then return redis.error_reply('HWKEY ' .. other) end
-local from, rows = take(), tonumber(take())
+local from, only_at_end, rows = take(), take() == '1', tonumber(take())
 local ends = meta[5] or '0'
-if rows > 0 and ends ~= from then return redis.error_reply('HWCONFLICT ' .. ends) end
+if (rows > 0 or only_at_end) and ends ~= from then return redis.error_reply('HWCONFLICT ' .. ends) end
 redis.call('HSET', KEYS[1], 'step', ARGV[4], 'change', token, 'until', lease())
 if ends_project then
   local last = redis.call('HGET', KEYS[1], 'projects_end') or redis.call('HLEN', KEYS[3])
