@@ -283,9 +283,7 @@ impl AdminService for Admin {
         &self,
         request: Request<ListProviderPoolsRequest>,
     ) -> Result<Response<ListProviderPoolsResponse>, Status> {
-        let ListProviderPoolsRequest { page_size, page_token } = request.into_inner();
-        let parameters = ListProviderPoolsRequest::default();
-        let page = Page::read("provider pools", page_size, DEFAULT_POOLS, &page_token, &parameters)?;
+        let page = Page::take("provider pools", DEFAULT_POOLS, &mut request.into_inner())?;
         let after = page.after.as_deref().map(check::model_place).transpose()?;
         let now = self.service().clock.now();
         let listed = self.aside.run(move |queries| {

@@ -11,7 +11,8 @@ use crate::{
     error::FieldProblem,
     proto::{
         AdminServiceListProjectsRequest, ListApiKeysRequest, ListAuditRowsRequest, ListCatalogueRequest,
-        ListLimitsRequest, ListPlansRequest, ListProjectsRequest, ListQuotasRequest, ListSessionsRequest,
+        ListLimitsRequest, ListPlansRequest, ListProjectsRequest, ListProviderPoolsRequest, ListQuotasRequest,
+        ListSessionsRequest,
     },
 };
 
@@ -55,6 +56,7 @@ paged! {
     ListCatalogueRequest,
     ListLimitsRequest,
     ListPlansRequest,
+    ListProviderPoolsRequest,
     ListProjectsRequest,
     ListQuotasRequest,
     ListSessionsRequest,
