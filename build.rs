@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
     "highwater/v1/ingest.proto",
     "highwater/v1/admin.proto",
+    "highwater/v1/request.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -6,6 +6,7 @@
 //! - [`book`], [`record`], [`apply`], [`snapshot`], [`tombs`]: who holds what; the level of a meter is the number of records
 //!   that name it. `moves` takes a batch to the words.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
+//! - [`release`]: slots that are freed by hand.
 //! - [`learn`]: what is awaited after a restart.
 //! - [`roll`] makes one frame a second.
 //! - [`audit`] recounts them.
@@ -21,6 +22,7 @@ pub mod meter;
 mod moves;
 pub mod record;
 pub mod registry;
+pub mod release;
 pub mod roll;
 pub mod snapshot;
 pub mod stream;
@@ -43,6 +45,7 @@ pub use attach::{Attachment, Gone, Hello, Refusal};
 pub use book::{Book, Link};
 pub use meter::{Meter, Tally};
 pub use registry::Registry;
+pub use release::Released;
 pub use roll::Roller;
 pub use stream::Batch;
 

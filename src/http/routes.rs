@@ -41,6 +41,7 @@ use crate::{
         notices::{Draining, Notices},
         peer::Peer,
         quota::Quotas,
+        request::Requests,
     },
     error::Error,
     http::{
@@ -52,6 +53,7 @@ use crate::{
     proto::{
         self, admin_service_server::AdminServiceServer, ingest_service_server::IngestServiceServer,
         limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
+        request_service_server::RequestServiceServer,
     },
     query::Queries,
     service::{
@@ -70,6 +72,7 @@ const SERVICES: &[&str] = &[
     IngestServiceServer::<Ingest>::NAME,
     QuotaServiceServer::<Quotas>::NAME,
     LimitServiceServer::<Limits>::NAME,
+    RequestServiceServer::<Requests>::NAME,
     AdminServiceServer::<Admin>::NAME,
 ];
 
@@ -87,6 +90,7 @@ pub struct Routes {
     ingest: IngestServiceServer<Ingest>,
     quotas: QuotaServiceServer<Quotas>,
     limits: LimitServiceServer<Limits>,
+    requests: RequestServiceServer<Requests>,
     admin: AdminServiceServer<Admin>,
     /// Health, reflection and the plain pages.
     others: Router,
@@ -116,7 +120,8 @@ impl Routes {
         let ingest = Ingest::new(service.clone(), notices.clone());
         let aside = Aside::new(Arc::new(Queries::new(service.clone())));
         let admin = Admin::new(aside.clone());
-        let quotas = Quotas::new(aside.clone(), notices.draining.clone());
+        let quotas = Quotas::new(aside.clone(), notices.draining.clone(), ingest.seats().clone());
+        let requests = Requests::new(aside.clone());
         let reflection = || {
             Reflection::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -137,6 +142,7 @@ impl Routes {
             ingest: IngestServiceServer::new(ingest).max_decoding_message_size(message_bytes),
             quotas: QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes),
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
+            requests: RequestServiceServer::new(requests).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
             others: of_all.into_axum_router().fallback(unserved).merge(pages).merge(metrics).merge(livekit),
         })
@@ -184,6 +190,7 @@ impl Routes {
             () if of(IngestServiceServer::<Ingest>::NAME) => self.ingest.clone().call(request),
             () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
             () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
+            () if of(RequestServiceServer::<Requests>::NAME) => self.requests.clone().call(request),
             () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),
             () => self.other(request),
         }

@@ -54,7 +54,9 @@ impl Recorder {
             Err(StoreError::Lost(what)) => restore_lost(service, now, &what).and_then(|()| self.write(service)),
             written => written,
         };
-        if let Err(error) = written.and_then(|()| service.forget_leaving(now)) {
+        if let Err(error) =
+            written.and_then(|()| service.forget_leaving(now)).and_then(|()| service.keep_outages(now.wall.tick()))
+        {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
             let dropped = self.bound_waiting();

@@ -12,14 +12,17 @@ use crate::{
     history::{Risk, StepPoint, Week},
     model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
-    query::{Distributions, History, QuotaView, SessionPage, SessionView, Status, Window, status::LiveKitStatus},
+    query::{
+        Annotation, Distributions, Happening, History, QuotaView, SessionPage, SessionView, Status, Window,
+        status::LiveKitStatus,
+    },
 };
 
 pub fn second(tick: Tick) -> prost_types::Timestamp {
     to_timestamp(tick.start())
 }
 
-fn moment((level, at): (u32, Tick)) -> proto::Moment {
+pub fn moment((level, at): (u32, Tick)) -> proto::Moment {
     proto::Moment { level, at: Some(second(at)) }
 }
 
@@ -43,6 +46,11 @@ const fn week(week: Option<Week>) -> proto::Week {
         Some(Week::Constant) => proto::Week::Constant,
         Some(Week::Scattered) => proto::Week::Scattered,
     }
+}
+
+/// The kind of peaks of this word.
+pub fn week_of(word: &str) -> proto::Week {
+    week(Week::ALL.into_iter().find(|week| week.as_str() == word))
 }
 
 fn closed(counts: &[u64; Outcome::COUNT]) -> proto::ClosedCounts {
@@ -177,6 +185,22 @@ pub fn distributions(found: Distributions) -> proto::GetDistributionResponse {
         ended_sessions: found.ended_sessions,
         durations: found.durations.into_iter().map(duration).collect(),
         longest: found.longest.map(|millis| to_duration(Duration::from_millis(millis))),
+    }
+}
+
+pub fn annotation(mark: &Annotation) -> proto::Annotation {
+    use proto::annotation::Happening as Told;
+    let happening = match mark.happening {
+        Happening::Limit => Told::Limit,
+        Happening::Outage => Told::Outage,
+        Happening::Request => Told::Request,
+    };
+    proto::Annotation {
+        happening: happening.into(),
+        start_time: Some(to_timestamp(mark.start)),
+        end_time: mark.end.map(to_timestamp),
+        target: mark.target.as_ref().map(to_target),
+        text: mark.text.clone(),
     }
 }
 
