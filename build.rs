@@ -11,7 +11,7 @@ use std::{
 
 use prost::Message as _;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
@@ -19,6 +19,7 @@ const PROTOS: [&str; 7] = [
     "highwater/v1/admin.proto",
     "highwater/v1/forecast.proto",
     "highwater/v1/demo.proto",
+    "highwater/v1/request.proto",
 ];
 
 /// What `npm run build` makes of the page.

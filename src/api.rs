@@ -13,3 +13,4 @@ pub mod notices;
 pub mod pages;
 pub mod peer;
 pub mod quota;
+pub mod request;

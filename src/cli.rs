@@ -24,6 +24,7 @@ pub mod output;
 pub mod projects;
 pub mod quotas;
 pub mod replay;
+pub mod requests;
 pub mod restore;
 pub mod screen;
 pub mod serve;
@@ -64,6 +65,8 @@ enum Command {
     History(history::HistoryArgs),
     /// Limits: what is in force, set, end, plans, catalogue
     Limits(limits::LimitsArgs),
+    /// Requests for more capacity: asked, approved, declined
+    Requests(requests::RequestsArgs),
     /// Keys: who may do what
     Keys(keys::KeysArgs),
     /// Projects: listed, made, deleted
@@ -122,6 +125,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Sessions(args) => block_on(sessions::run(args)),
         Command::History(args) => block_on(history::run(args)),
         Command::Limits(args) => block_on(limits::run(args)),
+        Command::Requests(args) => block_on(requests::run(args)),
         Command::Keys(args) => keys::run(args),
         Command::Projects(args) => block_on(projects::run(args)),
         Command::Audit(args) => block_on(audit::run(args)),

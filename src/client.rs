@@ -2,6 +2,7 @@
 //! happens to the stream. It never blocks and never fails its caller: what can't be sent now is told later.
 
 use std::{
+    collections::VecDeque,
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -96,6 +97,14 @@ pub struct ClientStats {
     pub resyncs: u64,
 }
 
+/// A session that was ended since somebody wanted its slot free. The client has told so already: what held it is to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleasedSession {
+    pub id: SessionId,
+    /// What they gave as the reason.
+    pub reason: String,
+}
+
 /// Why a client could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -123,6 +132,8 @@ struct Shared {
     wake: Notify,
     /// Tells waiting callers that something was acknowledged.
     progress: Notify,
+    /// Tells waiting callers that a session was released.
+    released: Notify,
     status: watch::Sender<ClientStatus>,
 }
 
@@ -132,6 +143,7 @@ struct State {
     meters: Vec<Meter>,
     handles: FxHashMap<Meter, u32>,
     unknown_models: Vec<String>,
+    released: VecDeque<ReleasedSession>,
     /// Streams that were begun.
     attach_seq: u64,
     /// Streams that were welcomed.
@@ -195,6 +207,7 @@ impl WorkerClient {
             state: Mutex::new(state),
             wake: Notify::new(),
             progress: Notify::new(),
+            released: Notify::new(),
             status: watch::Sender::new(ClientStatus::Connecting),
         });
         let task = tokio::spawn(stream::run(Arc::clone(&shared), channel));
@@ -336,6 +349,17 @@ impl WorkerClient {
     /// Models that the service's catalogue does not know, as they are counted; each is given once.
     pub fn take_unknown_models(&self) -> Vec<String> {
         mem::take(&mut self.shared.state().unknown_models)
+    }
+
+    /// Waits for the next session that somebody released by hand; each is given once.
+    pub async fn released(&self) -> ReleasedSession {
+        loop {
+            let more = self.shared.released.notified();
+            if let Some(released) = self.shared.state().released.pop_front() {
+                return released;
+            }
+            more.await;
+        }
     }
 
     pub fn config(&self) -> &WorkerConfig {

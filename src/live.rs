@@ -7,6 +7,7 @@
 //!   it. `places` is a book's table, where ends are remembered too, `early_ends` those that overtook their beginnings.
 //!   `moves` takes a batch to the words.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
+//! - [`release`]: slots that are freed by hand.
 //! - [`learn`]: what is awaited after a restart.
 //! - [`roll`] makes one frame a second.
 //! - [`audit`] recounts them.
@@ -24,6 +25,7 @@ mod moves;
 mod places;
 pub mod record;
 pub mod registry;
+pub mod release;
 pub mod roll;
 pub mod snapshot;
 pub mod stream;
@@ -45,6 +47,7 @@ pub use attach::{Attachment, Gone, Hello, Refusal};
 pub use book::{Book, Link};
 pub use meter::{Meter, Tally};
 pub use registry::Registry;
+pub use release::Released;
 pub use roll::Roller;
 pub use stream::Batch;
 

@@ -12,6 +12,7 @@ pub mod kind;
 pub mod limit;
 pub mod plan;
 pub mod point;
+pub mod request;
 pub mod session;
 pub mod time;
 
@@ -25,5 +26,6 @@ pub use kind::{Kind, Outcome, Unit};
 pub use limit::{LimitEntry, LimitHistory};
 pub use plan::{Plan, Plans};
 pub use point::{Flags, Point};
+pub use request::IncreaseRequest;
 pub use session::{Incarnation, Labels, SessionId};
 pub use time::{Hour, Minute, Now, Slew, Tick, Time};

@@ -1,6 +1,7 @@
 //! What anyone may ask: levels, peaks, histories, distributions and holders, as plain values. Nothing here changes what is
 //! counted. Calls that read the store block; which ones do is said with each.
 
+pub mod annotations;
 pub mod assignment;
 pub mod distribution;
 pub mod heat;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use annotations::{Annotation, Happening};
 pub use distribution::{Distributions, Wanted};
 pub use heat::HeatMap;
 pub use history::{Detail, History, Window};

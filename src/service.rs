@@ -9,8 +9,11 @@ pub mod health;
 pub mod ledger;
 pub mod limits;
 mod livekit;
+pub mod outages;
 pub mod projects;
 pub mod record;
+pub mod release;
+pub mod requests;
 pub mod simulation;
 pub mod start;
 pub mod throttle;
@@ -25,7 +28,9 @@ pub use guard::Guard;
 pub use health::Health;
 pub use ledger::Ledger;
 pub use limits::Limits;
+pub use outages::Outages;
 pub use projects::Leaving;
+pub use requests::Requests;
 pub use simulation::Simulation;
 
 use crate::{
@@ -48,6 +53,8 @@ pub struct Service {
     /// The minutes that are not folded yet. Held for microseconds; never across a call to the store.
     rollup: Mutex<Rollup>,
     pub limits: Limits,
+    pub requests: Requests,
+    pub outages: Outages,
     /// Writes every decision.
     pub ledger: Arc<Ledger>,
     pub access: Arc<Access>,

@@ -46,10 +46,12 @@ pub enum Shelf {
     ApiKeys = 1,
     /// Projects that somebody made, by their name.
     Projects = 2,
+    /// Increase requests, by their id.
+    Requests = 3,
 }
 
 impl Shelf {
-    pub const ALL: [Self; 2] = [Self::ApiKeys, Self::Projects];
+    pub const ALL: [Self; 3] = [Self::ApiKeys, Self::Projects, Self::Requests];
 }
 
 /// A small thing that is kept by its name, in bytes of its owner's.

@@ -3,7 +3,7 @@
 //! - [`check`]: what requests say.
 //! - [`view`]: answers as messages.
 
-mod check;
+pub mod check;
 pub mod view;
 
 use std::{sync::Arc, time::Duration};

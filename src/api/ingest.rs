@@ -47,6 +47,11 @@ impl Ingest {
     pub fn new(service: Arc<Service>, notices: Notices) -> Self {
         Self { service, notices, seats: Seats::default() }
     }
+
+    /// The seats of its streams, for those who have something to ask of a worker.
+    pub fn seats(&self) -> &Seats {
+        &self.seats
+    }
 }
 
 #[tonic::async_trait]

@@ -211,7 +211,7 @@ fn slots(slots: Option<u32>) -> Checked<u32> {
     (slots <= MAX_SLOTS).then_some(slots).ok_or_else(problem)
 }
 
-fn end_time(end: Option<prost_types::Timestamp>, now: Time) -> Checked<Option<Time>> {
+pub fn end_time(end: Option<prost_types::Timestamp>, now: Time) -> Checked<Option<Time>> {
     let Some(end) = end else { return Ok(None) };
     let end = convert::time("end_time", end)?;
     if end > now { Ok(Some(end)) } else { Err(FieldProblem::new("end_time", "is not in the future")) }

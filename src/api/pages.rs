@@ -11,8 +11,8 @@ use crate::{
     error::FieldProblem,
     proto::{
         AdminServiceListProjectsRequest, ListApiKeysRequest, ListAuditRowsRequest, ListCatalogueRequest,
-        ListLimitsRequest, ListPlansRequest, ListProjectsRequest, ListProviderPoolsRequest, ListQuotasRequest,
-        ListSessionsRequest,
+        ListIncreaseRequestsRequest, ListLimitsRequest, ListPlansRequest, ListProjectsRequest,
+        ListProviderPoolsRequest, ListQuotasRequest, ListSessionsRequest,
     },
 };
 
@@ -54,6 +54,7 @@ paged! {
     ListApiKeysRequest,
     ListAuditRowsRequest,
     ListCatalogueRequest,
+    ListIncreaseRequestsRequest,
     ListLimitsRequest,
     ListPlansRequest,
     ListProviderPoolsRequest,

@@ -18,17 +18,20 @@ use crate::{
         aside::Aside,
         auth::{Caller, standing::Standing},
         convert,
+        ingest::seats::{Ask, Seats},
         notices::Draining,
         pages::Page,
         peer::Peer,
     },
     error::Error,
+    live::{Link, Released},
     model::{Key, KeyId, Project},
     proto::{
         GetDistributionRequest, GetDistributionResponse, GetHeatMapRequest, GetHeatMapResponse, GetHistoryRequest,
-        GetHistoryResponse, GetStatusRequest, GetStatusResponse, ListProjectsRequest, ListProjectsResponse,
-        ListQuotasRequest, ListQuotasResponse, ListSessionsRequest, ListSessionsResponse, WatchQuotasRequest,
-        WatchQuotasResponse, quota_service_server::QuotaService,
+        GetHistoryResponse, GetStatusRequest, GetStatusResponse, ListAnnotationsRequest, ListAnnotationsResponse,
+        ListProjectsRequest, ListProjectsResponse, ListQuotasRequest, ListQuotasResponse, ListSessionsRequest,
+        ListSessionsResponse, ReleaseSessionRequest, ReleaseSessionResponse, WatchQuotasRequest, WatchQuotasResponse,
+        quota_service_server::QuotaService,
     },
     query::{Part, Queries},
 };
@@ -42,11 +45,13 @@ const DEFAULT_SESSIONS: usize = 100;
 pub struct Quotas {
     aside: Aside,
     draining: Draining,
+    /// The streams that workers are asked on.
+    seats: Seats,
 }
 
 impl Quotas {
-    pub fn new(aside: Aside, draining: Draining) -> Self {
-        Self { aside, draining }
+    pub fn new(aside: Aside, draining: Draining, seats: Seats) -> Self {
+        Self { aside, draining, seats }
     }
 
     fn queries(&self) -> &Queries {
@@ -200,5 +205,51 @@ impl QuotaService for Quotas {
         let size = page.size;
         let found = self.aside.run(move |queries| queries.sessions(&project, &filter, after, size)).await?;
         Ok(Response::new(view::sessions(found, &page, service.clock.now().wall)))
+    }
+
+    async fn list_annotations(
+        &self,
+        request: Request<ListAnnotationsRequest>,
+    ) -> Result<Response<ListAnnotationsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let service = self.queries().service();
+        let now = service.clock.now();
+        let (project, targets, window) = check::annotations(&service.catalogue, &request, now.wall)?;
+        let found = self.aside.run(move |queries| queries.annotations(&project, &targets, &window, now)).await?;
+        Ok(Response::new(ListAnnotationsResponse { annotations: found.iter().map(view::annotation).collect() }))
+    }
+
+    async fn release_session(
+        &self,
+        request: Request<ReleaseSessionRequest>,
+    ) -> Result<Response<ReleaseSessionResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let (project, incarnation, named) = check::release(&request)?;
+        let ReleaseSessionRequest { session_id, reason, .. } = request;
+        let not_found = || Error::NotFound { what: "session", name: session_id.clone() };
+        let (id, link) =
+            self.queries().service().live.find_session(&project, incarnation, named).ok_or_else(not_found)?;
+        let worker = (project.clone(), incarnation);
+        let nobody_to_ask = || Error::OutOfOrder("its worker can't be asked now: try again, or end it there".into());
+        if link == Link::Stream && !self.seats.is_taken(&worker) {
+            return Err(nobody_to_ask().into());
+        }
+        let (told_id, told_reason) = (session_id.clone(), reason.clone());
+        let released = self.aside.run(move |queries| {
+            let (service, session) = (queries.service(), (&project, incarnation, id));
+            service.release_session(session, &told_id, &told_reason, &caller.actor(), service.clock.now())
+        });
+        match released.await? {
+            // It ended by itself meanwhile, or by hand: either way it holds nothing any more.
+            Released::Freed | Released::Unknown => Ok(Response::new(ReleaseSessionResponse { released: true })),
+            Released::Held if self.seats.ask(&worker, Ask { session: id, reason }) => {
+                Ok(Response::new(ReleaseSessionResponse { released: false }))
+            }
+            Released::Held => Err(nobody_to_ask().into()),
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     model::key::DEFAULT_PROJECT,
     proto::{
         GetCallerRequest, admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
-        quota_service_client::QuotaServiceClient,
+        quota_service_client::QuotaServiceClient, request_service_client::RequestServiceClient,
     },
 };
 
@@ -152,6 +152,10 @@ impl Server {
 
     pub fn limits(&self) -> LimitServiceClient<Known> {
         LimitServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
+    pub fn requests(&self) -> RequestServiceClient<Known> {
+        RequestServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
     pub fn admin(&self) -> AdminServiceClient<Known> {

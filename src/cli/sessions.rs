@@ -1,8 +1,11 @@
-//! `highwater sessions`: who holds the slots now, the oldest first; those of silent workers before them if asked for.
+//! `highwater sessions`: who holds the slots now, the oldest first, those of silent workers before them if asked for; and
+//! freeing one by hand.
+
+mod release;
 
 use std::io::{Write, stdout};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::{
@@ -38,8 +41,17 @@ pub struct SessionsArgs {
     #[arg(long, value_name = "COUNT", default_value_t = USUAL_COUNT)]
     pub max: u32,
     /// Print one object
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
+    /// List, when nothing is said
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Free a slot: at once when its worker is silent or reports by single calls, else its worker is asked to
+    Release(release::ReleaseArgs),
 }
 
 /// What is listed, and of how many.
@@ -89,6 +101,15 @@ const COLUMNS: [Column; 8] = [
 /// When the service can't be reached, the project or target is not known, or the output can't be written.
 pub async fn run(mut args: SessionsArgs) -> Result<(), CliError> {
     let server = args.project.connect().await?;
+    if let Some(Action::Release(release_args)) = args.action.take() {
+        args.max = u32::MAX;
+        // Only who does not name the incarnation needs it looked up.
+        let held = match release_args.incarnation {
+            Some(_) => Vec::new(),
+            None => fetch(&args, None, &server).await?.sessions,
+        };
+        return release::run(&server, &args.project.project, release_args, held, args.json).await;
+    }
     let target = args.target.target()?;
     let listed = fetch(&args, target, &server).await?;
     if args.json {

@@ -18,6 +18,7 @@ use crate::{
     },
 };
 
+mod release;
 mod renewal;
 
 use renewal::Renewal;
@@ -342,6 +343,7 @@ impl<'a> Stream<'a> {
                 self.drain_at = Some(Instant::now() + backoff::jitter(within.min(BEAT_BOUNDS.1)));
             }
             Message::Authenticated(taken) => self.renewal.before(taken.expire_time.as_ref()),
+            Message::Release(asked) => release::close(self.shared, asked),
             Message::Welcome(_) => {}
         }
     }

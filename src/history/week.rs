@@ -133,6 +133,8 @@ impl Week {
         gathered.word()
     }
 
+    pub const ALL: [Self; 5] = [Self::Calm, Self::OneOff, Self::Repeating, Self::Constant, Self::Scattered];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Calm => "calm",

@@ -43,6 +43,7 @@ use crate::{
         notices::{Draining, Notices},
         peer::Peer,
         quota::Quotas,
+        request::Requests,
     },
     error::Error,
     http::{
@@ -58,6 +59,7 @@ use crate::{
         self, admin_service_server::AdminServiceServer, demo_service_server::DemoServiceServer,
         forecast_service_server::ForecastServiceServer, ingest_service_server::IngestServiceServer,
         limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
+        request_service_server::RequestServiceServer,
     },
     query::Queries,
     service::{
@@ -77,6 +79,7 @@ const SERVICES: &[&str] = &[
     QuotaServiceServer::<Quotas>::NAME,
     LimitServiceServer::<Limits>::NAME,
     ForecastServiceServer::<Forecasts>::NAME,
+    RequestServiceServer::<Requests>::NAME,
     AdminServiceServer::<Admin>::NAME,
 ];
 
@@ -95,6 +98,7 @@ pub struct Routes {
     quotas: QuotaServiceServer<Quotas>,
     limits: LimitServiceServer<Limits>,
     forecasts: ForecastServiceServer<Forecasts>,
+    requests: RequestServiceServer<Requests>,
     admin: AdminServiceServer<Admin>,
     /// Health, reflection and the plain pages.
     others: Router,
@@ -125,7 +129,8 @@ impl Routes {
         let aside = Aside::new(Arc::new(Queries::new(service.clone())));
         let admin = Admin::new(aside.clone());
         let forecasts = Forecasts::new(aside.clone());
-        let quotas = Quotas::new(aside.clone(), notices.draining.clone());
+        let quotas = Quotas::new(aside.clone(), notices.draining.clone(), ingest.seats().clone());
+        let requests = Requests::new(aside.clone());
         let reflection = || {
             Reflection::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -159,6 +164,7 @@ impl Routes {
             quotas: QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes),
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
             forecasts: ForecastServiceServer::new(forecasts).max_decoding_message_size(message_bytes),
+            requests: RequestServiceServer::new(requests).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
             others,
         })
@@ -217,6 +223,7 @@ impl Routes {
             () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
             () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
             () if of(ForecastServiceServer::<Forecasts>::NAME) => self.forecasts.clone().call(request),
+            () if of(RequestServiceServer::<Requests>::NAME) => self.requests.clone().call(request),
             () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),
             () => self.other(request),
         }

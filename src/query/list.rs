@@ -13,6 +13,7 @@ use crate::{
     live::{Tally, word::RING_TICKS},
     model::{
         Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick,
+        request::Evidence,
         time::{HOURS_PER_DAY, MINUTES_PER_HOUR, MINUTES_PER_WEEK},
     },
     query::{
@@ -148,6 +149,28 @@ impl Queries {
         let list = Arc::new(self.list(project, &Part::default(), now)?);
         *shared = Some(list.clone());
         Ok(list)
+    }
+
+    /// What the last seven days say for a higher limit of a key; nothing where it was never seen.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn evidence(&self, key: &Key, now: Now) -> Result<Evidence> {
+        let service = &*self.service;
+        let listing = self.listings.of(&key.project, &service.live.registry, &service.catalogue);
+        let Some(listed) = listing.keys.iter().find(|listed| listed.tally.key == *key) else {
+            return Ok(Evidence::default());
+        };
+        let view = self.view(listed, service.live.tick(now), service.live.is_settling(), now)?;
+        Ok(Evidence {
+            limit: view.limit.and_then(|limit| limit.slots),
+            peak: view.peak,
+            minutes_near: view.minutes_near,
+            minutes_covered: view.minutes_covered,
+            week: view.week.map(|week| week.as_str().to_owned()).unwrap_or_default(),
+            // Nothing is turned away by the service itself: a limit is not enforced.
+            turned_away: view.closed[Outcome::Concurrency.index()],
+        })
     }
 
     pub(super) fn view(&self, listed: &Listed, as_of: Tick, settling: bool, now: Now) -> Result<QuotaView> {

@@ -122,22 +122,25 @@ impl Service {
     /// Decisions come one after another, each on what the store holds.
     pub(super) fn deciding(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
         let deciding = self.limits.deciding();
-        self.limits.catch_up(self.ledger.known_surprises()?, &*self.store)?;
+        let surprises = self.ledger.known_surprises()?;
+        self.limits.catch_up(surprises, &*self.store)?;
+        self.requests.catch_up(surprises, &*self.store)?;
         Ok(deciding)
     }
 
     /// Takes over decisions that were not acknowledged here, if there are any.
-    pub(super) fn refresh_limits(&self) -> Result<(), StoreError> {
+    pub(super) fn refresh_decisions(&self) -> Result<(), StoreError> {
         let surprises = self.ledger.surprises()?;
-        if !self.limits.knows(surprises) {
+        if !self.limits.knows(surprises) || !self.requests.knows(surprises) {
             let _one_at_a_time = self.limits.deciding();
             self.limits.catch_up(surprises, &*self.store)?;
+            self.requests.catch_up(surprises, &*self.store)?;
         }
         Ok(())
     }
 
     /// The key that a limit is set on, made when it is new.
-    fn limited(&self, key: &Key, now: Now) -> Result<Arc<Tally>, Error> {
+    pub(super) fn limited(&self, key: &Key, now: Now) -> Result<Arc<Tally>, Error> {
         let registry = &self.live.registry;
         if let Some(tally) = registry.find(key) {
             return Ok(tally);
@@ -162,6 +165,22 @@ impl Service {
         actor: &Actor,
         now: Now,
     ) -> Result<Vec<LimitEntry>, Error> {
+        let (change, rows) = self.draft(decisions, action, actor, now)?;
+        if change.limits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let change = self.write(change, &rows, now.wall)?;
+        Ok(change.limits.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// The change that decisions on limits come to, and the rows that tell of it.
+    pub(super) fn draft(
+        &self,
+        decisions: Vec<(Arc<Tally>, LimitEntry)>,
+        action: &str,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<(Change, Vec<Entry>), Error> {
         let mut keys: Vec<(KeyId, Key)> = Vec::new();
         let mut entries: Vec<(KeyId, LimitEntry)> = Vec::with_capacity(decisions.len());
         let mut rows = Vec::with_capacity(decisions.len());
@@ -179,14 +198,15 @@ impl Service {
             keys.push((tally.id, tally.key.clone()));
             entries.push((tally.id, entry));
         }
-        if entries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let change = Change { new_keys: keys, limits: entries, ..Change::default() };
-        let change =
-            self.ledger.write(change, &rows, now.wall).map_err(|error| Error::Store { detail: error.to_string() })?;
+        Ok((Change { new_keys: keys, limits: entries, ..Change::default() }, rows))
+    }
+
+    /// Makes a change durable, and then its limits seen. Returns it as it was written.
+    pub(super) fn write(&self, change: Change, rows: &[Entry], now: Time) -> Result<Change, Error> {
+        let written = self.ledger.write(change, rows, now);
+        let change = written.map_err(|error| Error::Store { detail: error.to_string() })?;
         self.limits.add(&change.limits);
-        Ok(change.limits.into_iter().map(|(_, entry)| entry).collect())
+        Ok(change)
     }
 }
 

@@ -121,12 +121,14 @@ impl Service {
             }
             let _one_at_a_time = self.deciding()?;
             let name = project.as_str();
-            let documents = vec![Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None }];
+            let mut documents = self.requests.removed(&project);
+            documents.push(Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None });
             let entry = Actor::service().entry("project.deleted", name, name);
             let forgotten =
                 self.ledger.forget(&project, Change { documents, ..Change::default() }, &[entry], now.wall)?;
             let keys = self.live.registry.forget(&project);
             self.limits.forget(&keys);
+            self.requests.forget(&project);
             self.rollup().retain(|key| !keys.contains(&key));
             tracing::info!(project = name, keys = forgotten.keys, hours = forgotten.hours, "a project was deleted");
             self.leaving.gone(&project, forgotten);

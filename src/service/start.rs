@@ -18,8 +18,8 @@ use crate::{
     },
     rollup::Rollup,
     service::{
-        Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Service, Simulation, access::AccessError,
-        livekit::livekit,
+        Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests, Service, Simulation,
+        access::AccessError, livekit::livekit,
     },
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
@@ -74,6 +74,10 @@ impl Service {
             let known = known.into_iter().map(|worker| (worker.project, worker.incarnation));
             live.start_learning(known, &|key| rollup.left_open(key), down_from, now);
         }
+        let outages = Outages::load(&*store)?;
+        if let Some(down_from) = rollup.next_tick() {
+            outages.begin(down_from, first);
+        }
         let ledger = Arc::new(Ledger::open(store.clone())?);
         let access = Arc::new(Access::open(store.clone(), ledger.clone(), config.access.key_file.clone())?);
         let leaving = Leaving::default();
@@ -85,6 +89,9 @@ impl Service {
                 }
             }
         }
+        let requests = Requests::load(&*store)?;
+        // Also when nothing but what was asked for is known of it.
+        requests.list(None).iter().for_each(|request| drop(live.registry.project(&request.project)));
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
         Ok(Arc::new(Self {
             clock,
@@ -92,6 +99,8 @@ impl Service {
             livekit: livekit(&config, &access),
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
+            requests,
+            outages,
             ledger,
             access,
             leaving,

@@ -11,7 +11,7 @@ use highwater::{
         RotateApiKeyRequest, SetLimitRequest, UpdateApiKeyRequest, VerifyAuditRequest,
         admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
     },
-    service::{Access, Actor, Author, Clock, Ledger, access::keep::Keeper},
+    service::{Access, Actor, Author, Clock, Ledger, access::keep::Keeper, requests::Asked},
     store::{Change, Shelf, Store},
 };
 use tokio::time::timeout;
@@ -280,6 +280,14 @@ async fn a_deleted_project_leaves_nothing_behind_in_redis() {
     check_deletion(Serving::on(config, Arc::new(redis.open("hw:").unwrap()))).await;
 }
 
+/// Asks for more at the service itself.
+fn ask(serving: &Serving, of: &str) {
+    let target = Target::Meter(Meter::new(Kind::Tts, MODEL, "", None).unwrap());
+    let (reason, evidence) = ("launch".into(), Default::default());
+    let asked = Asked { project: project(of), target, wanted: 30, reason, end: None, evidence };
+    serving.service.ask_increase(asked, &Actor::service(), serving.service.clock.now()).unwrap();
+}
+
 async fn check_deletion(serving: Serving) {
     let (_, operator) = key(&serving, new_key(Role::Operator, "default"));
     let (_, worker) = key(&serving, new_key(Role::Worker, "acme"));
@@ -291,6 +299,8 @@ async fn check_deletion(serving: Serving) {
     let author = Author { set_by: "kim".into(), reason: String::new(), actor: Actor::service() };
     let limited = Key { project: project("acme"), target };
     serving.service.set_limit(&limited, 9, None, author, serving.service.clock.now()).unwrap();
+    ask(&serving, "acme");
+    ask(&serving, "beside");
     assert_eq!(level_across(&serving), 2);
     let highest = serving.service.store.keys_end().unwrap();
 
@@ -308,6 +318,7 @@ async fn check_deletion(serving: Serving) {
     assert!(store.keys().unwrap().iter().all(|(_, key)| key.project != project("acme")));
     assert!(store.limits().unwrap().is_empty() && store.documents(Shelf::Projects).unwrap().is_empty());
     assert_eq!(store.documents(Shelf::ApiKeys).unwrap().len(), 1, "the operator's");
+    assert_eq!(store.documents(Shelf::Requests).unwrap().len(), 1, "the other project's");
     let all = ListAuditRowsRequest { all_projects: true, ..ListAuditRowsRequest::default() };
     let rows = client.list_audit_rows(all).await.unwrap().into_inner().rows;
     assert_eq!((&*rows[0].action, &*rows[1].action), ("project.deleted", "project.delete"));

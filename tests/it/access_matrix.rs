@@ -3,14 +3,15 @@
 
 mod raw;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use highwater::{
     access::Role,
     api::auth::table::{Rule, TABLE},
-    model::{Key, Meter, Target},
+    live::Event,
+    model::{Incarnation, Key, Meter, SessionId, Target},
     proto::{self, Labels, ReportRequest, ReportedEvent},
-    service::{Actor, Author, Clock},
+    service::{Actor, Author, Clock, requests::Asked},
 };
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
@@ -24,6 +25,10 @@ use crate::{
     serving::{MODEL, SOON, Serving, id, meter},
 };
 
+mod raw;
+
+use raw::Raw;
+
 const OWN: &str = "project-own";
 const FOREIGN: &str = "project-two";
 const MISSING: &str = "project-non";
@@ -32,14 +37,18 @@ const FOREIGN_ROOM: &str = "room-of-the-others";
 const MISSING_KEY: &str = "Missing000";
 /// How the cookie of a browser begins.
 const COOKIE: &str = "hw=";
+/// More than the limit that each call finds.
+const WANTED: u32 = 40;
+const LEASE: Duration = Duration::from_secs(120);
 
 /// What a request names.
 #[derive(Clone, Debug)]
 struct Ids {
     project: String,
-    /// Id of a key.
+    /// Id of a key, or of a request.
     key: String,
     incarnation: Vec<u8>,
+    session: SessionId,
 }
 
 /// What came back: the first message, or the status.
@@ -102,6 +111,10 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     out
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A request of this type that is right in all but, perhaps, what it names.
 fn fill(descriptor: &MessageDescriptor, ids: &Ids) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
@@ -134,6 +147,11 @@ fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
     let value = match field.name() {
         "project" => return text(&ids.project),
         "id" => return text(&ids.key),
+        "incarnation" if field.kind() == Kind::String => return text(&hex(&ids.incarnation)),
+        "session_id" if field.kind() == Kind::String => return text(&ids.session.to_string()),
+        "reason" => return text("the matrix"),
+        "wanted_slots" => Value::U32(WANTED),
+        "slots" if field.parent_message().name() == "DecideIncreaseRequestRequest" => Value::U32(WANTED),
         "incarnation" => return Some(Value::Bytes(ids.incarnation.clone().into())),
         "worker_id" => return text(if field.parent_message().name() == "ListSessionsRequest" { "" } else { "w" }),
         "set_by" => return text("matrix"),
@@ -228,8 +246,8 @@ impl World {
         self.serving.service.set_limit(&key, 9, None, author, now).unwrap();
     }
 
-    /// What a caller names of its own; keys and limits are new each time, since some calls end them.
-    fn own(&self, method: &MethodDescriptor) -> Ids {
+    /// What a caller names of its own; keys, limits, requests and sessions are new each time, since some calls end them.
+    fn own(&self, method: &MethodDescriptor, by: &str) -> Ids {
         self.limit(OWN);
         let project = match method.name() {
             "CreateProject" => format!("made-{}", Clock::wall().0),
@@ -241,9 +259,7 @@ impl World {
             }
             _ => OWN.to_owned(),
         };
-        // There is a bound on the keys of a project.
-        let key = if names(&method.input(), "id") { self.victim(OWN) } else { MISSING_KEY.to_owned() };
-        Ids { project, key, incarnation: id(1) }
+        Ids { project, key: self.victim(method, OWN, by), incarnation: id(1), session: self.session() }
     }
 
     /// What a browser has that signed in with this.
@@ -252,8 +268,33 @@ impl World {
         format!("{COOKIE}{}", access.sign_in(&access.verify(token, now).unwrap(), now).0.expose())
     }
 
-    fn victim(&self, project: &str) -> String {
-        key(&self.serving, new_key(Role::Worker, project)).0
+    /// A key, or a request that somebody made.
+    fn victim(&self, method: &MethodDescriptor, project: &str, by: &str) -> String {
+        if method.parent_service().name() != "RequestService" {
+            return key(&self.serving, new_key(Role::Worker, project)).0;
+        }
+        let (service, project) = (&self.serving.service, crate::access::project(project));
+        let (now, actor) = (service.clock.now(), Actor { key: by.into(), ..Actor::offline() });
+        // Those of earlier calls: a project has only so many open ones.
+        for open in service.requests.list(Some(&project)).iter().filter(|request| request.is_open()) {
+            service.withdraw_increase(&open.id, (&|_| true, &|_| true), &actor, now).unwrap();
+        }
+        let target = Target::Meter(Meter::new(highwater::model::Kind::Tts, MODEL, "", None).unwrap());
+        let (reason, evidence) = ("the matrix".into(), Default::default());
+        let asked = Asked { project, target, wanted: WANTED, reason, end: None, evidence };
+        service.ask_increase(asked, &actor, now).unwrap().id.clone()
+    }
+
+    /// A session of the worker that reports by single calls.
+    fn session(&self) -> SessionId {
+        let (service, project) = (&self.serving.service, crate::access::project(OWN));
+        let (live, now) = (&service.live, service.clock.now());
+        let name = Meter::new(highwater::model::Kind::Tts, MODEL, "", None).unwrap();
+        let (id, meter) = (SessionId(rand::random()), live.meter(&project, &name, now).unwrap());
+        let open = Event::Open { id, meter, age: Duration::ZERO, labels: None };
+        let who = Incarnation(crate::serving::id(1).try_into().unwrap());
+        live.report(&project, "w", who, LEASE, vec![open], now).unwrap();
+        id
     }
 }
 
@@ -294,7 +335,7 @@ async fn nobody_is_where_they_do_not_belong() {
     for method in methods() {
         let rule = rule(&method);
         let what = |role: &str| format!("{} by {role}", method.full_name());
-        let anonymous = call(&world.channel, None, &method, &world.own(&method)).await;
+        let anonymous = call(&world.channel, None, &method, &world.own(&method, "nobody")).await;
         match rule {
             Rule::Open => assert_eq!(anonymous.code, Code::Ok, "{}: {anonymous:?}", what("nobody")),
             // Failures are throttled after the first ones: either way nothing is said.
@@ -316,20 +357,22 @@ async fn nobody_is_where_they_do_not_belong() {
 async fn check(world: &World, method: &MethodDescriptor, role: Role, token: &str, may: bool) {
     let what = format!("{} by {role}", method.full_name());
     let ask = async |ids: Ids| call(&world.channel, Some(token), method, &ids).await;
-    let own = ask(world.own(method)).await;
-    let foreign_key = world.victim(FOREIGN);
+    // The id of the caller's key.
+    let by = token.split('_').nth(2).unwrap();
+    let own = ask(world.own(method, by)).await;
+    let foreign_key = world.victim(method, FOREIGN, "another");
     let (project, key, incarnation) =
         (names(&method.input(), "project"), names(&method.input(), "id"), names(&method.input(), "incarnation"));
     let foreign = [
         (
             "project",
             project,
-            Ids { project: FOREIGN.to_owned(), ..world.own(method) },
+            Ids { project: FOREIGN.to_owned(), ..world.own(method, by) },
             FOREIGN.to_owned(),
             MISSING.to_owned(),
         ),
-        ("key", key, Ids { key: foreign_key.clone(), ..world.own(method) }, foreign_key, MISSING_KEY.to_owned()),
-        ("incarnation", incarnation, Ids { incarnation: id(2), ..world.own(method) }, String::new(), String::new()),
+        ("key", key, Ids { key: foreign_key.clone(), ..world.own(method, by) }, foreign_key, MISSING_KEY.to_owned()),
+        ("incarnation", incarnation, Ids { incarnation: id(2), ..world.own(method, by) }, String::new(), String::new()),
     ];
     if !may {
         assert_eq!(own.code, Code::PermissionDenied, "{what}: {own:?}");

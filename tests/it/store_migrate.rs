@@ -32,7 +32,9 @@ fn fill(store: &dyn Store) {
     store
         .change(&Change {
             limits: vec![(KeyId(2), limit(Some(4))), (KeyId(1), limit(Some(5))), (KeyId(2), limit(None))],
-            documents: vec![Document { shelf: Shelf::ApiKeys, name: "k".to_owned(), bytes: Some(vec![0, 255]) }],
+            documents: Shelf::ALL
+                .map(|shelf| Document { shelf, name: "k".to_owned(), bytes: Some(vec![0, 255, shelf as u8]) })
+                .to_vec(),
             audit: (0..2_500_u32).map(|row| row.to_be_bytes().to_vec()).collect(),
             ..Change::default()
         })

@@ -77,6 +77,7 @@ class Worker:
         worker_id: str = "worker",
         token: str | Callable[[], str] | None = None,
         tls: grpc.ChannelCredentials | None = None,
+        on_release: Callable[[bytes, str], None] | None = None,
     ) -> None:
         """Starts to attach to `target` (`host:port`) in the background; reports may begin at once.
 
@@ -84,6 +85,10 @@ class Worker:
         token; it is called for each stream, and again before the token of a stream ends. The project is the key's own
         when none is named. With `tls`, as `grpc.ssl_channel_credentials()` makes it, the stream is in TLS, else in plain
         text.
+
+        `on_release` is called with a session's id and a reason when somebody wants its slot free: it should end the call,
+        and the slot is held until `disconnect`. It runs on the thread that listens to the service, so it must not block.
+        Without it such a session is noted as cancelled.
 
         Raises ValueError for names that the service would refuse.
         """
@@ -94,6 +99,7 @@ class Worker:
         self._way = Way(target, token, tls)
         self._project = project
         self._worker_id = worker_id
+        self._on_release = on_release
         self.incarnation = uuid.uuid4().bytes
         self._attach_seq = 0
         self._meters: dict[int, types.Meter] = {}
@@ -231,6 +237,9 @@ class Worker:
                     with self._changed:
                         self._take(stream, answer)
                         self._changed.notify_all()
+                    if answer.WhichOneof("message") == "release":
+                        # Outside the lock: what is called is the caller's code.
+                        self._release(answer.release)
             except grpc.RpcError as error:
                 self._note_end(stream, error)
             finally:
@@ -276,6 +285,21 @@ class Worker:
             case "drain":
                 within = answer.drain.within.ToTimedelta().total_seconds()
                 stream.drain_at = time.monotonic() + random.uniform(0.0, within)
+
+    def _release(self, release: pb.Release) -> None:
+        """Somebody wants the slot of a session free."""
+        with self._changed:
+            session = self._book.live.get(session_key(release.session_id))
+        if session is None:
+            return
+        log.info("a session is to be released: %s", release.reason)
+        if self._on_release is None:
+            self.disconnect(session.id, types.OUTCOME_CANCELLED)
+            return
+        try:
+            self._on_release(session.id, release.reason)
+        except Exception:
+            log.exception("what was to release a session failed; it is held")
 
     def _go_on_from(self, stream: _Stream, applied_seq: int, durable_seq: int) -> None:
         applied_seq = max(applied_seq, durable_seq)

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from highwater.v1.quota_pb2 import ReleaseSessionRequest
 from highwater.v1.types_pb2 import KIND_STT, KIND_TTS, OUTCOME_CANCELLED, OUTCOME_OK
 from support import PROJECT, hex_of, until
 
@@ -115,3 +116,27 @@ def test_a_meter_that_the_service_would_refuse_is_refused_at_once(meter):
     with pytest.raises(ValueError):
         worker.meter(*meter)
     worker.close(timeout=1.0)
+
+
+def test_a_session_is_closed_when_somebody_wants_its_slot(service, workers):
+    worker = workers[0]
+    asked = []
+    polite = Worker(service.target, PROJECT, "polite", on_release=lambda session, reason: asked.append((session, reason)))
+    try:
+        for one, name in ((worker, "call-17/tts"), (polite, "call-18/tts")):
+            one.connect(one.meter(KIND_TTS, "cartesia/sonic-3"), name)
+            assert one.flush(5.0)
+        for listed in service.sessions().values():
+            request = ReleaseSessionRequest(
+                project=PROJECT, session_id=listed.id, incarnation=listed.incarnation, reason="it hangs"
+            )
+            assert not service.quotas.ReleaseSession(request).released
+        until("the first to close it by itself", lambda: not worker.live())
+        until("the second to be asked", lambda: asked == [(b"call-18/tts", "it hangs")])
+        assert polite.live()
+        assert polite.flush(5.0)
+        until("the slots that are held", lambda: set(service.sessions()) == {"call-18/tts"})
+        polite.disconnect(asked[0][0])
+        until("no slots held", lambda: not service.sessions())
+    finally:
+        polite.close(timeout=1.0)

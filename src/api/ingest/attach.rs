@@ -26,7 +26,7 @@ use crate::{
     },
     error::Error,
     proto::{
-        AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, attach_request::Message as Said,
+        AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, Release, attach_request::Message as Said,
         attach_response::Message as Answer,
     },
     service::{Service, guard::Why},
@@ -167,6 +167,10 @@ impl Stream {
                 }
                 error = self.standing.lost() => return Err(error.into()),
                 () = seat.taken() => return Err(Error::Superseded.into()),
+                ask = seat.asked() => {
+                    let session_id = ask.session.0.to_vec();
+                    self.answer(Answer::Release(Release { session_id, reason: ask.reason })).await?;
+                }
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
                 () = self.peer.is_old(), if until_drained => return Err(End::Draining),
                 // What it sends meanwhile waits in its own windows.

@@ -9,12 +9,13 @@ use crate::{
     error::FieldProblem,
     model::{
         Catalogue, Hour, Incarnation, Key, Kind, Minute, Project, SessionId, Target, Tick, Time,
-        session::ID_BYTES,
+        limit::MAX_REASON_BYTES,
+        session::{ID_BYTES, MAX_TEXT_ID_BYTES},
         time::{MICROS_PER_SECOND, MINUTES_PER_HOUR, SECONDS_PER_MINUTE},
     },
     proto::{
-        self, GetDistributionRequest, GetHeatMapRequest, GetHistoryRequest, ListSessionsRequest,
-        get_history_request::Column,
+        self, GetDistributionRequest, GetHeatMapRequest, GetHistoryRequest, ListAnnotationsRequest,
+        ListSessionsRequest, ReleaseSessionRequest, get_history_request::Column,
     },
     query::{
         Detail, Place, SessionFilter, Wanted, Window,
@@ -74,15 +75,19 @@ pub fn kinds(kinds: &[i32]) -> Checked<Vec<Kind>> {
 
 pub fn targets(catalogue: &Catalogue, request: &GetHistoryRequest) -> Checked<(Project, Vec<Target>)> {
     let project = convert::project(&request.project)?;
-    let count = request.targets.len();
-    if count == 0 || count > MOST_TARGETS {
-        return Err(FieldProblem::new("targets", format!("are {count}; 1 to {MOST_TARGETS} are needed")));
+    let targets = targets_of(catalogue, &project, &request.targets, 1)?;
+    Ok((project, targets))
+}
+
+fn targets_of(catalogue: &Catalogue, project: &Project, named: &[proto::Target], least: usize) -> Checked<Vec<Target>> {
+    let count = named.len();
+    if count < least || count > MOST_TARGETS {
+        return Err(FieldProblem::new("targets", format!("are {count}; {least} to {MOST_TARGETS} are needed")));
     }
     let target = |(nth, target): (usize, &proto::Target)| {
-        convert::target(catalogue, &project, target).map_err(|problem| problem.within(format_args!("targets[{nth}]")))
+        convert::target(catalogue, project, target).map_err(|problem| problem.within(format_args!("targets[{nth}]")))
     };
-    let targets = request.targets.iter().enumerate().map(target).collect::<Checked<_>>()?;
-    Ok((project, targets))
+    named.iter().enumerate().map(target).collect()
 }
 
 pub fn columns(asked: &[i32]) -> Checked<Columns> {
@@ -235,6 +240,40 @@ pub fn sessions(catalogue: &Catalogue, request: ListSessionsRequest) -> Checked<
     convert::text("worker_id", &request.worker_id, 0, MAX_WORKER_BYTES)?;
     let worker = Some(request.worker_id).filter(|worker| !worker.is_empty());
     Ok((project, SessionFilter { target, worker, silent_first: request.silent_first }))
+}
+
+/// The project, the targets and the window of a list of annotations.
+pub fn annotations(
+    catalogue: &Catalogue,
+    request: &ListAnnotationsRequest,
+    now: Time,
+) -> Checked<(Project, Vec<Target>, Range<Time>)> {
+    let project = convert::project(&request.project)?;
+    let targets = targets_of(catalogue, &project, &request.targets, 0)?;
+    let end = request.end_time.map_or(Ok(now), |end| convert::time("end_time", end))?;
+    let week = u64::from(DEFAULT_MINUTES) * SECONDS_PER_MINUTE * MICROS_PER_SECOND;
+    let start =
+        request.start_time.map_or(Ok(Time(end.0.saturating_sub(week))), |start| convert::time("start_time", start))?;
+    if start >= end { Err(not_before_end()) } else { Ok((project, targets, start..end)) }
+}
+
+/// Whose session is to be released, and the ids that its name may stand for: a list gives a text where there is one, and
+/// else the id in hex.
+pub fn release(request: &ReleaseSessionRequest) -> Checked<(Project, Incarnation, Vec<SessionId>)> {
+    let project = convert::project(&request.project)?;
+    let named = convert::text("session_id", &request.session_id, 1, MAX_TEXT_ID_BYTES)?;
+    let incarnation = unhex(&request.incarnation).map(Incarnation).ok_or_else(|| {
+        FieldProblem::new("incarnation", format!("is not {} hex digits, as lists give it", 2 * ID_BYTES))
+    })?;
+    convert::text("reason", &request.reason, 1, MAX_REASON_BYTES)?;
+    let ids = [Some(SessionId::of_text(named.as_bytes())), unhex(named).map(SessionId)];
+    Ok((project, incarnation, ids.into_iter().flatten().collect()))
+}
+
+fn unhex(text: &str) -> Option<[u8; ID_BYTES]> {
+    let is_hex = text.len() == 2 * ID_BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = u128::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
+    Some(id.to_be_bytes())
 }
 
 /// The place that a token of the list of sessions holds.

@@ -15,8 +15,8 @@ use crate::{
     model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
     query::{
-        Distributions, HeatMap, History, QuotaList, QuotaView, SessionPage, SessionView, Status, Window,
-        status::LiveKitStatus,
+        Annotation, Distributions, Happening, HeatMap, History, QuotaList, QuotaView, SessionPage, SessionView, Status,
+        Window, status::LiveKitStatus,
     },
 };
 
@@ -48,6 +48,11 @@ pub const fn week(week: Option<Week>) -> proto::Week {
         Some(Week::Constant) => proto::Week::Constant,
         Some(Week::Scattered) => proto::Week::Scattered,
     }
+}
+
+/// The kind of peaks of this word.
+pub fn week_of(word: &str) -> proto::Week {
+    week(Week::ALL.into_iter().find(|week| week.as_str() == word))
 }
 
 fn closed(counts: &[u64; Outcome::COUNT]) -> proto::ClosedCounts {
@@ -216,6 +221,22 @@ pub fn heat_map(found: HeatMap) -> proto::GetHeatMapResponse {
     };
     let cells = found.cells.iter().map(cell).collect();
     proto::GetHeatMapResponse { cells, week: week(found.week).into(), sentence: found.sentence }
+}
+
+pub fn annotation(mark: &Annotation) -> proto::Annotation {
+    use proto::annotation::Happening as Told;
+    let happening = match mark.happening {
+        Happening::Limit => Told::Limit,
+        Happening::Outage => Told::Outage,
+        Happening::Request => Told::Request,
+    };
+    proto::Annotation {
+        happening: happening.into(),
+        start_time: Some(to_timestamp(mark.start)),
+        end_time: mark.end.map(to_timestamp),
+        target: mark.target.as_ref().map(to_target),
+        text: mark.text.clone(),
+    }
 }
 
 pub fn sessions(found: SessionPage, page: &Page, now: Time) -> proto::ListSessionsResponse {

@@ -20,6 +20,7 @@ async fn a_worker_with_nothing_to_tell_sleeps() {
         state: std::sync::Mutex::new(State::default()),
         wake: tokio::sync::Notify::new(),
         progress: tokio::sync::Notify::new(),
+        released: tokio::sync::Notify::new(),
         status: tokio::sync::watch::Sender::new(ClientStatus::Connecting),
     };
     let (outgoing, _receiver) = mpsc::channel(1);

@@ -68,7 +68,7 @@ impl Keeper {
             due
         };
         service.access.refresh()?;
-        service.refresh_limits()?;
+        service.refresh_decisions()?;
         if is_due(&mut self.refusals, REFUSALS_EVERY) {
             told(service, now)?;
         }
