@@ -1,0 +1,4 @@
+/** What a demo can be made to do. */
+export default function DemoBar() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export default function Quotas({ project }: { project: string }) {
+  return <h1>{project}</h1>;
+}
