@@ -1,6 +1,7 @@
 // The live list of a project: one watch a browser. The tab that holds the lock listens to the service and tells the others
 // what it hears; when it closes, the next takes over.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { useSyncExternalStore } from "react";
 
 import { type Quota, type Verdict, type WatchQuotasResponse, WatchQuotasResponseSchema } from "../gen/highwater/v1/quota_pb";
@@ -23,6 +24,8 @@ export interface Live {
   byKey: ReadonlyMap<string, Quota>;
   /** Why it is stale, in words. */
   problem: string;
+  /** Nothing was ever reported in the project. */
+  isEmpty: boolean;
 }
 
 type Told = { heard: Uint8Array; first: boolean } | { ask: true } | { failed: string };
@@ -35,6 +38,7 @@ const NOTHING: Live = {
   verdict: undefined,
   byKey: new Map(),
   problem: "",
+  isEmpty: false,
 };
 
 class Watch {
@@ -105,7 +109,7 @@ class Watch {
     }
     const since = this.state.status === "live" ? this.state.since : Date.now() / 1_000;
     const verdict = message.verdict ?? this.state.verdict;
-    this.set({ status: "live", since, asOf, settling: message.settling, verdict, byKey, problem: "" });
+    this.set({ status: "live", since, asOf, settling: message.settling, verdict, byKey, problem: "", isEmpty: byKey.size === 0 });
   }
 
   /** Listens for as long as this tab is there. */
@@ -124,6 +128,9 @@ class Watch {
         }
       } catch (error) {
         if (signal.aborted) return;
+        // A project that nobody reported in yet is no trouble.
+        const isEmpty = ConnectError.from(error).code === Code.NotFound;
+        this.set({ isEmpty });
         const failed = words(error);
         this.channel.postMessage({ failed } satisfies Told);
         this.set({ status: "stale", problem: failed });

@@ -61,7 +61,7 @@ export default function Quotas({ project }: { project: string }) {
     requestAnimationFrame(() => document.querySelector(`[data-row="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "center" }));
   };
 
-  if (live.status !== "connecting" && live.byKey.size === 0 && live.status === "live") {
+  if (live.isEmpty) {
     return (
       <Suspense fallback={<Skeleton className="mt-6 h-64" />}>
         <FirstUse project={project} />
