@@ -27,7 +27,7 @@ export function App() {
   const projects = useQuery({
     queryKey: ["projects"],
     queryFn: () => quotas.listProjects({ pageSize: 1_000 }),
-    enabled: !project && caller !== undefined && !caller.project,
+    enabled: !project && caller !== undefined,
   });
   const [asked, setAsked] = useState(false);
   useEffect(() => {
@@ -36,7 +36,9 @@ export function App() {
     return () => unauthenticated.removeEventListener("asked", ask);
   }, []);
   // The project of the credential, else the first there is.
-  const found = caller?.project || (projects.data && (projects.data.projects.find((name) => name !== "-") ?? "default"));
+  const seen = projects.data?.projects.filter((name) => name !== "-");
+  const own = caller?.project ?? "";
+  const found = seen && (seen.includes(own) ? own : (seen[0] ?? (own || "default")));
   useEffect(() => {
     if (!project && found) go({ project: found }, { replace: true });
   }, [project, found]);
