@@ -6,6 +6,7 @@ import { type View, go, useAddress } from "./lib/address";
 import { useCaller } from "./lib/caller";
 import { quotas, unauthenticated } from "./lib/service";
 import { Bar } from "./parts/bar";
+import { Saying } from "./parts/said";
 import { Skeleton } from "./parts/skeleton";
 import Quotas from "./views/quotas";
 
@@ -62,6 +63,7 @@ export function App() {
       ) : (
         <main aria-busy="true" className="h-screen" />
       )}
+      <Saying />
       {asked && (
         <Suspense>
           <SignIn />

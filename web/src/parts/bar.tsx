@@ -6,6 +6,7 @@ import { useLive } from "../lib/live";
 import { quotas } from "../lib/service";
 import { type Theme, setTheme, useTheme } from "../lib/theme";
 import { clock, moment } from "../lib/time";
+import { CallerMenu } from "../views/signin/caller-menu";
 import { Menu } from "./menu";
 
 const VIEW_NAME: Record<View, string> = {
@@ -50,6 +51,7 @@ export function Bar({ project }: { project: string }) {
         <div className="ml-auto flex flex-wrap items-center gap-x-3">
           {view === "quotas" && <RangeChoice range={range} />}
           <LiveState project={project} />
+          {caller?.keyId && <CallerMenu caller={caller} />}
           <button
             type="button"
             aria-label={`Theme: ${theme}. Change to ${next}`}
