@@ -2,7 +2,6 @@
 // what it hears; when it closes, the next takes over.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { useSyncExternalStore } from "react";
 
 import { type Quota, type Verdict, type WatchQuotasResponse, WatchQuotasResponseSchema } from "../gen/highwater/v1/quota_pb";
@@ -29,7 +28,7 @@ export interface Live {
   isEmpty: boolean;
 }
 
-type Told = { heard: Uint8Array; first: boolean } | { ask: true } | { failed: string; missing: boolean };
+type Told = { heard: Uint8Array; first: boolean } | { ask: true } | { failed: string; isEmpty: boolean };
 
 const NOTHING: Live = {
   status: "connecting",
@@ -79,7 +78,7 @@ class Watch {
 
   private told(told: Told): void {
     if ("heard" in told) this.hear(fromBinary(WatchQuotasResponseSchema, told.heard), told.first);
-    else if ("failed" in told) this.set({ status: "stale", problem: told.failed, missing: told.missing });
+    else if ("failed" in told) this.set({ status: "stale", problem: told.failed, isEmpty: told.isEmpty });
     else if (this.leads && this.state.status === "live") this.tell(this.whole(), true);
   }
 
@@ -131,11 +130,9 @@ class Watch {
         if (signal.aborted) return;
         // A project that nobody reported in yet is no trouble.
         const isEmpty = ConnectError.from(error).code === Code.NotFound;
-        this.set({ isEmpty });
         const failed = words(error);
-        const missing = ConnectError.from(error).code === Code.NotFound;
-        this.channel.postMessage({ failed, missing } satisfies Told);
-        this.set({ status: "stale", problem: failed, missing });
+        this.channel.postMessage({ failed, isEmpty } satisfies Told);
+        this.set({ status: "stale", problem: failed, isEmpty });
       }
       // With jitter, so that all browsers do not come back at once.
       await new Promise((done) => setTimeout(done, wait * (0.5 + Math.random())));

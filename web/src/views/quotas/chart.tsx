@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import { go } from "../../lib/address";
 import { getCursor, onCursor, setCursor } from "../../lib/cursor";
 import { type Series, gaps, highest, spread } from "../../lib/series";
+import { trace } from "../../lib/trace";
 import { colour, useShade } from "../../lib/theme";
 import { clock, moment } from "../../lib/time";
 
@@ -28,7 +29,10 @@ export interface Line {
 
 export interface Mark {
   at: number;
+  /** Until when; absent for a moment. */
+  until?: number | undefined;
   text: string;
+  isOutage?: boolean;
 }
 
 interface Props {
@@ -109,12 +113,11 @@ export function Chart(props: Props) {
   useEffect(() => plot.current?.setData(data, true), [data]);
 
   useEffect(() => {
-    const made = plot.current;
-    if (!made) return;
-    made.setScale("x", { min: from, max: to });
-  }, [from, to, focus, props.selected, data, width, shade]);
+    plot.current?.setScale("x", { min: from, max: to });
+  }, [from, to, props.selected, data, width, gutter, shade, shape, percent]);
 
-  useEffect(() => plot.current?.redraw(false), [props.marks, props.handle?.slots]);
+  // What only changes colours and marks draws the lines as they were traced.
+  useEffect(() => plot.current?.redraw(false, false), [focus, props.marks, props.handle?.slots]);
 
   // The crosshair follows the shared minute without React.
   useEffect(() => {
@@ -128,7 +131,10 @@ export function Chart(props: Props) {
         line.hidden = point.hidden = true;
         return;
       }
-      const left = made.over.offsetLeft + made.valToPos(at, "x");
+      // A wide minute is a step: the middle of it.
+      const step = of.lines[0]?.series.step ?? 60;
+      const pitch = made.valToPos(at + step, "x") - made.valToPos(at, "x");
+      const left = made.over.offsetLeft + made.valToPos(at, "x") + (pitch >= 2 ? pitch / 2 : 0);
       line.hidden = false;
       line.style.transform = `translateX(${left}px)`;
       line.style.top = `${made.over.offsetTop}px`;
@@ -360,7 +366,7 @@ function options(
     scales: {
       x: { time: true },
       y: {
-        range: (u) => {
+        range: () => {
           const { lines, selected, percent, handle, from, to } = of();
           const shown = lines.filter(({ key }) => !selected || key === selected);
           let top = percent ? 100 : 4;
@@ -373,8 +379,8 @@ function options(
             const limit = series.limit.at(-1);
             if (limit != null && !percent && (key === selected || isPool || state !== "fill")) top = Math.max(top, limit);
           }
-          if (handle && !percent) top = Math.max(top, handle.slots);
-          void u;
+          // Room above the limit to drag it into.
+          if (handle && !percent) top = Math.max(top, (series(lines, selected)?.limit.at(-1) ?? 0) * 1.25);
           return [0, top * 1.08];
         },
       },
@@ -415,7 +421,7 @@ function options(
         stroke: () => stroke(line),
         width: line.isPool ? 1.5 : 1,
         points: { show: false },
-        spanGaps: false,
+        paths: pathsOf(line),
       })),
     ],
     hooks: {
@@ -428,10 +434,7 @@ function options(
           if (whole(end) - whole(start) >= 120) go({ range: { from: whole(start), to: whole(end) } });
         },
       ],
-      drawClear: [(u) => drawGaps(u, of(), tone("line"))],
-      drawSeries: [
-        // The next line is drawn as it stands out.
-      ],
+      drawClear: [(u) => drawGaps(u, of(), tone("line"), tone("muted"))],
       drawAxes: [
         (u) => {
           const { lines, selected, focus } = of();
@@ -478,14 +481,30 @@ function options(
   };
 }
 
+const pathsOf =
+  (line: Line): uPlot.Series.PathBuilder =>
+  (u, nth, first, last) => {
+    const stroke = new Path2D();
+    const { from, step } = line.series;
+    const left = u.valToPos(from, "x", true);
+    const pitch = u.valToPos(from + step, "x", true) - left;
+    const zero = u.valToPos(0, "y", true);
+    const tall = zero - u.valToPos(1, "y", true);
+    const values = u.data[nth] ?? [];
+    trace(stroke, values, first - 1, last + 2, { left, pitch, y: (value) => zero - value * tall });
+    return { stroke, flags: 0 };
+  };
+
 const importance = (line: Line, selected: string): number =>
   (line.key === selected ? 8 : 0) + (line.isPool ? 4 : 0) + (line.tone === "red" ? 2 : line.tone === "amber" ? 1 : 0);
+
+const series = (lines: Line[], key: string): Series | undefined => lines.find((line) => line.key === key)?.series;
 
 const compact = (level: number): string => (level >= 10_000 ? `${level / 1_000}k` : String(level));
 
 /** Hatched where nothing is known. */
-function drawGaps(u: uPlot, { lines, to }: Props, line: string) {
-  const reference = lines.find(({ isPool }) => isPool) ?? lines[0];
+function drawGaps(u: uPlot, { lines, to, selected }: Props, line: string, muted: string) {
+  const reference = lines.find(({ key }) => key === selected) ?? lines.find(({ isPool }) => isPool) ?? lines[0];
   if (!reference) return;
   const { series } = reference;
   const now = Math.min(to, Date.now() / 1_000);
@@ -513,6 +532,13 @@ function drawGaps(u: uPlot, { lines, to }: Props, line: string) {
     }
     ctx.stroke();
     ctx.restore();
+    const isYoung = start === 0 && end < series.peak.length;
+    if (isYoung && x1 - x0 > 180 * devicePixelRatio) {
+      ctx.fillStyle = muted;
+      ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
+      ctx.textAlign = "right";
+      ctx.fillText(`no data before ${moment(b)}`, x1 - 8 * devicePixelRatio, top + 14 * devicePixelRatio);
+    }
   }
   ctx.restore();
 }
@@ -536,14 +562,16 @@ function drawLimit(u: uPlot, line: Line | undefined, { percent, handle, selected
     if (limit != null) {
       const y = u.valToPos(percent ? 100 : limit, "y", true);
       ctx.fillStyle = tone("red");
-      ctx.globalAlpha = 0.14;
+      ctx.globalAlpha = 0.22;
+      ctx.beginPath();
       for (let nth = start; nth < end; nth++) {
         const peak = series.peak[nth];
         if (peak != null && peak > limit) {
           const y1 = u.valToPos(drawn(peak, limit, percent) ?? 0, "y", true);
-          ctx.fillRect(x(nth), y1, Math.max(x(nth + 1) - x(nth), 1), y - y1);
+          ctx.rect(x(nth), y1, Math.max(x(nth + 1) - x(nth), devicePixelRatio), y - y1);
         }
       }
+      ctx.fill();
       ctx.globalAlpha = 1;
       ctx.strokeStyle = line.key === selected ? tone("blue") : tone("muted");
       ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
@@ -573,11 +601,12 @@ function drawMarks(u: uPlot, { marks, from, to }: Props, tone: (name: string) =>
   const { ctx } = u;
   const { top, height } = u.bbox;
   ctx.save();
-  ctx.fillStyle = tone("muted");
-  for (const { at } of marks) {
-    if (at < from || at > to) continue;
-    const x = u.valToPos(at, "x", true);
+  for (const { at, until, isOutage } of marks) {
+    if ((until ?? at) < from || at > to) continue;
+    const x = u.valToPos(Math.max(at, from), "x", true);
     const size = 4 * devicePixelRatio;
+    ctx.fillStyle = tone(isOutage ? "red" : "muted");
+    if (until) ctx.fillRect(x, top + height - 2 * devicePixelRatio, u.valToPos(Math.min(until, to), "x", true) - x, 2 * devicePixelRatio);
     ctx.beginPath();
     ctx.moveTo(x, top + height - 1.6 * size);
     ctx.lineTo(x + size, top + height);
