@@ -17,11 +17,13 @@ const fullFormat = new Intl.DateTimeFormat("en-GB", {
   timeZoneName: "short",
 });
 
-/** "Tue 14:03"; of seconds since 1970. With the date when it is not of the last week. */
+/** "Tue 14:03"; of seconds since 1970. "19 Nov 14:03" where the weekday alone would leave a doubt. */
 export function moment(at: number, now = Date.now() / 1_000): string {
   const date = new Date(at * 1_000);
-  const day = Math.abs(now - at) < 6.5 * 86_400 ? dayFormat.format(date) : `${dayFormat.format(date)} ${dateFormat.format(date)}`;
-  return `${day} ${clockFormat.format(date)}`;
+  const today = new Date(now * 1_000);
+  const isSameDay = date.toDateString() === today.toDateString();
+  const isOfThisWeek = Math.abs(now - at) < 7 * 86_400 && (isSameDay || date.getDay() !== today.getDay());
+  return `${isOfThisWeek ? dayFormat.format(date) : dateFormat.format(date)} ${clockFormat.format(date)}`;
 }
 
 export const clock = (at: number): string => clockFormat.format(new Date(at * 1_000));
