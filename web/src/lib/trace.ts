@@ -12,57 +12,84 @@ export interface Frame {
   /** Pixel of the start of the point of index 0, and pixels a point. */
   left: number;
   pitch: number;
-  /** Pixel of a value. */
-  y: (value: number) => number;
+}
+
+/** What a line shows at a pixel: the lowest and the highest of the points there. */
+export interface Place {
+  x: number;
+  low: number;
+  high: number;
 }
 
 /**
- * Draws the points from `start` up to and without `end`. Narrow points are gathered by columns of whole pixels, of each its
- * first, lowest, highest and last, so that no spike is lost; a point that is not known breaks the line.
+ * The points from `start` up to and without `end` as stretches without a gap. Narrow points are gathered by columns of whole
+ * pixels, so that no spike is lost however many share one; a column of which nothing is known breaks the line.
  */
-export function trace(pen: Pen, values: ArrayLike<number | null | undefined>, start: number, end: number, frame: Frame): void {
-  const { left, pitch, y } = frame;
-  let isUp = true;
-  const to = (x: number, value: number) => {
-    if (isUp) pen.moveTo(x, y(value));
-    else pen.lineTo(x, y(value));
-    isUp = false;
+export function stretches(values: ArrayLike<number | null | undefined>, start: number, end: number, frame: Frame): Place[][] {
+  const { left, pitch } = frame;
+  const found: Place[][] = [];
+  let open: Place[] | null = null;
+  const put = (x: number, low: number, high: number) => {
+    if (!open) found.push((open = []));
+    open.push({ x, low, high });
   };
+  const first = Math.max(start, 0);
   const last = Math.min(end, values.length);
   if (pitch >= STEP_FROM_PX) {
-    for (let at = Math.max(start, 0); at < last; at++) {
+    for (let at = first; at < last; at++) {
       const value = values[at];
       if (value == null) {
-        isUp = true;
+        open = null;
         continue;
       }
-      to(left + at * pitch, value);
-      to(left + (at + 1) * pitch, value);
+      put(left + at * pitch, value, value);
+      put(left + (at + 1) * pitch, value, value);
     }
-    return;
+    return found;
   }
-  for (let at = Math.max(start, 0); at < last; ) {
+  for (let at = first; at < last; ) {
     const column = Math.floor(left + at * pitch);
-    let opening: number | null = null;
-    let low: number | null = null;
-    let high: number | null = null;
-    let closing: number | null = null;
+    let low = Infinity;
+    let high = -Infinity;
     for (; at < last && Math.floor(left + at * pitch) === column; at++) {
       const value = values[at];
       if (value == null) continue;
-      opening ??= value;
-      low = low === null ? value : Math.min(low, value);
-      high = high === null ? value : Math.max(high, value);
-      closing = value;
+      if (value < low) low = value;
+      if (value > high) high = value;
     }
-    if (opening === null || low === null || high === null || closing === null) {
-      isUp = true;
-      continue;
+    if (high < 0) open = null;
+    else put(column + 0.5, low, high);
+  }
+  return found;
+}
+
+/** The points that share a column of whole pixels, as [start, end): what `stretches` gathers there. */
+export function under(column: number, { left, pitch }: Frame): [number, number] {
+  const at = (pixel: number) => (pixel - left) / pitch;
+  if (pitch >= STEP_FROM_PX) {
+    const nth = Math.floor(at(column + 0.5));
+    return [nth, nth + 1];
+  }
+  return [Math.ceil(at(column) - 1e-9), Math.ceil(at(column + 1) - 1e-9)];
+}
+
+/** The line of the highest points. */
+export function crest(pen: Pen, of: Place[][], y: (value: number) => number): void {
+  for (const stretch of of) {
+    stretch.forEach(({ x, high }, nth) => (nth === 0 ? pen.moveTo(x, y(high)) : pen.lineTo(x, y(high))));
+    // A single column would have no length.
+    const only = stretch.length === 1 ? stretch[0] : undefined;
+    if (only) pen.lineTo(only.x + 1, y(only.high));
+  }
+}
+
+/** The area between the lowest and the highest points. */
+export function band(pen: Pen, of: Place[][], y: (value: number) => number): void {
+  for (const stretch of of) {
+    stretch.forEach(({ x, high }, nth) => (nth === 0 ? pen.moveTo(x, y(high)) : pen.lineTo(x, y(high))));
+    for (let nth = stretch.length - 1; nth >= 0; nth--) {
+      const place = stretch[nth];
+      if (place) pen.lineTo(place.x, y(place.low));
     }
-    const x = column + 0.5;
-    to(x, opening);
-    if (low !== opening || low === high) to(x, low);
-    if (high !== low) to(x, high);
-    if (closing !== high) to(x, closing);
   }
 }

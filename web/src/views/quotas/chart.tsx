@@ -5,7 +5,7 @@ import uPlot from "uplot";
 import { go } from "../../lib/address";
 import { getCursor, onCursor, setCursor } from "../../lib/cursor";
 import { type Series, gaps, highest, spread } from "../../lib/series";
-import { trace } from "../../lib/trace";
+import { band, crest, stretches, under } from "../../lib/trace";
 import { colour, useShade } from "../../lib/theme";
 import { clock, moment } from "../../lib/time";
 
@@ -154,10 +154,11 @@ export function Chart(props: Props) {
     const made = plot.current;
     const series = (lines.find(({ key }) => key === focus) ?? lines.find(({ isPool }) => isPool) ?? lines[0])?.series;
     if (!made || !series) return null;
-    const at = (pixel: number) => (made.posToVal(pixel, "x") - series.from) / series.step;
-    const [start, end] = [Math.floor(at(x - 0.5)), Math.floor(at(x + 0.5)) + 1];
+    const left = made.valToPos(series.from, "x");
+    const pitch = made.valToPos(series.from + series.step, "x") - left;
+    const [start, end] = under(Math.floor(x), { left, pitch });
     const found = highest(series.peak, start, end);
-    const nth = found < 0 ? Math.min(Math.max(Math.floor(at(x)), 0), series.peak.length - 1) : found;
+    const nth = found < 0 ? Math.min(Math.max(start, 0), series.peak.length - 1) : found;
     return series.from + nth * series.step;
   };
 
@@ -355,7 +356,6 @@ function options(
         : line.isPool
           ? tone("text")
           : tone("fill");
-  const focused = () => of().lines.find(({ key }) => key === of().focus) ?? of().lines.find(({ isPool }) => isPool);
   const font = "11px ui-sans-serif, system-ui, sans-serif";
   return {
     width,
@@ -419,6 +419,7 @@ function options(
       {},
       ...of().lines.map((line) => ({
         stroke: () => stroke(line),
+        fill: () => `${stroke(line)}59`,
         width: line.isPool ? 1.5 : 1,
         points: { show: false },
         paths: pathsOf(line),
@@ -445,7 +446,9 @@ function options(
             series.width = line.key === lit ? 2 : line.isPool ? 1.5 : 1;
             series.alpha = lit && line.key !== lit ? 0.25 : 1;
           });
-          drawLimit(u, focused(), of(), tone);
+          // Of the line that stands out; else of the pool, and of those at risk.
+          const shown = lit ? lines.filter(({ key }) => key === lit) : lines.filter(({ isPool, tone: state }) => isPool || state !== "fill");
+          for (const line of shown) drawLimit(u, line, of(), tone);
         },
       ],
       draw: [
@@ -481,18 +484,22 @@ function options(
   };
 }
 
+/** A line of the highest minutes, over the band from the lowest of each pixel. */
 const pathsOf =
   (line: Line): uPlot.Series.PathBuilder =>
   (u, nth, first, last) => {
     const stroke = new Path2D();
+    const fill = new Path2D();
     const { from, step } = line.series;
     const left = u.valToPos(from, "x", true);
     const pitch = u.valToPos(from + step, "x", true) - left;
     const zero = u.valToPos(0, "y", true);
     const tall = zero - u.valToPos(1, "y", true);
-    const values = u.data[nth] ?? [];
-    trace(stroke, values, first - 1, last + 2, { left, pitch, y: (value) => zero - value * tall });
-    return { stroke, flags: 0 };
+    const y = (value: number) => zero - value * tall;
+    const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
+    crest(stroke, found, y);
+    band(fill, found, y);
+    return { stroke, fill, flags: 0 };
   };
 
 const importance = (line: Line, selected: string): number =>
@@ -544,8 +551,7 @@ function drawGaps(u: uPlot, { lines, to, selected }: Props, line: string, muted:
 }
 
 /** The limit stepped through its history, and what was above it. */
-function drawLimit(u: uPlot, line: Line | undefined, { percent, handle, selected }: Props, tone: (name: string) => string) {
-  if (!line) return;
+function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: Props, tone: (name: string) => string) {
   const { series } = line;
   const { ctx } = u;
   const { left, top, width, height } = u.bbox;
@@ -573,7 +579,7 @@ function drawLimit(u: uPlot, line: Line | undefined, { percent, handle, selected
       }
       ctx.fill();
       ctx.globalAlpha = 1;
-      ctx.strokeStyle = line.key === selected ? tone("blue") : tone("muted");
+      ctx.strokeStyle = line.key === selected ? tone("blue") : line.tone === "fill" ? tone("muted") : tone(line.tone);
       ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
       ctx.beginPath();
       ctx.moveTo(Math.max(x(start), left), y);
