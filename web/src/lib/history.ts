@@ -52,7 +52,9 @@ export function useHistory(project: string, targets: Target[], range: Address["r
     const tail = async () => {
       const { to } = windowOf(range, Date.now() / 1_000);
       const end = Math.ceil(to / step) * step;
-      const newer = await read(project, targets, end - Math.max(TAIL_MINUTES * 60, 2 * step), end, step);
+      // From where it ends: a page that slept, or a service that was gone, leaves no hole.
+      const known = [...(client.getQueryData<Map<string, Series>>(queryKey)?.values() ?? [])].map((of) => of.from + of.peak.length * step);
+      const newer = await read(project, targets, Math.min(end, ...known) - Math.max(TAIL_MINUTES * 60, 2 * step), end, step);
       client.setQueryData<Map<string, Series>>(queryKey, (old) => {
         if (!old) return old;
         const next = new Map(old);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { type Series, envelope, extended, gaps, highest, isNear, spread, whatIf } from "./series";
+import { type Series, envelope, extended, gaps, highest, isNear, spread, timeAtEach, whatIf } from "./series";
 
 const series = (peak: (number | null)[], from = 0): Series => ({
   key: "tts/a/b",
@@ -60,4 +60,12 @@ test("labels stand beside their lines and never over each other", () => {
   expect(spread([10, 12, 11], 16, 200)).toEqual([10, 42, 26]);
   const low = spread([190, 195, 199], 16, 200);
   expect(low).toEqual([152, 168, 184]);
+});
+
+test("time at each level is what is at or above it without what is at or above the next", () => {
+  expect(timeAtEach([{ level: 4, seconds: 10 }, { level: 1, seconds: 60 }], 100)).toEqual([
+    { level: 0, to: 0, seconds: 40, above: 100 },
+    { level: 1, to: 3, seconds: 50, above: 60 },
+    { level: 4, to: 4, seconds: 10, above: 10 },
+  ]);
 });

@@ -90,6 +90,9 @@ export function whatIf(series: Series, limit: number): { full: number; near: num
   return found;
 }
 
+/** Points whose peak was above a limit. */
+export const minutesAbove = (series: Series, limit: number): number => series.peak.filter((peak) => peak !== null && peak > limit).length;
+
 /** Stretches of points of which nothing is known, as [start, end) indices. */
 export function gaps(values: readonly (number | null)[]): [number, number][] {
   const found: [number, number][] = [];
@@ -122,4 +125,14 @@ export function spread(wanted: readonly number[], height: number, room: number):
     ceiling = placed[nth] ?? 0;
   }
   return placed;
+}
+
+/** How long each level was held, of how long it and more was: levels that are thinned stand for those up to the next. */
+export function timeAtEach(above: readonly { level: number; seconds: number }[], covered: number): { level: number; to: number; seconds: number; above: number }[] {
+  const known = [...above].filter(({ level }) => level > 0).sort((a, b) => a.level - b.level);
+  const steps = [{ level: 0, seconds: covered }, ...known];
+  return steps.map(({ level, seconds }, nth) => {
+    const next = steps[nth + 1];
+    return { level, to: next ? next.level - 1 : level, seconds: seconds - (next?.seconds ?? 0), above: seconds };
+  });
 }

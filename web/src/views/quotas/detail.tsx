@@ -4,8 +4,11 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode } from "react";
 
 import { type GetDistributionResponse, type HeatCell, type Quota } from "../../gen/highwater/v1/quota_pb";
+import { IncreaseRequest_State } from "../../gen/highwater/v1/request_pb";
+import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
-import { limits, quotas } from "../../lib/service";
+import { timeAtEach } from "../../lib/series";
+import { limits, quotas, requests } from "../../lib/service";
 import { seconds, targetKey, turnedAway } from "../../lib/target";
 import { ZONE, count, duration } from "../../lib/time";
 import { Button } from "../../parts/button";
@@ -14,6 +17,23 @@ import { Skeleton } from "../../parts/skeleton";
 import { When } from "../../parts/when";
 
 const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+/** Until the service says it in a sentence of its own. */
+const WEEK_SENTENCE: Record<Week, string> = {
+  [Week.UNSPECIFIED]: "Nothing is known of the last seven days.",
+  [Week.CALM]: "No minute of the last seven days came near its limit.",
+  [Week.ONE_OFF]: "One-off: all minutes near its limit lie within an hour.",
+  [Week.REPEATING]: "A pattern: near its limit at the same hour on three days or more.",
+  [Week.CONSTANT]: "Constantly close: a tenth of the week or more near its limit.",
+  [Week.SCATTERED]: "Near its limit now and then, in no pattern.",
+};
+const REQUEST_WORD: Record<IncreaseRequest_State, string> = {
+  [IncreaseRequest_State.UNSPECIFIED]: "",
+  [IncreaseRequest_State.OPEN]: "open",
+  [IncreaseRequest_State.APPROVED]: "approved",
+  [IncreaseRequest_State.APPROVED_IN_PART]: "approved in part",
+  [IncreaseRequest_State.DECLINED]: "declined",
+  [IncreaseRequest_State.WITHDRAWN]: "withdrawn",
+};
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 
 interface Props {
@@ -24,7 +44,7 @@ interface Props {
   edits: boolean;
 }
 
-export function Detail({ project, quota, onRequest, onSetLimit, edits }: Props) {
+export default function Detail({ project, quota, onRequest, onSetLimit, edits }: Props) {
   const { target } = quota;
   const key = targetKey(target);
   const of = { project, ...(target && { target }) };
@@ -36,13 +56,14 @@ export function Detail({ project, quota, onRequest, onSetLimit, edits }: Props) 
     refetchInterval: 5_000,
   });
   const changes = useQuery({ queryKey: ["limits", project, key], queryFn: () => limits.listLimits({ ...of, history: true, pageSize: 20 }) });
+  const asked = useQuery({ queryKey: ["requests", project, key], queryFn: () => requests.listIncreaseRequests({ ...of, pageSize: 5 }), retry: false });
   const refused = turnedAway(quota);
   return (
     <section aria-label={`Detail of ${quota.displayName}`} className="grid gap-x-10 gap-y-6 bg-raised px-4 py-5 min-[1000px]:grid-cols-2">
       <div className="flex flex-wrap items-center gap-3 min-[1000px]:col-span-2">
         <p className="mr-auto max-w-prose">
-          {heat.data?.sentence || (quota.limit ? "" : "It has no limit, so that nothing can be near it.")}
-          {refused > 0 && ` ${count(quota.level)} held; ${count(refused)} attempts turned away by the provider this week.`}
+          {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
+          {refused > 0 && ` ${count(quota.level)} held; ${count(refused)} attempts turned away in the last seven days.`}
         </p>
         {edits && <Button onClick={onSetLimit}>{quota.limit ? "Change limit" : "Set a limit"}</Button>}
         <Button look="main" onClick={onRequest}>
@@ -79,24 +100,48 @@ export function Detail({ project, quota, onRequest, onSetLimit, edits }: Props) 
             </>
           ))}
       </Part>
-      <Part title="Limit changes" query={changes} height="h-[140px]">
-        {changes.data &&
-          (changes.data.limits.length === 0 ? (
-            <p className="text-muted">No limit was ever set.</p>
-          ) : (
-            <ol className="grid gap-1">
-              {changes.data.limits.slice(0, 8).map((limit, nth) => (
-                <li key={nth} className="flex gap-3">
-                  <span className="w-14 shrink-0 text-right font-medium">{count(limit.slots)}</span>
-                  <span className="min-w-0 truncate text-muted" title={`${limit.setBy}: ${limit.reason}`}>
-                    <When at={seconds(limit.startTime) ?? 0} /> by {limit.setBy}
-                    {limit.reason && `: ${limit.reason}`}
-                  </span>
-                </li>
-              ))}
-            </ol>
-          ))}
-      </Part>
+      <div className="grid content-start gap-4">
+        <Part title="Changes of the limit" query={changes} height="h-[100px]">
+          {changes.data &&
+            (changes.data.limits.length === 0 ? (
+              <p className="text-muted">No limit was ever set.</p>
+            ) : (
+              <ol className="grid gap-1">
+                {changes.data.limits.slice(0, 6).map((limit, nth) => (
+                  <li key={nth} className="flex gap-3">
+                    <span className="w-14 shrink-0 text-right font-medium">{count(limit.slots)}</span>
+                    <span className="min-w-0 truncate text-muted" title={`${limit.setBy}: ${limit.reason}`}>
+                      <When at={seconds(limit.startTime) ?? 0} /> by {limit.setBy}
+                      {limit.reason && `: ${limit.reason}`}
+                      {limit.endTime && (
+                        <>
+                          , until <When at={seconds(limit.endTime) ?? 0} />
+                        </>
+                      )}
+                    </span>
+                  </li>
+                ))}
+              </ol>
+            ))}
+        </Part>
+        <Part title="Requests" query={asked} height="h-[28px]">
+          {asked.data &&
+            (asked.data.requests.length === 0 ? (
+              <p className="text-muted">Nobody asked for more.</p>
+            ) : (
+              <ol className="grid gap-1">
+                {asked.data.requests.map((request) => (
+                  <li key={request.id} className="flex gap-3">
+                    <span className="w-14 shrink-0 text-right font-medium">{count(request.wantedSlots)}</span>
+                    <span className="min-w-0 truncate text-muted" title={request.reason}>
+                      <When at={seconds(request.createTime) ?? 0} /> · {REQUEST_WORD[request.state]} · {request.reason}
+                    </span>
+                  </li>
+                ))}
+              </ol>
+            ))}
+        </Part>
+      </div>
     </section>
   );
 }
@@ -173,48 +218,54 @@ function HeatMap({ cells, hasLimit }: { cells: HeatCell[]; hasLimit: boolean }) 
   );
 }
 
-/** How long each level and more was held, and how long sessions lasted. */
+/** How long each level was held, and how long sessions lasted. */
 function Levels({ of, limit }: { of: GetDistributionResponse; limit: number | undefined }) {
   const covered = Number(of.coveredSeconds);
   if (covered === 0) return <p className="text-muted">No data yet.</p>;
-  const bars = of.timeAt.filter(({ level }) => level > 0);
+  const bars = timeAtEach(of.timeAt.map(({ level, seconds: long }) => ({ level, seconds: Number(long) })), covered);
   const width = 100 / Math.max(bars.length, 1);
+  const most = Math.max(...bars.map((bar) => bar.seconds), 1);
   return (
     <>
-      <svg role="img" aria-label="Share of time at or above each level" viewBox="0 0 100 60" preserveAspectRatio="none" className="h-[120px] w-full border-b">
-        {bars.map(({ level, seconds: long }, nth) => {
-          const height = (Number(long) / covered) * 58;
+      <svg role="img" aria-label="Time at each level" viewBox="0 0 100 60" preserveAspectRatio="none" className="h-[120px] w-full border-b">
+        {bars.map(({ level, to, seconds: long, above }, nth) => {
+          const height = long > 0 ? Math.max((long / most) * 58, 0.8) : 0;
           const tone = limit !== undefined && level >= limit ? "fill-red" : limit !== undefined && level * 10 >= limit * 9 ? "fill-amber" : "fill-fill";
           return (
-            <rect key={level} x={nth * width} y={60 - Math.max(height, 0.6)} width={Math.max(width - 0.4, 0.3)} height={Math.max(height, 0.6)} className={tone}>
-              <title>{`${level} or more: ${duration(Number(long))}`}</title>
+            <rect key={level} x={nth * width} y={60 - height} width={Math.max(width - 0.4, 0.3)} height={height} className={tone}>
+              <title>{`${to > level ? `${level} to ${to}` : level}: ${duration(long)}; at or above it ${duration(above)}`}</title>
             </rect>
           );
         })}
       </svg>
-      <div className="flex justify-between text-[11px] text-muted">
+      <div className="flex justify-between text-[11px] text-muted" aria-hidden="true">
         <span>{bars[0]?.level ?? 0}</span>
-        <span>level, and the share of time at or above it</span>
-        <span>{bars.at(-1)?.level ?? 0}</span>
+        <span>level</span>
+        <span>{bars.at(-1)?.to ?? 0}</span>
       </div>
-      <dl className="mt-2 flex flex-wrap gap-x-6">
+      <dl className="mt-2 flex flex-wrap gap-x-5">
+        <dt className="text-muted">Enough for</dt>
         {of.levels.map(({ percentile, level }) => (
           <div key={percentile} className="flex gap-1.5">
-            <dt className="text-muted">p{percentile}</dt>
+            <dt className="text-muted">{percentile} %</dt>
             <dd className="font-medium">{count(level)}</dd>
           </div>
         ))}
       </dl>
-      <dl className="mt-1 flex flex-wrap gap-x-6">
-        <div className="flex gap-1.5">
-          <dt className="text-muted">{count(of.endedSessions)} sessions lasted</dt>
-        </div>
+      <dl className="mt-1 flex flex-wrap gap-x-5">
+        <dt className="text-muted">{count(of.endedSessions)} sessions lasted</dt>
         {of.durations.map(({ percentile, duration: long }) => (
           <div key={percentile} className="flex gap-1.5">
-            <dt className="text-muted">p{percentile}</dt>
+            <dt className="text-muted">{percentile} %</dt>
             <dd className="font-medium">{duration(Number(long?.seconds ?? 0n) + (long?.nanos ?? 0) / 1e9)}</dd>
           </div>
         ))}
+        {of.longest && (
+          <div className="flex gap-1.5">
+            <dt className="text-muted">longest</dt>
+            <dd className="font-medium">{duration(Number(of.longest.seconds))}</dd>
+          </div>
+        )}
       </dl>
     </>
   );

@@ -7,14 +7,17 @@ import { useCaller } from "../../lib/caller";
 import { setCursor } from "../../lib/cursor";
 import { useLive } from "../../lib/live";
 import { MODEL_KINDS, kindOf, targetKey } from "../../lib/target";
-import { Dialog } from "../../parts/dialog";
-import { type Asked, RequestDialog } from "../../parts/request-dialog";
+import { Button } from "../../parts/button";
+import { type Asked } from "../../parts/request-dialog";
 import { Skeleton, SkeletonRows } from "../../parts/skeleton";
-import { LimitDialog } from "./limit-dialog";
 import { Section } from "./section";
 import { Tiles } from "./tiles";
 import { VerdictLine } from "./verdict";
 
+const RequestDialog = lazy(() => import("../../parts/request-dialog").then((of) => ({ default: of.RequestDialog })));
+const Choose = lazy(() => import("../requests/choose").then((of) => ({ default: of.Choose })));
+const LimitDialog = lazy(() => import("./limit-dialog"));
+const KeysDialog = lazy(() => import("./keys-dialog"));
 const FirstUse = lazy(() => import("../first-use"));
 
 /** What to ask for where nothing better is known: the peak with a quarter more, above the limit. */
@@ -30,10 +33,13 @@ export default function Quotas({ project }: { project: string }) {
   const [asked, setAsked] = useState<Asked | null>(null);
   const [limiting, setLimiting] = useState<{ quota: Quota; slots: number | undefined } | null>(null);
   const [helps, setHelps] = useState(false);
+  const [chooses, setChooses] = useState(false);
   const search = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
+      // What a dialog or a menu took is theirs.
+      if (event.defaultPrevented || document.querySelector("[role=dialog],[role=menu]")) return;
       if (isTyping(event) || event.metaKey || event.ctrlKey || event.altKey) return;
       if (event.key === "/") search.current?.focus();
       else if (event.key === "?") setHelps(true);
@@ -56,6 +62,8 @@ export default function Quotas({ project }: { project: string }) {
   const request = (quota: Quota, wanted = wantedOf(quota)) => {
     if (quota.target) setAsked({ target: quota.target, name: quota.displayName, limit: quota.limit?.slots, wanted });
   };
+  const edits = caller?.edits ?? false;
+  const setLimit = (quota: Quota, slots = quota.limit?.slots) => setLimiting({ quota, slots });
   const show = (key: string) => {
     go({ select: key, open: key }, { replace: true });
     requestAnimationFrame(() => document.querySelector(`[data-row="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "center" }));
@@ -76,7 +84,7 @@ export default function Quotas({ project }: { project: string }) {
           {live.problem} The page tries again by itself.
         </p>
       )}
-      <Tiles project={project} live={live} />
+      <Tiles project={project} live={live} edits={edits} onRequest={request} onSetLimit={setLimit} />
       <div className="mt-4 flex items-center gap-2">
         <label htmlFor="filter" className="sr-only">
           Filter models
@@ -93,6 +101,14 @@ export default function Quotas({ project }: { project: string }) {
           }}
           className="h-7 w-56 rounded-[4px] border bg-ground px-2 placeholder:text-muted"
         />
+        <span className="ml-auto flex gap-1">
+          <Button look="quiet" onClick={() => setChooses(true)}>
+            Request another model
+          </Button>
+          <Button look="quiet" aria-label="Keys" title="Keys" onClick={() => setHelps(true)}>
+            ?
+          </Button>
+        </span>
       </div>
       {live.status === "connecting" ? (
         <div className="mt-8 grid gap-6" aria-busy="true">
@@ -107,40 +123,36 @@ export default function Quotas({ project }: { project: string }) {
             kind={kind}
             quotas={quotas}
             stale={live.status === "stale"}
-            edits={caller?.edits ?? false}
+            edits={edits}
             onRequest={request}
-            onSetLimit={(quota, slots) => setLimiting({ quota, slots: slots ?? quota.limit?.slots })}
+            onSetLimit={setLimit}
           />
         ))
       )}
-      {asked && <RequestDialog project={project} asked={asked} onClose={() => setAsked(null)} />}
-      {limiting?.quota.target && (
-        <LimitDialog
-          key={targetKey(limiting.quota.target)}
-          project={project}
-          target={limiting.quota.target}
-          name={limiting.quota.displayName}
-          slots={limiting.slots}
-          onClose={() => setLimiting(null)}
-        />
-      )}
-      <Dialog open={helps} onClose={() => setHelps(false)} title="Keys">
-        <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1">
-          {[
-            ["← →", "on a chart: the minute before, the minute after (Shift: ten, Page: an hour)"],
-            ["Home End", "the first and last minute"],
-            ["click", "on a line: select it; elsewhere: pin the minute"],
-            ["drag", "across a chart: that window; the selected limit: what another would have meant"],
-            ["/", "filter models"],
-            ["Esc", "let go of minute and selection"],
-          ].map(([key, what]) => (
-            <div key={key} className="contents">
-              <dt className="font-medium">{key}</dt>
-              <dd className="text-muted">{what}</dd>
-            </div>
-          ))}
-        </dl>
-      </Dialog>
+      <Suspense>
+        {asked && <RequestDialog project={project} asked={asked} onClose={() => setAsked(null)} />}
+        {chooses && (
+          <Choose
+            project={project}
+            onClose={() => setChooses(false)}
+            onChosen={(chosen) => {
+              setChooses(false);
+              setAsked(chosen);
+            }}
+          />
+        )}
+        {limiting?.quota.target && (
+          <LimitDialog
+            key={targetKey(limiting.quota.target)}
+            project={project}
+            target={limiting.quota.target}
+            name={limiting.quota.displayName}
+            slots={limiting.slots}
+            onClose={() => setLimiting(null)}
+          />
+        )}
+        {helps && <KeysDialog onClose={() => setHelps(false)} />}
+      </Suspense>
     </>
   );
 }

@@ -2,7 +2,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { type Target } from "../../gen/highwater/v1/types_pb";
+import { useAuthor } from "../../lib/author";
+import { say } from "../../lib/said";
 import { limits, words } from "../../lib/service";
+import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
 import { Field } from "../../parts/field";
@@ -18,18 +21,26 @@ interface Props {
 }
 
 /** Sets the limit of a meter or pool, for those who may. */
-export function LimitDialog({ project, target, name, slots, onClose }: Props) {
+export default function LimitDialog({ project, target, name, slots, onClose }: Props) {
   const [text, setText] = useState(slots === undefined ? "" : String(slots));
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
+  const author = useAuthor();
   const client = useQueryClient();
   const value = Number(text);
   const isWrong = text.trim() === "" || !Number.isInteger(value) || value < 0 || value > MOST_SLOTS;
+  const again = () => Promise.all(["limits", "annotations"].map((of) => client.invalidateQueries({ queryKey: [of] })));
+  const undo = async () => {
+    const of = { project, target, setBy: author, reason: "undone on the page" };
+    if (slots === undefined) await limits.endLimit(of);
+    else await limits.setLimit({ ...of, slots });
+    await again();
+  };
   const set = useMutation({
-    mutationFn: () => limits.setLimit({ project, target, slots: value, reason, setBy: "page" }),
+    mutationFn: () => limits.setLimit({ project, target, slots: value, reason: reason.trim(), setBy: author }),
     onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ["history"] });
-      void client.invalidateQueries({ queryKey: ["limits"] });
+      void again();
+      say(`The limit of ${name} is ${count(value)} now.`, undo);
       onClose();
     },
   });
