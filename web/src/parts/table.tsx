@@ -24,7 +24,7 @@ interface Props<Row> {
 
 const FOLD =
   "max-md:flex max-md:flex-wrap max-md:items-baseline max-md:justify-between max-md:gap-x-4 max-md:px-0 max-md:py-0.5 max-md:text-left max-md:before:text-muted max-md:before:content-[attr(data-head)]";
-const NAME = "max-md:block max-md:w-full max-md:px-0 max-md:pt-1 max-md:font-medium";
+const NAME = "max-md:-order-1 max-md:block max-md:w-full max-md:px-0 max-md:pt-1 max-md:font-medium";
 
 /** A table whose rows fold into blocks where the window is narrow: nothing is lost there. */
 export function Table<Row>({ label, columns, rows, keyOf, beneath, tint }: Props<Row>) {
@@ -43,7 +43,7 @@ export function Table<Row>({ label, columns, rows, keyOf, beneath, tint }: Props
         {rows.map((row) => {
           const open = beneath?.(row);
           return [
-            <tr key={keyOf(row)} className={`border-b max-md:block max-md:py-2 ${open ? "border-transparent" : ""} ${tint?.(row) ?? ""}`}>
+            <tr key={keyOf(row)} className={`border-b max-md:flex max-md:flex-col max-md:py-2 ${open ? "border-transparent" : ""} ${tint?.(row) ?? ""}`}>
               {columns.map(({ key, head, cell, end, names, className = "" }) => (
                 <td
                   key={key}

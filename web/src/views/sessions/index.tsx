@@ -1,16 +1,16 @@
+import { create } from "@bufbuild/protobuf";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 
 import { type Session } from "../../gen/highwater/v1/quota_pb";
-import { TargetSchema } from "../../gen/highwater/v1/types_pb";
-import { create } from "@bufbuild/protobuf";
+import { type Kind, TargetSchema } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
 import { useCaller } from "../../lib/caller";
 import { useLive } from "../../lib/live";
 import { idOf, useNames } from "../../lib/names";
 import { useNow } from "../../lib/now";
 import { quotas } from "../../lib/service";
-import { seconds, targetKey, targetOf } from "../../lib/target";
+import { MODEL_KINDS, isPool, kindOf, seconds, targetKey, targetOf } from "../../lib/target";
 import { count, duration, full } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Select } from "../../parts/entry";
@@ -25,6 +25,7 @@ const PAGE = 200;
 const READ_EVERY_MS = 3_000;
 
 const meterOf = (session: Session) => create(TargetSchema, session.meter ? { target: { case: "meter", value: session.meter } } : {});
+const isModelKind = (kind: Kind) => MODEL_KINDS.some((one) => one === kind);
 const sessionKey = (session: Session) => `${session.incarnation}/${session.id}`;
 
 /** The slot ledger: who holds each slot now, those of silent workers first. */
@@ -98,7 +99,7 @@ export default function Sessions({ project }: { project: string }) {
             head: "",
             end: true,
             cell: (session: Session) => (
-              <Button look="quiet" aria-label={`Release ${session.id}`} onClick={() => setReleasing(session)}>
+              <Button look="quiet" aria-label={`Release ${nameOf(meterOf(session))}, held by ${session.workerId}`} onClick={() => setReleasing(session)}>
                 Release
               </Button>
             ),
@@ -117,7 +118,7 @@ export default function Sessions({ project }: { project: string }) {
             : "Who holds each slot now."
         }
       >
-        <Filter key={`${key} ${worker}`} target={key} worker={worker} targets={[...live.byKey.values()].map((quota) => [targetKey(quota.target), nameOf(quota.target)])} />
+        <Filter key={`${key} ${worker}`} target={key} worker={worker} targets={[...live.byKey.values()].filter(({ target }) => !isPool(target) || isModelKind(kindOf(target))).map((quota) => [targetKey(quota.target), nameOf(quota.target)])} />
       </Head>
       {settling && (
         <p role="status" className="mb-3 rounded-[4px] bg-amber-tint px-3 py-2 text-amber">
@@ -175,7 +176,7 @@ function Filter({ target, worker, targets }: { target: string; worker: string; t
   };
   return (
     <form role="search" aria-label="Filter sessions" onSubmit={submit} className="flex flex-wrap items-center gap-2">
-      <Select label="Held of" hideLabel options={options} value={target} onChange={(event) => go({ rest: { ...rest, target: event.currentTarget.value } })} className="w-56" />
+      <Select label="Held of" hideLabel options={options} value={target} onChange={(event) => go({ rest: { ...rest, target: event.currentTarget.value } })} className="w-60" />
       <input
         type="search"
         name="worker"
