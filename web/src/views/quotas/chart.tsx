@@ -308,7 +308,7 @@ function Handle(of: {
         element.style.top = `${of.top - 6}px`;
         element.style.right = `${of.gutter}px`;
       }}
-      className="group absolute left-12 z-20 flex h-3 cursor-ns-resize touch-none items-center justify-end"
+      className="group absolute left-12 z-20 flex h-3 cursor-ns-resize touch-none items-center justify-end outline-none"
       onPointerDown={(event) => {
         event.stopPropagation();
         event.preventDefault();
@@ -333,7 +333,12 @@ function Handle(of: {
         event.stopPropagation();
       }}
     >
-      <span className="mr-1 grid h-3.5 w-6 place-items-center rounded-[3px] border border-blue bg-ground text-[9px] leading-none text-blue">⇕</span>
+      <span
+        aria-hidden="true"
+        className="mr-1 grid h-4 w-6 place-items-center rounded-[3px] border border-blue bg-ground text-[9px] leading-none text-blue group-focus-visible:outline-2 group-focus-visible:outline-offset-1 group-focus-visible:outline-blue"
+      >
+        ⇕
+      </span>
     </div>
   );
 }

@@ -59,7 +59,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
   const asked = useQuery({ queryKey: ["requests", project, key], queryFn: () => requests.listIncreaseRequests({ ...of, pageSize: 5 }), retry: false });
   const refused = turnedAway(quota);
   return (
-    <section aria-label={`Detail of ${quota.displayName}`} className="grid gap-x-10 gap-y-6 bg-raised px-4 py-5 min-[1000px]:grid-cols-2">
+    <section aria-label={`Detail of ${quota.displayName}`} className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 bg-raised px-4 py-5 min-[1000px]:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
       <div className="flex flex-wrap items-center gap-3 min-[1000px]:col-span-2">
         <p className="mr-auto max-w-prose">
           {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
@@ -100,7 +100,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
             </>
           ))}
       </Part>
-      <div className="grid content-start gap-4">
+      <div className="grid grid-cols-[minmax(0,1fr)] content-start gap-4">
         <Part title="Changes of the limit" query={changes} height="h-[100px]">
           {changes.data &&
             (changes.data.limits.length === 0 ? (

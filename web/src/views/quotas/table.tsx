@@ -43,17 +43,19 @@ const FIRST_ROWS = 12;
 
 /** Columns that a narrow page folds into the model's cell. */
 const FOLDED = "max-[900px]:hidden";
+/** Narrower, a row is a block of two lines: name and level, then how it stands and what can be done. */
+const BLOCK = "max-[640px]:block";
 const CLASS: Record<string, string> = {
-  status: "w-[104px]",
-  model: "min-w-[180px]",
-  now: "w-[204px]",
+  status: "w-[104px] max-[640px]:order-3 max-[640px]:basis-1/2 max-[640px]:pl-5.5",
+  model: "min-w-[180px] max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
+  now: "w-[204px] max-[640px]:order-2 max-[640px]:w-auto",
   left: `w-[56px] text-right ${FOLDED}`,
-  limit: "w-[88px] text-right whitespace-nowrap",
+  limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
   turned: `w-[104px] text-right whitespace-nowrap ${FOLDED}`,
   route: `w-[64px] ${FOLDED}`,
-  action: "w-[88px] text-right",
+  action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
 
 const COLUMNS = [
@@ -126,8 +128,8 @@ export function QuotaTable({ label, quotas, selected, preview, opened, stale, ed
       onBlur={(event) => setHeld(event.currentTarget.matches(":hover"))}
       onKeyDown={onKey}
     >
-      <table aria-label={label} className={`w-full border-collapse ${stale ? "text-muted opacity-70 grayscale" : ""}`}>
-        <thead>
+      <table aria-label={label} className={`w-full border-collapse ${BLOCK} ${stale ? "text-muted opacity-70 grayscale" : ""}`}>
+        <thead className="max-[640px]:sr-only">
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id} className="border-b">
               {group.headers.map((header) => {
@@ -158,11 +160,11 @@ export function QuotaTable({ label, quotas, selected, preview, opened, stale, ed
           const quota = rows.get(key);
           if (!quota) return null;
           return (
-            <tbody key={key}>
+            <tbody key={key} className={BLOCK}>
               <Row quota={quota} id={key} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
               {opened === key && (
-                <tr className="border-b">
-                  <td colSpan={COLUMNS.length} className="p-0">
+                <tr className={`border-b ${BLOCK}`}>
+                  <td className={`p-0 ${BLOCK}`} colSpan={COLUMNS.length}>
                     {detail(quota)}
                   </td>
                 </tr>
@@ -203,7 +205,7 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
       }}
       onPointerEnter={() => actions.preview(id)}
       onPointerLeave={() => actions.preview("")}
-      className={`h-9 cursor-pointer border-b ${isSelected ? "bg-blue-tint" : isLit ? "bg-raised" : tint(quota.risk)}`}
+      className={`h-9 cursor-pointer border-b max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? "bg-blue-tint" : isLit ? "bg-raised" : tint(quota.risk)}`}
     >
       <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue" : ""}`}>
         <Now quota={quota} />
@@ -242,6 +244,7 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
         <span className="flex items-center gap-3">
           <span className={`min-w-12 text-right font-medium ${quota.covered ? "" : "text-faint"}`} title={quota.silentLevel > 0 ? `${quota.silentLevel} of them held by silent workers` : undefined}>
             {quota.covered ? count(quota.level) : "—"}
+            {limit && <span className="hidden font-normal text-muted max-[640px]:inline"> of {count(limit.slots)}</span>}
           </span>
           <span className="max-[640px]:hidden">
             <BarCell quota={quota} />
@@ -251,7 +254,7 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
       <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? count(limit.slots - quota.level) : ""}</td>
       <td className={`px-2 ${CLASS["limit"]}`}>
         {limit ? (
-          count(limit.slots)
+          <span className="max-[640px]:hidden">{count(limit.slots)}</span>
         ) : edits ? (
           <button type="button" className="text-blue hover:underline" aria-label={`Set a limit for ${quota.displayName}`} onClick={() => actions.setLimit(quota)}>
             Set a limit
