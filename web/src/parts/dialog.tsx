@@ -1,5 +1,4 @@
-import * as Radix from "@radix-ui/react-dialog";
-import { type ReactNode } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 
 interface Props {
   open: boolean;
@@ -11,20 +10,45 @@ interface Props {
   children: ReactNode;
 }
 
-export function Dialog({ open, onClose, title, lead, wide = false, children }: Props) {
+/** The browser's own dialog: it keeps the focus and needs no style of a script, which the policy forbids. */
+export function Dialog(props: Props) {
+  return props.open ? <Opened {...props} /> : null;
+}
+
+function Opened({ onClose, title, lead, wide = false, children }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    // It gives the focus back to where it was.
+    return () => element?.close();
+  }, []);
   return (
-    <Radix.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
-      <Radix.Portal>
-        <Radix.Overlay className="fixed inset-0 z-40 bg-black/40" />
-        <Radix.Content
-          {...(!lead && { "aria-describedby": undefined })}
-          className={`fixed top-1/2 left-1/2 z-50 max-h-[92vh] w-[calc(100vw-24px)] -translate-x-1/2 -translate-y-1/2 overflow-auto rounded-[6px] border bg-ground p-5 ${wide ? "max-w-[860px]" : "max-w-[480px]"}`}
-        >
-          <Radix.Title className="text-[15px] font-semibold">{title}</Radix.Title>
-          {lead && <Radix.Description className="mt-1 text-muted">{lead}</Radix.Description>}
-          <div className="mt-4">{children}</div>
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <dialog
+      ref={dialog}
+      aria-labelledby={`${id}-title`}
+      aria-describedby={lead ? `${id}-lead` : undefined}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onPointerDown={(event) => {
+        if (event.target === event.currentTarget) onClose();
+      }}
+      className={`m-auto max-h-[92vh] w-[calc(100vw-24px)] overflow-auto rounded-[6px] border bg-ground p-0 text-text backdrop:bg-black/40 ${wide ? "max-w-[860px]" : "max-w-[480px]"}`}
+    >
+      <div className="p-5">
+        <h2 id={`${id}-title`} className="text-[15px] font-semibold wrap-anywhere">
+          {title}
+        </h2>
+        {lead && (
+          <p id={`${id}-lead`} className="mt-1 text-muted">
+            {lead}
+          </p>
+        )}
+        <div className="mt-4">{children}</div>
+      </div>
+    </dialog>
   );
 }

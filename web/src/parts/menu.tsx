@@ -8,10 +8,10 @@ export interface Choice {
   current?: boolean;
 }
 
-/** A button that opens a list of choices. */
+/** A button that opens a list of choices; not modal, since that would need an inline style, which the policy forbids. */
 export function Menu({ label, children, choices }: { label: string; children: ReactNode; choices: Choice[] }) {
   return (
-    <Radix.Root>
+    <Radix.Root modal={false}>
       <Radix.Trigger aria-label={label} className="inline-flex h-7 max-w-56 items-center gap-1 rounded-[4px] px-1.5 hover:bg-raised">
         <span className="truncate">{children}</span>
         <span aria-hidden="true" className="text-faint">

@@ -39,7 +39,7 @@ export default function Quotas({ project }: { project: string }) {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       // What a dialog or a menu took is theirs.
-      if (event.defaultPrevented || document.querySelector("[role=dialog],[role=menu]")) return;
+      if (event.defaultPrevented || document.querySelector("dialog[open],[role=menu]")) return;
       if (isTyping(event) || event.metaKey || event.ctrlKey || event.altKey) return;
       if (event.key === "/") search.current?.focus();
       else if (event.key === "?") setHelps(true);
