@@ -5,7 +5,7 @@ import { type CatalogueModel } from "../gen/highwater/v1/limit_pb";
 import { type Target } from "../gen/highwater/v1/types_pb";
 import { useLive } from "./live";
 import { limits } from "./service";
-import { KIND_NAME, KIND_WORD, isPool, kindOf, targetKey } from "./target";
+import { KIND_NAME, KIND_WORD, MODEL_KINDS, isPool, kindOf, targetKey } from "./target";
 
 /** All pages of the catalogue. */
 async function readCatalogue(): Promise<CatalogueModel[]> {
@@ -29,7 +29,7 @@ export function useNames(project: string): (target: Target | undefined) => strin
     const of = target?.target;
     if (!of?.case) return "";
     const account = of.value.account && of.value.account !== "livekit" ? ` (${of.value.account})` : "";
-    if (isPool(target) && !of.value.model) return `All ${KIND_NAME[kindOf(target)]}${account}`;
+    if (isPool(target) && MODEL_KINDS.some((kind) => kind === kindOf(target))) return `All ${KIND_NAME[kindOf(target)]}${account}`;
     if (!of.value.model) return `${KIND_NAME[of.value.kind]}${account}`;
     const liveName = live.byKey.get(targetKey(target))?.displayName;
     const known = catalogue.data?.find(({ kind, model }) => kind === of.value.kind && model === of.value.model)?.displayName;

@@ -33,7 +33,7 @@ export function Table<Row>({ label, columns, rows, keyOf, beneath, tint }: Props
       <thead className="max-md:sr-only">
         <tr className="border-b">
           {columns.map(({ key, head, end }) => (
-            <th key={key} scope="col" className={`h-8 px-2 font-normal whitespace-nowrap text-muted first:pl-0 last:pr-0 ${end ? "text-right" : "text-left"}`}>
+            <th key={key} scope="col" className={`h-8 px-2 font-normal whitespace-nowrap text-muted first:pl-0 last:pr-0 ${end ? "pr-5 text-right" : "text-left"}`}>
               {head || <span className="sr-only">Actions</span>}
             </th>
           ))}
@@ -48,7 +48,7 @@ export function Table<Row>({ label, columns, rows, keyOf, beneath, tint }: Props
                 <td
                   key={key}
                   data-head={names ? undefined : head}
-                  className={`h-9 px-2 py-1 align-middle wrap-anywhere first:pl-0 last:pr-0 max-md:h-auto ${end ? "text-right" : ""} ${names ? NAME : FOLD} ${className}`}
+                  className={`h-9 px-2 py-1 align-middle wrap-anywhere first:pl-0 last:pr-0 max-md:h-auto ${end ? "pr-5 text-right" : ""} ${names ? NAME : FOLD} ${className}`}
                 >
                   {cell(row)}
                 </td>

@@ -32,9 +32,9 @@ export function Choose({ project, onClose, onChosen }: Props) {
   const usedKeys = new Set(used.map((quota) => targetKey(quota.target)));
   const known = (catalogue.data ?? []).map(({ kind, model, displayName }) => ({ kind, key: `${KIND_WORD[kind]}/${model}`, name: displayName || model }));
   const groups = [
-    { label: "In use", choices: used.filter(({ target }) => !isPool(target) || MODEL_KINDS.some((kind) => kind === kindOf(target))).map((quota) => ({ key: targetKey(quota.target), name: nameOf(quota.target) })) },
+    { label: "In use", choices: used.filter(({ target }) => isPool(target) || MODEL_KINDS.some((kind) => kind === kindOf(target))).map((quota) => ({ key: targetKey(quota.target), name: nameOf(quota.target) })) },
     ...MODEL_KINDS.map((kind) => ({ label: `${KIND_NAME[kind]}, not in use`, choices: known.filter((model) => model.kind === kind && !usedKeys.has(model.key)) })),
-    { label: "Connections, not in use", choices: CONNECTION_KINDS.map((kind) => ({ key: KIND_WORD[kind], name: KIND_NAME[kind] })).filter((choice) => !usedKeys.has(choice.key)) },
+    { label: "Connections, not in use", choices: CONNECTION_KINDS.map((kind) => ({ key: `pool:${KIND_WORD[kind]}`, name: KIND_NAME[kind] })).filter((choice) => !usedKeys.has(choice.key)) },
   ];
 
   const asked = (target: Target, name: string): Asked => {

@@ -118,7 +118,7 @@ export default function Sessions({ project }: { project: string }) {
             : "Who holds each slot now."
         }
       >
-        <Filter key={`${key} ${worker}`} target={key} worker={worker} targets={[...live.byKey.values()].filter(({ target }) => !isPool(target) || isModelKind(kindOf(target))).map((quota) => [targetKey(quota.target), nameOf(quota.target)])} />
+        <Filter key={`${key} ${worker}`} target={key} worker={worker} targets={[...live.byKey.values()].filter(({ target }) => isPool(target) || isModelKind(kindOf(target))).map((quota) => [targetKey(quota.target), nameOf(quota.target)])} />
       </Head>
       {settling && (
         <p role="status" className="mb-3 rounded-[4px] bg-amber-tint px-3 py-2 text-amber">

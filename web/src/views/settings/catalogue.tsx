@@ -20,8 +20,8 @@ import { type Column, Table } from "../../parts/table";
 
 const UNIT: Record<Unit, string> = { [Unit.UNSPECIFIED]: "", [Unit.STREAM]: "streams", [Unit.CONNECTION]: "connections", [Unit.GENERATION]: "generations" };
 const ACCOUNTS = [
-  ["direct", "Your own account with the provider (direct)"],
-  ["livekit", "LiveKit's gateway (livekit)"],
+  ["direct", "For your own account (direct)"],
+  ["livekit", "For LiveKit's gateway (livekit)"],
 ] as const;
 
 /** The models that are known, and the tiers of their providers, each a click. */
@@ -32,7 +32,7 @@ export function Catalogue({ project }: { project: string }) {
   const { data, error, isPending, isError, refetch } = useCatalogue();
   const account = rest["account"] === "livekit" ? "livekit" : "direct";
   const wanted = filter.trim().toLowerCase();
-  const rows = (data ?? []).filter(({ model, displayName, provider, kind }) => `${model} ${displayName} ${provider} ${KIND_NAME[kind]}`.toLowerCase().includes(wanted));
+  const rows = (data ?? []).filter(({ model, displayName, provider, kind }) => `${model} ${displayName} ${provider} ${KIND_NAME[kind]}`.toLowerCase().includes(wanted)).sort((a, b) => Number(b.tiers.length > 0) - Number(a.tiers.length > 0));
   const choose = ({ kind, model, displayName }: CatalogueModel, tier: string, slots: number) => {
     const target = create(TargetSchema, { target: { case: "meter", value: { kind, model, account } } });
     set.mutate({ target, name: `${displayName}${account === "direct" ? " (direct)" : ""}`, slots, reason: `tier ${tier}` }, { onError: (problem) => say(`The limit was not set. ${words(problem)}`) });
@@ -73,7 +73,7 @@ export function Catalogue({ project }: { project: string }) {
       actions={
         <>
           {caller?.edits && (
-            <Select label="Limits are for" hideLabel options={ACCOUNTS} value={account} onChange={(event) => go({ rest: { ...rest, account: event.currentTarget.value } }, { replace: true })} className="w-72" />
+            <Select label="Limits are for" hideLabel options={ACCOUNTS} value={account} onChange={(event) => go({ rest: { ...rest, account: event.currentTarget.value } }, { replace: true })} className="w-60" />
           )}
           <input
             type="search"

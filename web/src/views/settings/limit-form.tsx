@@ -35,11 +35,11 @@ export function LimitForm({ project, limit, onClose }: { project: string; limit?
     slots: slots.trim() !== "" && Number.isInteger(number) && number >= 0 && number <= MOST_SLOTS ? "" : `A whole number from 0 to ${count(MOST_SLOTS)} is needed.`,
     until: until && !(end > Date.now()) ? "A time in the future is needed." : "",
   };
-  const used = [...live.byKey.values()].filter((quota) => !isPool(quota.target));
+  const used = [...live.byKey.values()].filter(({ target }) => !isPool(target) && target?.target.value?.model);
   const groups = [
     { label: "Pools", choices: MODEL_KINDS.map((kind) => ({ key: `pool:${KIND_WORD[kind]}`, name: `All ${KIND_NAME[kind]}` })) },
     { label: "In use", choices: used.map((quota) => ({ key: targetKey(quota.target), name: nameOf(quota.target) })) },
-    { label: "Connections", choices: CONNECTION_KINDS.map((kind) => ({ key: KIND_WORD[kind], name: KIND_NAME[kind] })) },
+    { label: "Connections", choices: CONNECTION_KINDS.map((kind) => ({ key: `pool:${KIND_WORD[kind]}`, name: KIND_NAME[kind] })) },
     ...MODEL_KINDS.map((kind) => ({
       label: KIND_NAME[kind],
       choices: (catalogue.data ?? []).filter((model) => model.kind === kind).map(({ model, displayName }) => ({ key: `${KIND_WORD[kind]}/${model}`, name: displayName || model })),
