@@ -243,8 +243,8 @@ function Levels({ of, limit }: { of: GetDistributionResponse; limit: number | un
         <span>level</span>
         <span>{bars.at(-1)?.to ?? 0}</span>
       </div>
-      <dl className="mt-2 flex flex-wrap gap-x-5">
-        <dt className="text-muted">Enough for</dt>
+      <p className="mt-2 text-muted">Enough for a share of the time</p>
+      <dl className="flex flex-wrap gap-x-5">
         {of.levels.map(({ percentile, level }) => (
           <div key={percentile} className="flex gap-1.5">
             <dt className="text-muted">{percentile} %</dt>
@@ -252,8 +252,8 @@ function Levels({ of, limit }: { of: GetDistributionResponse; limit: number | un
           </div>
         ))}
       </dl>
-      <dl className="mt-1 flex flex-wrap gap-x-5">
-        <dt className="text-muted">{count(of.endedSessions)} sessions lasted</dt>
+      <p className="mt-1 text-muted">How long {count(of.endedSessions)} sessions lasted, at most</p>
+      <dl className="flex flex-wrap gap-x-5">
         {of.durations.map(({ percentile, duration: long }) => (
           <div key={percentile} className="flex gap-1.5">
             <dt className="text-muted">{percentile} %</dt>
