@@ -61,7 +61,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
   return (
     <section aria-label={`Detail of ${quota.displayName}`} className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 bg-raised px-4 py-5 min-[1000px]:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
       <div className="flex flex-wrap items-center gap-3 min-[1000px]:col-span-2">
-        <p className="mr-auto max-w-prose">
+        <p className="mr-auto min-w-0 flex-1 basis-72">
           {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
           {refused > 0 && ` ${count(quota.level)} held; ${count(refused)} attempts turned away in the last seven days.`}
         </p>
@@ -88,7 +88,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
                     <tr key={`${session.incarnation}${session.id}`} className="h-7 border-b">
                       <td className="max-w-40 truncate pr-3">{session.workerId}</td>
                       <td className="max-w-40 truncate pr-3 text-muted">{session.labels?.room || session.labels?.job || session.id.slice(0, 8)}</td>
-                      <td className="text-right">{duration(Number(session.age?.seconds ?? 0n))}</td>
+                      <td className="text-right whitespace-nowrap">{duration(Number(session.age?.seconds ?? 0n))}</td>
                       <td className="w-16 pl-3 text-amber">{session.silent ? "silent" : ""}</td>
                     </tr>
                   ))}

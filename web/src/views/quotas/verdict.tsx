@@ -26,10 +26,16 @@ export function VerdictLine({ live, onShow, onRequest }: Props) {
   const quota = live.byKey.get(key);
   const isCalm = !verdict || ((verdict.risk === Risk.OK || verdict.risk === Risk.UNSPECIFIED) && verdict.week <= Week.CALM);
   const isRed = verdict?.risk === Risk.AT_LIMIT || verdict?.risk === Risk.OVER;
+  const mark = isCalm ? "" : isRed ? "text-red" : "text-amber";
   if (live.status === "connecting") return <Skeleton className="my-3.5 h-7 w-2/3" />;
   return (
-    <section aria-label="Verdict" className={`flex min-h-14 flex-wrap items-center gap-x-4 gap-y-1 py-2 ${live.status === "stale" ? "opacity-60" : ""}`}>
-      <h1 className={`text-[20px] leading-7 font-semibold ${isRed ? "text-red" : isCalm ? "" : "text-amber"}`}>
+    <section aria-label="Verdict" className={`flex min-h-14 flex-wrap items-center gap-x-6 gap-y-1 py-1 ${live.status === "stale" ? "opacity-60 grayscale" : ""}`}>
+      <h1 className="min-w-0 flex-1 basis-80 text-[20px] leading-6.5 font-semibold wrap-anywhere">
+        {mark && (
+          <span aria-hidden="true" className={`mr-2 text-[15px] ${mark}`}>
+            {isRed ? "■" : "▲"}
+          </span>
+        )}
         {verdict?.sentence || plain(live)}
         {live.status === "stale" && <span className="ml-2 text-[13px] font-normal text-muted">as of {live.asOf ? clock(live.asOf) : "never"}</span>}
       </h1>
