@@ -1,0 +1,90 @@
+// What every test has: a page that fails the test on a violation of the policy, on an error, and on a script that was stored.
+import { existsSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
+
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import AxeBuilder from "@axe-core/playwright";
+import { type Page, expect, test as base } from "@playwright/test";
+
+import { LimitService } from "../src/gen/highwater/v1/limit_pb";
+import { QuotaService } from "../src/gen/highwater/v1/quota_pb";
+import { PORT } from "../playwright.config";
+
+const DIST = join(import.meta.dirname, "..", "dist");
+const TYPES: Record<string, string> = { ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8" };
+
+/** The service's calls, to compare what the page shows with. */
+export function callsOf(port = PORT) {
+  const transport = createGrpcWebTransport({
+    baseUrl: `http://127.0.0.1:${port}`,
+    interceptors: [
+      (next) => (request) => {
+        request.header.set("X-Highwater", "1");
+        request.header.set("Origin", `http://127.0.0.1:${port}`);
+        return next(request);
+      },
+    ],
+  });
+  return { quotas: createClient(QuotaService, transport), limits: createClient(LimitService, transport) };
+}
+
+/** The built page over a binary that holds another one: under the policy that the binary sends. */
+async function layOver(page: Page, origin: string): Promise<void> {
+  const index = readFileSync(join(DIST, "index.html"), "utf8");
+  const held = await fetch(`${origin}/`);
+  if ((await held.text()) === index) return;
+  const policy = held.headers.get("content-security-policy") ?? "";
+  await page.route(
+    (url) => url.origin === origin && !url.pathname.startsWith("/highwater.v1.") && url.pathname !== "/session",
+    (route) => {
+      const file = join(DIST, new URL(route.request().url()).pathname);
+      const isFile = extname(file) !== "" && existsSync(file);
+      return route.fulfill({
+        body: isFile ? readFileSync(file) : index,
+        headers: { "content-type": TYPES[isFile ? extname(file) : ".html"] ?? "application/octet-stream", "content-security-policy": policy },
+      });
+    },
+  );
+}
+
+export const test = base.extend<{ port: number; watched: string[] }>({
+  port: [PORT, { option: true }],
+  watched: [
+    async ({ page, port }, use) => {
+      const wrong: string[] = [];
+      await layOver(page, `http://127.0.0.1:${port}`);
+      await page.addInitScript(() => {
+        document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+      });
+      page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
+      page.on("dialog", (dialog) => {
+        wrong.push(`dialog: ${dialog.message()}`);
+        void dialog.dismiss();
+      });
+      page.on("console", (message) => {
+        if (/^policy:|Content Security Policy|Trusted ?Type/i.test(message.text())) wrong.push(message.text());
+      });
+      await use(wrong);
+      expect(wrong, "violations, errors and dialogs").toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+/** The quota page of the demo, with its charts. */
+export async function openQuotas(page: Page, query = ""): Promise<void> {
+  await page.goto(`/p/demo/quotas${query}`);
+  await expect(page.getByRole("region", { name: "TTS" }).getByRole("group", { name: /Chart of TTS/ }).locator("canvas")).toBeVisible();
+}
+
+/** Nothing serious for who does not see it, or sees it otherwise. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const found = await new AxeBuilder({ page }).analyze();
+  const serious = found.violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} (${node.any.map((check) => check.message).join("; ")})`).join("\n  ")}`);
+  expect(serious).toEqual([]);
+}
+
+export { expect };

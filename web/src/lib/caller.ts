@@ -1,0 +1,22 @@
+// Who is signed in: their role decides which buttons there are.
+import { useQuery } from "@tanstack/react-query";
+
+import { Role } from "../gen/highwater/v1/admin_pb";
+import { admin } from "./service";
+
+export interface Caller {
+  role: Role;
+  project: string;
+  keyId: string;
+  /** Sets limits, manages keys, releases sessions. */
+  edits: boolean;
+  /** Decides requests, and sees all projects. */
+  operates: boolean;
+}
+
+export function useCaller(): Caller | undefined {
+  const { data } = useQuery({ queryKey: ["caller"], queryFn: () => admin.getCaller({}), staleTime: 60_000 });
+  if (!data) return undefined;
+  const operates = data.role === Role.OPERATOR;
+  return { role: data.role, project: data.project, keyId: data.keyId, operates, edits: operates || data.role === Role.EDITOR };
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+
+import { type Series, envelope, extended, gaps, highest, isNear, spread, timeAtEach, whatIf } from "./series";
+
+const series = (peak: (number | null)[], from = 0): Series => ({
+  key: "tts/a/b",
+  from,
+  step: 60,
+  peak,
+  partial: peak.map(() => false),
+  limit: peak.map(() => 20),
+});
+
+describe("envelope", () => {
+  test("loses no spike, however many points share a column", () => {
+    const values = Array.from({ length: 10_080 }, (_, at) => (at === 7_777 ? 99 : at % 7));
+    for (const columns of [1, 90, 331, 1_200]) {
+      const found = envelope(values, columns);
+      expect(found).toHaveLength(columns);
+      expect(Math.max(...found.map((cell) => cell?.high ?? -1))).toBe(99);
+      expect(found.filter((cell) => cell?.high === 99)).toHaveLength(1);
+    }
+  });
+
+  test("knows each column's lowest and highest, and nothing of what is not known", () => {
+    expect(envelope([3, 1, null, null, null, 9], 3)).toEqual([{ low: 1, high: 3 }, null, { low: 9, high: 9 }]);
+    expect(envelope([], 2)).toEqual([null, null]);
+  });
+});
+
+test("the highest minute is the first of equals, and an unknown one never", () => {
+  expect(highest([1, 5, null, 5, 2], 0, 5)).toBe(1);
+  expect(highest([1, 5, null, 5, 2], 2, 4)).toBe(3);
+  expect(highest([null, null], 0, 2)).toBe(-1);
+  expect(highest([0, 0], 0, 9)).toBe(0);
+});
+
+test("90 % is counted in whole numbers", () => {
+  expect([isNear(18, 20), isNear(17, 20), isNear(9, 10), isNear(0, 0), isNear(5, 5)]).toEqual([true, false, true, true, true]);
+  expect(whatIf(series([20, 18, 17, null, 24]), 20)).toEqual({ full: 2, near: 3, covered: 4 });
+});
+
+test("newer points are laid over the old ones", () => {
+  const joined = extended(series([1, 2, 3]), series([9, 4], 120));
+  expect(joined.peak).toEqual([1, 2, 9, 4]);
+  expect(extended(series([1]), series([9], 600)).peak).toEqual([9]);
+});
+
+test("gaps are stretches of unknown points", () => {
+  expect(gaps([null, 1, null, null, 2, null])).toEqual([
+    [0, 1],
+    [2, 4],
+    [5, 6],
+  ]);
+  expect(gaps([1, 2])).toEqual([]);
+});
+
+test("labels stand beside their lines and never over each other", () => {
+  expect(spread([10, 100], 16, 200)).toEqual([10, 100]);
+  expect(spread([10, 12, 11], 16, 200)).toEqual([10, 42, 26]);
+  const low = spread([190, 195, 199], 16, 200);
+  expect(low).toEqual([152, 168, 184]);
+});
+
+test("time at each level is what is at or above it without what is at or above the next", () => {
+  expect(timeAtEach([{ level: 4, seconds: 10 }, { level: 1, seconds: 60 }], 100)).toEqual([
+    { level: 0, to: 0, seconds: 40, above: 100 },
+    { level: 1, to: 3, seconds: 50, above: 60 },
+    { level: 4, to: 4, seconds: 10, above: 10 },
+  ]);
+});

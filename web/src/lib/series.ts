@@ -1,0 +1,138 @@
+// Histories as charts read them, and what is found in them. Minutes are counted from the start of a window.
+import { type GetHistoryResponse, type History } from "../gen/highwater/v1/quota_pb";
+import { targetKey } from "./target";
+
+/** Bit of a minute's flags: nothing was covered, so that there is no level. */
+const NOT_COVERED = 1;
+/** Its peak is a lower bound: partly covered, or settling. */
+const PARTIAL = 2;
+
+export interface Series {
+  key: string;
+  /** Start of the first point, and the width of one; seconds. */
+  from: number;
+  step: number;
+  /** Highest level of each point; `null` where nothing is known. */
+  peak: (number | null)[];
+  /** True where the peak is a lower bound. */
+  partial: boolean[];
+  /** Limit in force at the end of each point; `null` for none. */
+  limit: (number | null)[];
+}
+
+export function seriesOf(history: History, from: number, step: number): Series {
+  const peak = history.peak.map((level, nth) => ((history.flags[nth] ?? 0) & NOT_COVERED ? null : level));
+  const partial = history.peak.map((_, nth) => ((history.flags[nth] ?? 0) & PARTIAL) !== 0);
+  const limit = history.limitPlusOne.map((above) => (above > 0 ? above - 1 : null));
+  return { key: targetKey(history.target), from, step, peak, partial, limit };
+}
+
+export function allSeries(answer: GetHistoryResponse): Map<string, Series> {
+  const from = Number(answer.startTime?.seconds ?? 0n);
+  const step = Number(answer.step?.seconds ?? 60n);
+  return new Map(answer.histories.map((history) => [targetKey(history.target), seriesOf(history, from, step)]));
+}
+
+/** A series with newer points laid over and after its own; both of one step. */
+export function extended(old: Series, newer: Series): Series {
+  const at = Math.round((newer.from - old.from) / old.step);
+  if (newer.step !== old.step || at < 0 || at > old.peak.length) return newer;
+  const joined = <T>(a: T[], b: T[]) => [...a.slice(0, at), ...b];
+  return {
+    ...old,
+    peak: joined(old.peak, newer.peak),
+    partial: joined(old.partial, newer.partial),
+    limit: joined(old.limit, newer.limit),
+  };
+}
+
+/** Index of the highest known value among those from `start` up to and without `end`: the first of equals; -1 for none. */
+export function highest(values: readonly (number | null)[], start: number, end: number): number {
+  let best = -1;
+  let level = -1;
+  for (let at = Math.max(start, 0); at < Math.min(end, values.length); at++) {
+    const value = values[at];
+    if (value != null && value > level) [best, level] = [at, value];
+  }
+  return best;
+}
+
+/** The lowest and highest value of each of so many columns, so that no spike is lost however narrow they are. */
+export function envelope(values: readonly (number | null)[], columns: number): ({ low: number; high: number } | null)[] {
+  const found: ({ low: number; high: number } | null)[] = [];
+  for (let column = 0; column < columns; column++) {
+    const start = Math.floor((column * values.length) / columns);
+    const end = Math.max(Math.floor(((column + 1) * values.length) / columns), start + 1);
+    let cell: { low: number; high: number } | null = null;
+    for (let at = start; at < end && at < values.length; at++) {
+      const value = values[at];
+      if (value == null) continue;
+      if (!cell) cell = { low: value, high: value };
+      else cell = { low: Math.min(cell.low, value), high: Math.max(cell.high, value) };
+    }
+    found.push(cell);
+  }
+  return found;
+}
+
+/** Whether a peak is at or above 90 % of a limit: in whole numbers, as the service counts. */
+export const isNear = (peak: number, limit: number): boolean => peak * 10 >= limit * 9;
+
+/** What a limit would have meant: points that were full, and at or above 90 % of it. */
+export function whatIf(series: Series, limit: number): { full: number; near: number; covered: number } {
+  const found = { full: 0, near: 0, covered: 0 };
+  for (const peak of series.peak) {
+    if (peak == null) continue;
+    found.covered++;
+    if (peak >= limit) found.full++;
+    if (isNear(peak, limit)) found.near++;
+  }
+  return found;
+}
+
+/** Points whose peak was above a limit. */
+export const minutesAbove = (series: Series, limit: number): number => series.peak.filter((peak) => peak !== null && peak > limit).length;
+
+/** Stretches of points of which nothing is known, as [start, end) indices. */
+export function gaps(values: readonly (number | null)[]): [number, number][] {
+  const found: [number, number][] = [];
+  let start = -1;
+  for (let at = 0; at <= values.length; at++) {
+    const isGap = at < values.length && values[at] == null;
+    if (isGap && start < 0) start = at;
+    if (!isGap && start >= 0) {
+      found.push([start, at]);
+      start = -1;
+    }
+  }
+  return found;
+}
+
+/** Places for labels that want to stand at `wanted`, each `height` high, between 0 and `room`, in their order and none over another. */
+export function spread(wanted: readonly number[], height: number, room: number): number[] {
+  const order = wanted.map((_, nth) => nth).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0) || a - b);
+  const placed = new Array<number>(wanted.length).fill(0);
+  let floor = 0;
+  for (const nth of order) {
+    const at = Math.max(wanted[nth] ?? 0, floor);
+    placed[nth] = at;
+    floor = at + height;
+  }
+  // Those that were pushed out below move up again.
+  let ceiling = Math.max(room, height * wanted.length);
+  for (const nth of order.toReversed()) {
+    placed[nth] = Math.min(placed[nth] ?? 0, ceiling - height);
+    ceiling = placed[nth] ?? 0;
+  }
+  return placed;
+}
+
+/** How long each level was held, of how long it and more was: levels that are thinned stand for those up to the next. */
+export function timeAtEach(above: readonly { level: number; seconds: number }[], covered: number): { level: number; to: number; seconds: number; above: number }[] {
+  const known = [...above].filter(({ level }) => level > 0).sort((a, b) => a.level - b.level);
+  const steps = [{ level: 0, seconds: covered }, ...known];
+  return steps.map(({ level, seconds }, nth) => {
+    const next = steps[nth + 1];
+    return { level, to: next ? next.level - 1 : level, seconds: seconds - (next?.seconds ?? 0), above: seconds };
+  });
+}

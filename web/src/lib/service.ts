@@ -1,0 +1,59 @@
+// The service's calls, over gRPC-Web. There is nothing else that the page reads.
+import { type DescService } from "@bufbuild/protobuf";
+import { type Client, Code, ConnectError, type Interceptor, createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+
+import { AdminService } from "../gen/highwater/v1/admin_pb";
+import { DemoService } from "../gen/highwater/v1/demo_pb";
+import { ForecastService } from "../gen/highwater/v1/forecast_pb";
+import { LimitService } from "../gen/highwater/v1/limit_pb";
+import { QuotaService } from "../gen/highwater/v1/quota_pb";
+import { RequestService } from "../gen/highwater/v1/request_pb";
+
+/** Told when a call was refused for want of a credential: the page keeps its view and asks. */
+export const unauthenticated = new EventTarget();
+
+/** Header of every call of the page: other sites can't set it. */
+export const OWN_HEADER = { "X-Highwater": "1" } as const;
+
+const asOurs: Interceptor = (next) => async (request) => {
+  request.header.set("X-Highwater", "1");
+  try {
+    return await next(request);
+  } catch (error) {
+    if (ConnectError.from(error).code === Code.Unauthenticated) unauthenticated.dispatchEvent(new Event("asked"));
+    throw error;
+  }
+};
+
+const transport = createGrpcWebTransport({
+  baseUrl: location.origin,
+  interceptors: [asOurs],
+  fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin" }),
+});
+
+const client = <S extends DescService>(service: S): Client<S> => createClient(service, transport);
+
+export const quotas = client(QuotaService);
+export const limits = client(LimitService);
+export const requests = client(RequestService);
+export const forecast = client(ForecastService);
+export const admin = client(AdminService);
+export const demo = client(DemoService);
+
+/** An error in a sentence that a person can use. */
+export function words(error: unknown): string {
+  const known = ConnectError.from(error);
+  switch (known.code) {
+    case Code.Unavailable:
+      return "The service can't be reached.";
+    case Code.Unimplemented:
+      return "This version of the service does not answer that yet.";
+    case Code.Unauthenticated:
+      return "Sign in to see this.";
+    case Code.Unknown:
+      return /fetch|network/i.test(known.rawMessage) ? "The service can't be reached." : known.rawMessage;
+    default:
+      return known.rawMessage || "Something went wrong.";
+  }
+}

@@ -1,0 +1,114 @@
+// Meters and pools: how they are spelled in addresses, what they are called, and how they stand.
+import { create } from "@bufbuild/protobuf";
+import { type Timestamp } from "@bufbuild/protobuf/wkt";
+
+import { type Quota } from "../gen/highwater/v1/quota_pb";
+import { Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
+
+export const KIND_WORD: Record<Kind, string> = {
+  [Kind.UNSPECIFIED]: "",
+  [Kind.LLM]: "llm",
+  [Kind.STT]: "stt",
+  [Kind.TTS]: "tts",
+  [Kind.REALTIME]: "realtime",
+  [Kind.AGENT]: "agent",
+  [Kind.PARTICIPANT]: "participant",
+  [Kind.SIP]: "sip",
+  [Kind.INGRESS]: "ingress",
+  [Kind.EGRESS]: "egress",
+};
+export const KIND_NAME: Record<Kind, string> = {
+  [Kind.UNSPECIFIED]: "",
+  [Kind.LLM]: "LLM",
+  [Kind.STT]: "STT",
+  [Kind.TTS]: "TTS",
+  [Kind.REALTIME]: "Realtime",
+  [Kind.AGENT]: "Agent sessions",
+  [Kind.PARTICIPANT]: "Participants",
+  [Kind.SIP]: "SIP calls",
+  [Kind.INGRESS]: "Ingress",
+  [Kind.EGRESS]: "Egress",
+};
+const UNIT_WORD: Record<Unit, string> = {
+  [Unit.UNSPECIFIED]: "",
+  [Unit.STREAM]: "",
+  [Unit.CONNECTION]: "connection",
+  [Unit.GENERATION]: "generation",
+};
+const DEFAULT_ACCOUNT = "livekit";
+
+export const MODEL_KINDS = [Kind.TTS, Kind.STT, Kind.LLM, Kind.REALTIME] as const;
+export const CONNECTION_KINDS = [Kind.AGENT, Kind.PARTICIPANT, Kind.SIP, Kind.INGRESS, Kind.EGRESS] as const;
+
+export const kindOf = (target: Target | undefined): Kind => target?.target.value?.kind ?? Kind.UNSPECIFIED;
+export const isPool = (target: Target | undefined): boolean => target?.target.case === "pool";
+
+/** `tts/cartesia/sonic-3`, `tts/cartesia/sonic-3@direct~generation`, and `pool:tts` or `pool:tts@direct`. */
+export function targetKey(target: Target | undefined): string {
+  const of = target?.target;
+  if (!of?.case) return "";
+  const account = of.value.account && of.value.account !== DEFAULT_ACCOUNT ? `@${of.value.account}` : "";
+  const unit = UNIT_WORD[of.value.unit] ? `~${UNIT_WORD[of.value.unit]}` : "";
+  const model = of.value.model ? `/${of.value.model}` : "";
+  return `${of.case === "pool" ? "pool:" : ""}${KIND_WORD[of.value.kind]}${model}${account}${unit}`;
+}
+
+/** The target of a key; `undefined` when it is none. */
+export function targetOf(key: string): Target | undefined {
+  const found = /^(pool:)?([a-z]+)(?:\/([^@~]+))?(?:@([^~]+))?(?:~([a-z]+))?$/.exec(key);
+  if (!found) return undefined;
+  const [, pool, word, model = "", account = "", unit = ""] = found;
+  const kind = Number(Object.entries(KIND_WORD).find(([, name]) => name === word)?.[0] ?? 0) as Kind;
+  const unitOf = Number(Object.entries(UNIT_WORD).find(([, name]) => unit && name === unit)?.[0] ?? 0) as Unit;
+  if (!kind) return undefined;
+  const value = { kind, model, account, unit: unitOf };
+  return create(TargetSchema, { target: pool ? { case: "pool", value } : { case: "meter", value } });
+}
+
+/** Levels with a word: how near now, and how near the week, whichever is worse. */
+export type Standing = "ok" | "approaching" | "at limit" | "over" | "unknown";
+
+export const RISK_WORD: Record<Risk, Standing> = {
+  [Risk.UNSPECIFIED]: "unknown",
+  [Risk.OK]: "ok",
+  [Risk.APPROACHING]: "approaching",
+  [Risk.AT_LIMIT]: "at limit",
+  [Risk.OVER]: "over",
+  [Risk.UNKNOWN]: "unknown",
+};
+export const WEEK_WORD: Record<Week, string> = {
+  [Week.UNSPECIFIED]: "",
+  [Week.CALM]: "",
+  [Week.ONE_OFF]: "one-off",
+  [Week.REPEATING]: "repeating",
+  [Week.CONSTANT]: "constant",
+  [Week.SCATTERED]: "scattered",
+};
+
+const RISK_WEIGHT: Record<Risk, number> = {
+  [Risk.UNSPECIFIED]: 0,
+  [Risk.OK]: 0,
+  [Risk.UNKNOWN]: 1,
+  [Risk.APPROACHING]: 3,
+  [Risk.AT_LIMIT]: 5,
+  [Risk.OVER]: 6,
+};
+const WEEK_WEIGHT: Record<Week, number> = {
+  [Week.UNSPECIFIED]: 0,
+  [Week.CALM]: 0,
+  [Week.ONE_OFF]: 1,
+  [Week.SCATTERED]: 2,
+  [Week.REPEATING]: 3,
+  [Week.CONSTANT]: 4,
+};
+
+/** How badly a quota stands: the worse of now and the week, then how full it is. */
+export function weight(quota: Quota): number {
+  const full = quota.limit ? Math.min(quota.recentPeak / Math.max(quota.limit.slots, 1), 2) : 0;
+  return Math.max(RISK_WEIGHT[quota.risk], WEEK_WEIGHT[quota.week]) * 10 + full;
+}
+
+/** Attempts that the provider turned away in the last seven days: for concurrency, or for rate. */
+export const turnedAway = (quota: Quota): number => Number(quota.closed?.concurrency ?? 0n) + Number(quota.closed?.rate ?? 0n);
+
+export const seconds = (at: Timestamp | undefined): number | undefined => (at ? Number(at.seconds) : undefined);

@@ -1,0 +1,95 @@
+// How a line of minutes is drawn: where many share a column of pixels, as the envelope of all of them.
+
+export interface Pen {
+  moveTo(x: number, y: number): void;
+  lineTo(x: number, y: number): void;
+}
+
+/** Points wider than this, in pixels, are drawn as steps: a peak holds for its whole minute. */
+const STEP_FROM_PX = 2;
+
+export interface Frame {
+  /** Pixel of the start of the point of index 0, and pixels a point. */
+  left: number;
+  pitch: number;
+}
+
+/** What a line shows at a pixel: the lowest and the highest of the points there. */
+export interface Place {
+  x: number;
+  low: number;
+  high: number;
+}
+
+/**
+ * The points from `start` up to and without `end` as stretches without a gap. Narrow points are gathered by columns of whole
+ * pixels, so that no spike is lost however many share one; a column of which nothing is known breaks the line.
+ */
+export function stretches(values: ArrayLike<number | null | undefined>, start: number, end: number, frame: Frame): Place[][] {
+  const { left, pitch } = frame;
+  const found: Place[][] = [];
+  let open: Place[] | null = null;
+  const put = (x: number, low: number, high: number) => {
+    if (!open) found.push((open = []));
+    open.push({ x, low, high });
+  };
+  const first = Math.max(start, 0);
+  const last = Math.min(end, values.length);
+  if (pitch >= STEP_FROM_PX) {
+    for (let at = first; at < last; at++) {
+      const value = values[at];
+      if (value == null) {
+        open = null;
+        continue;
+      }
+      put(left + at * pitch, value, value);
+      put(left + (at + 1) * pitch, value, value);
+    }
+    return found;
+  }
+  for (let at = first; at < last; ) {
+    const column = Math.floor(left + at * pitch);
+    let low = Infinity;
+    let high = -Infinity;
+    for (; at < last && Math.floor(left + at * pitch) === column; at++) {
+      const value = values[at];
+      if (value == null) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    if (high < 0) open = null;
+    else put(column + 0.5, low, high);
+  }
+  return found;
+}
+
+/** The points that share a column of whole pixels, as [start, end): what `stretches` gathers there. */
+export function under(column: number, { left, pitch }: Frame): [number, number] {
+  const at = (pixel: number) => (pixel - left) / pitch;
+  if (pitch >= STEP_FROM_PX) {
+    const nth = Math.floor(at(column + 0.5));
+    return [nth, nth + 1];
+  }
+  return [Math.ceil(at(column) - 1e-9), Math.ceil(at(column + 1) - 1e-9)];
+}
+
+/** The line of the highest points. */
+export function crest(pen: Pen, of: Place[][], y: (value: number) => number): void {
+  for (const stretch of of) {
+    stretch.forEach(({ x, high }, nth) => (nth === 0 ? pen.moveTo(x, y(high)) : pen.lineTo(x, y(high))));
+    // A single column would have no length.
+    const only = stretch.length === 1 ? stretch[0] : undefined;
+    if (only) pen.lineTo(only.x + 1, y(only.high));
+  }
+}
+
+/** The area between the lowest and the highest points. */
+export function band(pen: Pen, of: Place[][], y: (value: number) => number): void {
+  for (const stretch of of) {
+    stretch.forEach(({ x, high }, nth) => (nth === 0 ? pen.moveTo(x, y(high)) : pen.lineTo(x, y(high))));
+    for (let nth = stretch.length - 1; nth >= 0; nth--) {
+      const place = stretch[nth];
+      if (place) pen.lineTo(place.x, y(place.low));
+    }
+  }
+}

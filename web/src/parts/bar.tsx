@@ -1,0 +1,127 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { type RangeName, RANGES, VIEWS, type View, go, useAddress } from "../lib/address";
+import { useCaller } from "../lib/caller";
+import { useLive } from "../lib/live";
+import { quotas } from "../lib/service";
+import { type Theme, setTheme, useTheme } from "../lib/theme";
+import { clock, moment } from "../lib/time";
+import { CallerMenu } from "../views/signin/caller-menu";
+import { Menu } from "./menu";
+
+const VIEW_NAME: Record<View, string> = {
+  quotas: "Quotas",
+  sessions: "Sessions",
+  requests: "Requests",
+  alerts: "Alerts",
+  settings: "Settings",
+  operator: "Operator",
+};
+const THEMES: Theme[] = ["system", "light", "dark"];
+const THEME_MARK: Record<Theme, string> = { system: "◐", light: "○", dark: "●" };
+
+/** Project, views, range, what is live and since when, theme. */
+export function Bar({ project }: { project: string }) {
+  const { view, range } = useAddress();
+  const caller = useCaller();
+  const theme = useTheme();
+  const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
+  const views = VIEWS.filter((name) => name !== "operator" || caller?.operates);
+  return (
+    <header className="sticky top-0 z-30 border-b bg-ground">
+      <div className="mx-auto flex min-h-12 max-w-[1392px] flex-wrap items-center gap-x-4 gap-y-1 px-4 py-1 min-[1392px]:px-8">
+        <ProjectMenu project={project} />
+        <nav aria-label="Views" className="flex flex-wrap gap-x-1">
+          {views.map((name) => (
+            <a
+              key={name}
+              href={`/p/${encodeURIComponent(project)}/${name}`}
+              aria-current={name === view ? "page" : undefined}
+              onClick={(event) => {
+                if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+                event.preventDefault();
+                go({ view: name, project, select: "", open: "", filter: "" });
+              }}
+              className="inline-flex h-7 items-center rounded-[4px] px-2 text-muted hover:text-text aria-[current]:bg-raised aria-[current]:font-medium aria-[current]:text-text"
+            >
+              {VIEW_NAME[name]}
+            </a>
+          ))}
+        </nav>
+        <div className="ml-auto flex flex-wrap items-center gap-x-3">
+          {view === "quotas" && <RangeChoice range={range} />}
+          <LiveState project={project} />
+          {caller?.keyId && <CallerMenu caller={caller} />}
+          <button
+            type="button"
+            aria-label={`Theme: ${theme}. Change to ${next}`}
+            title={`Theme: ${theme}`}
+            onClick={() => setTheme(next)}
+            className="grid size-7 place-items-center rounded-[4px] text-muted hover:bg-raised hover:text-text"
+          >
+            {THEME_MARK[theme]}
+          </button>
+        </div>
+      </div>
+    </header>
+  );
+}
+
+function ProjectMenu({ project }: { project: string }) {
+  const { data } = useQuery({ queryKey: ["projects"], queryFn: () => quotas.listProjects({ pageSize: 1_000 }), staleTime: 30_000 });
+  const names = [...new Set([...(data?.projects ?? []).filter((name) => name !== "-"), project])].sort();
+  const choices = names.map((name) => ({
+    key: name,
+    label: name,
+    current: name === project,
+    onSelect: () => go({ project: name, select: "", open: "", filter: "", rest: {} }),
+  }));
+  return (
+    <Menu label={`Project ${project}`} choices={choices}>
+      <span className="font-semibold">{project}</span>
+    </Menu>
+  );
+}
+
+function RangeChoice({ range }: { range: RangeName | { from: number; to: number } }) {
+  return (
+    <div role="group" aria-label="Range" className="flex items-center rounded-[4px] border">
+      {(Object.keys(RANGES) as RangeName[]).map((name) => (
+        <button
+          key={name}
+          type="button"
+          aria-pressed={range === name}
+          onClick={() => go({ range: name })}
+          className="h-6.5 px-2 text-muted hover:text-text aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:text-text"
+        >
+          {name.replace(/(\d+)/, "$1 ")}
+        </button>
+      ))}
+      {typeof range === "object" && (
+        <button type="button" className="h-6.5 border-l px-2 font-medium" onClick={() => go({ range: "7d" })} aria-label="Leave this window">
+          {moment(range.from)} – {clock(range.to)} ✕
+        </button>
+      )}
+    </div>
+  );
+}
+
+function LiveState({ project }: { project: string }) {
+  const live = useLive(project);
+  const said =
+    live.status === "connecting"
+      ? "connecting"
+      : live.status === "stale"
+        ? `as of ${live.asOf ? clock(live.asOf) : "never"}`
+        : live.settling
+          ? "settling after a restart"
+          : `live since ${clock(live.since)}`;
+  return (
+    <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" ? "text-amber" : "text-muted"}`}>
+      <span aria-hidden="true" className="mr-1.5">
+        {live.status === "live" ? "●" : "○"}
+      </span>
+      {said}
+    </span>
+  );
+}

@@ -1,0 +1,207 @@
+// Shares a pool among its models: what each has and needed, a proposal to accept or edit, and the sum beside the pool.
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+
+import { type Quota } from "../../gen/highwater/v1/quota_pb";
+import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
+import { useAuthor } from "../../lib/author";
+import { useHistory } from "../../lib/history";
+import { say } from "../../lib/said";
+import { minutesAbove } from "../../lib/series";
+import { forecast, limits, words } from "../../lib/service";
+import { KIND_NAME, targetKey } from "../../lib/target";
+import { count, minutesLong } from "../../lib/time";
+import { Button } from "../../parts/button";
+import { Dialog } from "../../parts/dialog";
+import { Failed } from "../../parts/failed";
+import { SkeletonRows } from "../../parts/skeleton";
+
+interface Props {
+  project: string;
+  kind: Kind;
+  account: string;
+  /** Its models as they stand: what is edited when no proposal can be had. */
+  meters: Quota[];
+  edits: boolean;
+  onClose: () => void;
+}
+
+interface Row {
+  target: Target | undefined;
+  key: string;
+  name: string;
+  limit: number | undefined;
+  peak: number | undefined;
+  near: number;
+  proposed: number;
+}
+
+const MOST_SLOTS = 16_777_215;
+const slotsIn = (text: string): number | undefined => (/^\d{1,8}$/.test(text.trim()) && Number(text) <= MOST_SLOTS ? Number(text) : undefined);
+
+export default function AssignDialog({ project, kind, account, meters, edits, onClose }: Props) {
+  const [edited, setEdited] = useState<Record<string, string>>({});
+  const author = useAuthor();
+  const client = useQueryClient();
+  const proposal = useQuery({
+    queryKey: ["assignment", project, kind, account],
+    queryFn: () => forecast.proposeAssignment({ project, kind, account }),
+    staleTime: Infinity,
+    gcTime: 0,
+    retry: false,
+  });
+  // As they were when it was opened: levels do not move under the hand.
+  const [asTheyStand] = useState(meters);
+  const rows = useMemo<Row[]>(
+    () =>
+      proposal.data
+        ? proposal.data.shares.map((share) => ({
+            target: share.target,
+            key: targetKey(share.target),
+            name: share.displayName,
+            limit: share.limitPlusOne > 0 ? share.limitPlusOne - 1 : undefined,
+            peak: share.peak?.level,
+            near: share.minutesNearLimit,
+            proposed: share.proposedSlots,
+          }))
+        : asTheyStand.map((quota) => ({
+            target: quota.target,
+            key: targetKey(quota.target),
+            name: quota.displayName,
+            limit: quota.limit?.slots,
+            peak: quota.peak?.level,
+            near: quota.minutesNearLimit,
+            proposed: quota.limit?.slots ?? quota.peak?.level ?? 0,
+          })),
+    [proposal.data, asTheyStand],
+  );
+  const targets = useMemo(() => rows.map(({ target }) => target).filter((target): target is Target => target !== undefined), [rows]);
+  const week = useHistory(project, targets, "7d");
+  const textOf = (row: Row) => edited[row.key] ?? String(row.proposed);
+  const sum = rows.reduce((all, row) => all + (slotsIn(textOf(row)) ?? 0), 0);
+  const assigned = rows.reduce((all, row) => all + (row.limit ?? 0), 0);
+  const peaks = rows.reduce((all, row) => all + (row.peak ?? 0), 0);
+  const pool = proposal.data && proposal.data.poolLimitPlusOne > 0 ? proposal.data.poolLimitPlusOne - 1 : undefined;
+  const isWrong = rows.some((row) => slotsIn(textOf(row)) === undefined);
+  const changed = rows.filter((row) => slotsIn(textOf(row)) !== row.limit);
+  const setTo = async (row: Row, slots: number | undefined, reason: string) => {
+    if (!row.target) return;
+    if (slots === undefined) await limits.endLimit({ project, target: row.target, setBy: author, reason });
+    else await limits.setLimit({ project, target: row.target, slots, setBy: author, reason });
+  };
+  const again = () => Promise.all(["limits", "annotations", "assignment"].map((name) => client.invalidateQueries({ queryKey: [name] })));
+  const apply = useMutation({
+    mutationFn: async () => {
+      const done: Row[] = [];
+      try {
+        for (const row of changed) {
+          await setTo(row, slotsIn(textOf(row)), `assignment of ${KIND_NAME[kind]}`);
+          done.push(row);
+        }
+      } catch (error) {
+        throw new Error(`${done.length} of ${changed.length} limits were set. ${words(error)}`);
+      } finally {
+        void again();
+      }
+    },
+    onSuccess: () => {
+      say(`${changed.length === 1 ? "A limit was" : `${changed.length} limits were`} set.`, async () => {
+        for (const row of changed) await setTo(row, row.limit, "undone on the page");
+        await again();
+      });
+      onClose();
+    },
+  });
+  return (
+    <Dialog open wide onClose={onClose} title={`Assign ${KIND_NAME[kind]}`} lead={proposal.data?.sentence || "How the pool is shared among its models."}>
+      {proposal.isError && <Failed what="The proposal" error={proposal.error} retry={() => void proposal.refetch()} />}
+      {proposal.isPending ? (
+        <SkeletonRows rows={4} />
+      ) : (
+        <>
+          <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Assignment">
+            <table aria-label={`Assignment of ${KIND_NAME[kind]}`} className="w-full">
+              <thead>
+                <tr className="border-b text-right text-muted [&>th]:h-7 [&>th]:px-2 [&>th]:font-normal [&>th]:whitespace-nowrap">
+                  <th scope="col" className="text-left">
+                    Model
+                  </th>
+                  <th scope="col">Limit</th>
+                  <th scope="col">7-day peak</th>
+                  <th scope="col">At ≥ 90 %</th>
+                  <th scope="col">{proposal.data ? "Proposed" : "Next"}</th>
+                  <th scope="col">Time above</th>
+                </tr>
+              </thead>
+              <tbody>
+                {rows.map((row) => {
+                  const slots = slotsIn(textOf(row));
+                  const series = week.data?.get(row.key);
+                  const above = series && slots !== undefined ? minutesAbove(series, slots) : undefined;
+                  return (
+                    <tr key={row.key} className="h-9 border-b text-right [&>td]:px-2">
+                      <th scope="row" title={row.name} className="max-w-64 truncate px-2 text-left font-medium">
+                        {row.name}
+                      </th>
+                      <td className={row.limit === undefined ? "text-muted" : ""}>{row.limit === undefined ? "none" : count(row.limit)}</td>
+                      <td>{row.peak === undefined ? "no data" : count(row.peak)}</td>
+                      <td>{minutesLong(row.near)}</td>
+                      <td>
+                        <input
+                          aria-label={`Slots of ${row.name}`}
+                          aria-invalid={slots === undefined}
+                          inputMode="numeric"
+                          disabled={!edits}
+                          value={textOf(row)}
+                          onChange={(event) => setEdited({ ...edited, [row.key]: event.target.value })}
+                          className={`h-7 w-20 rounded-[4px] border bg-ground px-2 text-right aria-invalid:border-red ${slots === row.limit ? "" : "font-medium text-blue"}`}
+                        />
+                      </td>
+                      <td className={above ? "text-red" : ""}>{above === undefined ? "" : minutesLong(above)}</td>
+                    </tr>
+                  );
+                })}
+              </tbody>
+              <tfoot>
+                <tr className="h-9 text-right font-medium [&>td]:px-2">
+                  <th scope="row" className="px-2 text-left font-medium">
+                    Sum
+                  </th>
+                  <td>{count(assigned)}</td>
+                  <td title="The sum of peaks is not the peak of the sum">
+                    {count(peaks)}
+                    {proposal.data?.poolPeak && <span className="font-normal text-muted"> · {count(proposal.data.poolPeak.level)} at once</span>}
+                  </td>
+                  <td />
+                  <td aria-live="polite" className={pool !== undefined && sum > pool ? "text-red" : ""}>
+                    {count(sum)}
+                    {pool !== undefined && <span className={pool !== undefined && sum > pool ? "" : "font-normal text-muted"}> of {count(pool)}</span>}
+                  </td>
+                  <td />
+                </tr>
+              </tfoot>
+            </table>
+          </div>
+          {apply.isError && (
+            <p role="alert" className="mt-2 text-red">
+              {words(apply.error)}
+            </p>
+          )}
+          <div className="mt-4 flex flex-wrap justify-end gap-2">
+            {Object.keys(edited).length > 0 && (
+              <Button look="quiet" onClick={() => setEdited({})}>
+                Back to the proposal
+              </Button>
+            )}
+            <Button onClick={onClose}>{edits ? "Cancel" : "Close"}</Button>
+            {edits && (
+              <Button look="main" disabled={isWrong || apply.isPending || changed.length === 0} onClick={() => apply.mutate()}>
+                Set {changed.length === 1 ? "1 limit" : `${changed.length} limits`}
+              </Button>
+            )}
+          </div>
+        </>
+      )}
+    </Dialog>
+  );
+}

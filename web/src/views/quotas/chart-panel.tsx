@@ -1,0 +1,145 @@
+// A chart with what is read on it, the table behind it, and the plan that is made on it.
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+
+import { type Quota, Annotation_Happening as Happening } from "../../gen/highwater/v1/quota_pb";
+import { type Target } from "../../gen/highwater/v1/types_pb";
+import { useAddress, windowOf } from "../../lib/address";
+import { useHistory } from "../../lib/history";
+import { quotas as service, words } from "../../lib/service";
+import { KIND_NAME, isPool, kindOf, seconds, targetKey, targetOf } from "../../lib/target";
+import { Failed } from "../../parts/failed";
+import { Skeleton } from "../../parts/skeleton";
+import { Chart, type Line, type Mark } from "./chart";
+import { MinuteTable } from "./minute-table";
+import { Readout, Values } from "./readout";
+import { toneOf } from "./standing";
+import { WhatIf } from "./what-if";
+
+interface Props {
+  project: string;
+  section: string;
+  name: string;
+  quotas: Quota[];
+  selected: string;
+  preview: string;
+  percent: boolean;
+  asTable: boolean;
+  stale: boolean;
+  edits: boolean;
+  onSelect: (key: string) => void;
+  onPreview: (key: string) => void;
+  onRequest: (quota: Quota, wanted?: number) => void;
+}
+
+const at = (whole: number) => ({ seconds: BigInt(whole), nanos: 0 });
+
+export function ChartPanel(props: Props) {
+  const { project, section, name, quotas, selected, preview, percent, stale } = props;
+  const { range } = useAddress();
+  const [dragged, setDragged] = useState<{ key: string; slots: number } | null>(null);
+  const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
+  const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
+  const history = useHistory(project, targets, range);
+  const { from, to } = windowOf(range, Date.now() / 1_000);
+  const happened = useQuery({
+    queryKey: ["annotations", project, keys, JSON.stringify(range)],
+    queryFn: () => service.listAnnotations({ project, targets, startTime: at(from), endTime: at(to) }),
+    staleTime: 30_000,
+    refetchInterval: (query) => (query.state.error ? false : 30_000),
+    retry: false,
+  });
+  const marks = useMemo<Mark[]>(
+    () =>
+      (happened.data?.annotations ?? []).map((mark) => ({
+        at: seconds(mark.startTime) ?? 0,
+        until: seconds(mark.endTime),
+        text: mark.text,
+        isOutage: mark.happening === Happening.OUTAGE || mark.happening === Happening.ALERT,
+      })),
+    [happened.data],
+  );
+  const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${quota.displayName}`).join("\n");
+  const lines = useMemo<Line[]>(() => {
+    const found: Line[] = [];
+    for (const quota of quotas) {
+      const series = history.data?.get(targetKey(quota.target));
+      const isAll = isPool(quota.target);
+      const called = isAll ? `All ${KIND_NAME[kindOf(quota.target)]}` : quota.displayName;
+      if (series) found.push({ key: targetKey(quota.target), name: called, series, isPool: isAll, tone: toneOf(quota) });
+    }
+    // The pool below, those at risk above the others.
+    const order = { fill: 0, amber: 1, red: 2 };
+    return found.toSorted((a, b) => Number(b.isPool) - Number(a.isPool) || order[a.tone] - order[b.tone]);
+    // What is drawn of a quota is in its tone: a level that changed draws nothing anew.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [tones, history.data]);
+  const chosen = quotas.find((quota) => targetKey(quota.target) === selected);
+  const slots = dragged && dragged.key === selected ? dragged.slots : null;
+  const without = percent ? lines.filter(({ series }) => series.limit.every((limit) => limit === null)) : [];
+  return (
+    <>
+      <Readout section={section} lines={lines} focus={selected || preview} marks={marks} />
+      {history.isError ? (
+        <div className="min-h-[220px]">
+          <Failed what={`The history of ${name}`} error={history.error} retry={() => void history.refetch()} />
+        </div>
+      ) : !history.data ? (
+        <Skeleton className="h-[220px] w-full" />
+      ) : props.asTable ? (
+        <MinuteTable label={`The chart of ${name} as a table`} lines={lines} marks={marks} from={from} to={to} />
+      ) : (
+        <div className={`relative min-h-[220px] ${stale ? "opacity-60 grayscale" : ""}`}>
+          <Chart
+            section={section}
+            label={`Chart of ${name}: minute peaks and limits`}
+            lines={lines}
+            marks={marks}
+            from={from}
+            to={to}
+            focus={selected || preview}
+            selected={selected}
+            percent={percent}
+            onSelect={(key) => {
+              setDragged(null);
+              props.onSelect(key);
+            }}
+            onPreview={props.onPreview}
+            handle={
+              chosen?.limit && !percent && !stale
+                ? {
+                    slots: slots ?? chosen.limit.slots,
+                    name: chosen.displayName,
+                    onMove: (next) => setDragged(next === null ? null : { key: selected, slots: next }),
+                  }
+                : null
+            }
+          />
+          <Values section={section} lines={lines} focus={selected || preview} />
+        </div>
+      )}
+      {without.length > 0 && <p className="text-muted">Without a limit, and not drawn as a share of one: {without.map((line) => line.name).join(", ")}.</p>}
+      {happened.isError && (
+        <p className="text-muted">
+          Marks of changes and outages could not be read. {words(happened.error)}{" "}
+          <button type="button" className="text-blue hover:underline" onClick={() => void happened.refetch()}>
+            Retry
+          </button>
+        </p>
+      )}
+      {chosen && slots !== null && (
+        <WhatIf
+          project={project}
+          quota={chosen}
+          slots={slots}
+          pool={quotas.find((quota) => isPool(quota.target) && quota.target?.target.value?.account === chosen.target?.target.value?.account)}
+          meters={quotas.filter((quota) => !isPool(quota.target) && quota.target?.target.value?.account === chosen.target?.target.value?.account)}
+          edits={props.edits}
+          onMove={(next) => setDragged({ key: selected, slots: next })}
+          onRequest={() => props.onRequest(chosen, slots)}
+          onDone={() => setDragged(null)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,628 @@
+// The chart of a section: minute peaks of its models and of its pool, the limit in force, and what happened.
+import { type PointerEvent as ReactPointerEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import uPlot from "uplot";
+
+import { go } from "../../lib/address";
+import { getCursor, onCursor, setCursor } from "../../lib/cursor";
+import { type Series, gaps, highest, spread } from "../../lib/series";
+import { band, crest, stretches, under } from "../../lib/trace";
+import { colour, useShade } from "../../lib/theme";
+import { clock, moment } from "../../lib/time";
+
+export const CHART_HEIGHT = 220;
+const LABEL_WIDTH = 168;
+const LABEL_HEIGHT = 16;
+/** Narrower than this there is no room for labels; the table under it names the lines. */
+const LEAST_WIDTH_FOR_LABELS = 760;
+const MOST_LABELS = 12;
+/** How near, in pixels, a click must be to a line to mean it. */
+const REACH = 14;
+
+export interface Line {
+  key: string;
+  name: string;
+  series: Series;
+  isPool: boolean;
+  /** A token of the style sheet: what its state is. */
+  tone: "fill" | "amber" | "red";
+}
+
+export interface Mark {
+  at: number;
+  /** Until when; absent for a moment. */
+  until?: number | undefined;
+  text: string;
+  isOutage?: boolean;
+}
+
+interface Props {
+  section: string;
+  label: string;
+  lines: Line[];
+  marks: Mark[];
+  from: number;
+  to: number;
+  /** The line that stands out: selected, or else previewed. */
+  focus: string;
+  selected: string;
+  /** As shares of each line's limit. */
+  percent: boolean;
+  onSelect: (key: string) => void;
+  onPreview: (key: string) => void;
+  /** The selected limit, when it may be moved, and where it is moved to. */
+  handle: { slots: number; name: string; onMove: (slots: number | null) => void } | null;
+}
+
+/** A level as it is drawn. */
+function drawn(value: number | null | undefined, limit: number | null | undefined, percent: boolean): number | null {
+  if (value == null) return null;
+  if (!percent) return value;
+  return limit ? (value / limit) * 100 : null;
+}
+
+export function Chart(props: Props) {
+  const { lines, from, to, focus, percent, section } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const cross = useRef<HTMLDivElement>(null);
+  const dot = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const shade = useShade();
+  const [width, setWidth] = useState(0);
+  const [labels, setLabels] = useState<{ key: string; name: string; top: number; tone: string }[]>([]);
+  const [handleTop, setHandleTop] = useState<number | null>(null);
+  const gutter = width >= LEAST_WIDTH_FOR_LABELS ? LABEL_WIDTH : 8;
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const watch = new ResizeObserver(() => setWidth(element.clientWidth));
+    watch.observe(element);
+    setWidth(element.clientWidth);
+    return () => watch.disconnect();
+  }, []);
+
+  const data = useMemo<uPlot.AlignedData>(() => {
+    const points = Math.max(...lines.map((line) => line.series.peak.length), 0);
+    const first = lines[0]?.series;
+    const xs = Array.from({ length: points }, (_, nth) => (first?.from ?? from) + nth * (first?.step ?? 60));
+    const ys = lines.map(({ series }) =>
+      Array.from({ length: points }, (_, nth) => drawn(series.peak[nth], series.limit[nth], percent)),
+    );
+    return [xs, ...ys];
+  }, [lines, percent, from]);
+
+  // The plot is made anew when its lines, its size or its colours change; never while the pointer moves.
+  const shape = lines.map((line) => `${line.key} ${line.tone}`).join("\n");
+  useEffect(() => {
+    const element = box.current;
+    if (!element || width === 0 || lines.length === 0) return undefined;
+    const tones = Object.fromEntries(
+      ["fill", "amber", "red", "blue", "line", "muted", "text", "faint", "ground"].map((name) => [name, colour(name)]),
+    );
+    const made = new uPlot(options(latest, width, gutter, tones, setLabels, setHandleTop), data, element);
+    plot.current = made;
+    return () => {
+      plot.current = null;
+      made.destroy();
+    };
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [shape, width, gutter, shade, percent]);
+
+  useEffect(() => plot.current?.setData(data, true), [data]);
+
+  useEffect(() => {
+    plot.current?.setScale("x", { min: from, max: to });
+  }, [from, to, props.selected, data, width, gutter, shade, shape, percent]);
+
+  // What only changes colours and marks draws the lines as they were traced.
+  useEffect(() => plot.current?.redraw(false, false), [focus, props.marks, props.handle?.slots]);
+
+  // The crosshair follows the shared minute without React.
+  useEffect(() => {
+    const place = () => {
+      const { at } = getCursor();
+      const made = plot.current;
+      const [line, point] = [cross.current, dot.current];
+      if (!line || !point) return;
+      const of = latest.current;
+      if (at === null || !made || at < of.from || at > of.to) {
+        line.hidden = point.hidden = true;
+        return;
+      }
+      // A wide minute is a step: the middle of it.
+      const step = of.lines[0]?.series.step ?? 60;
+      const pitch = made.valToPos(at + step, "x") - made.valToPos(at, "x");
+      const left = made.over.offsetLeft + made.valToPos(at, "x") + (pitch >= 2 ? pitch / 2 : 0);
+      line.hidden = false;
+      line.style.transform = `translateX(${left}px)`;
+      line.style.top = `${made.over.offsetTop}px`;
+      line.style.height = `${made.over.offsetHeight}px`;
+      const series = (of.lines.find(({ key }) => key === of.focus) ?? of.lines.find(({ isPool }) => isPool) ?? of.lines[0])?.series;
+      const nth = series ? Math.round((at - series.from) / series.step) : -1;
+      const value = series ? drawn(series.peak[nth], series.limit[nth], of.percent) : null;
+      point.hidden = value === null;
+      if (value !== null) point.style.transform = `translate(${left - 3}px, ${made.over.offsetTop + made.valToPos(value, "y") - 3}px)`;
+    };
+    place();
+    return onCursor(place);
+  }, [data, width, from, to, focus]);
+
+  /** Index of the highest minute under a pixel, of the line that stands out. */
+  const snapped = (x: number): number | null => {
+    const made = plot.current;
+    const series = (lines.find(({ key }) => key === focus) ?? lines.find(({ isPool }) => isPool) ?? lines[0])?.series;
+    if (!made || !series) return null;
+    const left = made.valToPos(series.from, "x");
+    const pitch = made.valToPos(series.from + series.step, "x") - left;
+    const [start, end] = under(Math.floor(x), { left, pitch });
+    const found = highest(series.peak, start, end);
+    const nth = found < 0 ? Math.min(Math.max(start, 0), series.peak.length - 1) : found;
+    return series.from + nth * series.step;
+  };
+
+  /** The line at a pixel, if one is near. */
+  const nearest = (x: number, y: number): string => {
+    const made = plot.current;
+    if (!made) return "";
+    let best = "";
+    let distance = REACH;
+    for (const { key, series } of lines) {
+      const at = (pixel: number) => Math.floor((made.posToVal(pixel, "x") - series.from) / series.step);
+      for (let nth = at(x - 2); nth <= at(x + 2); nth++) {
+        const value = drawn(series.peak[nth], series.limit[nth], percent);
+        if (value === null) continue;
+        const away = Math.abs(made.valToPos(value, "y") - y);
+        if (away < distance) [best, distance] = [key, away];
+      }
+    }
+    return best;
+  };
+
+  const inside = (event: { clientX: number; clientY: number }) => {
+    const over = plot.current?.over.getBoundingClientRect();
+    return over ? { x: event.clientX - over.left, y: event.clientY - over.top, width: over.width, height: over.height } : null;
+  };
+
+  const pressed = useRef({ x: 0, y: 0 });
+
+  const onMove = (event: ReactPointerEvent) => {
+    const at = inside(event);
+    if (!at || at.x < 0 || at.x > at.width || at.y < 0 || at.y > at.height) return;
+    if (!getCursor().pinned) setCursor({ at: snapped(at.x), section });
+    if (!props.selected) props.onPreview(nearest(at.x, at.y));
+  };
+
+  const onClick = (event: React.MouseEvent) => {
+    if (Math.hypot(event.clientX - pressed.current.x, event.clientY - pressed.current.y) > 4) return;
+    const at = inside(event);
+    if (!at || at.x < 0 || at.x > at.width || at.y < 0 || at.y > at.height) return;
+    const key = nearest(at.x, at.y);
+    if (key && key !== props.selected) {
+      props.onSelect(key);
+      setCursor({ at: snapped(at.x), section });
+      return;
+    }
+    const isPinned = getCursor().pinned;
+    setCursor({ at: snapped(at.x), pinned: !isPinned, section });
+  };
+
+  const onKey = (event: KeyboardEvent) => {
+    const step = lines[0]?.series.step ?? 60;
+    const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -60, PageDown: 60 }[event.key];
+    const at = getCursor().at ?? to - step;
+    if (by) {
+      const next = Math.min(Math.max(at + by * step * (event.shiftKey ? 10 : 1), from), to - step);
+      setCursor({ at: next, pinned: true, section });
+    } else if (event.key === "Home" || event.key === "End") {
+      setCursor({ at: event.key === "Home" ? from : to - step, pinned: true, section });
+    } else if (event.key === "Escape") {
+      setCursor({ at: null, pinned: false, section });
+    } else {
+      return;
+    }
+    event.preventDefault();
+  };
+
+  return (
+    <div
+      ref={box}
+      role="group"
+      aria-label={props.label}
+      aria-roledescription="chart; arrows step by minute"
+      tabIndex={0}
+      className="relative cursor-crosshair touch-pan-y"
+      data-chart={section}
+      onPointerDown={(event) => (pressed.current = { x: event.clientX, y: event.clientY })}
+      onPointerMove={onMove}
+      onPointerLeave={() => {
+        props.onPreview("");
+        if (!getCursor().pinned) setCursor({ at: null });
+      }}
+      onClick={onClick}
+      onKeyDown={onKey}
+      onFocus={(event) => {
+        if (event.target.matches(":focus-visible") && getCursor().at === null) setCursor({ at: to - 60, section });
+      }}
+    >
+      <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
+        <div ref={cross} hidden className="absolute left-0 w-px bg-muted" />
+        <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] rounded-full border border-ground bg-blue" />
+      </div>
+      {props.handle && handleTop !== null && (
+        <Handle top={handleTop} gutter={gutter} plot={plot} {...props.handle} />
+      )}
+      {gutter === LABEL_WIDTH && (
+        <ul aria-hidden="true" className="absolute top-0 right-0 z-10 w-[160px]">
+          {labels.map(({ key, name, top, tone }) => (
+            <li key={key} ref={(element) => void (element && (element.style.top = `${top}px`))} className="absolute left-0 w-full">
+              <button
+                type="button"
+                tabIndex={-1}
+                title={name}
+                onClick={(event) => {
+                  event.stopPropagation();
+                  props.onSelect(key === props.selected ? "" : key);
+                }}
+                onPointerEnter={() => props.onPreview(key)}
+                onPointerLeave={() => props.onPreview("")}
+                className={`block h-4 w-full truncate text-left text-[11px] leading-4 ${tone}`}
+              >
+                {name}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+/** The limit of the selected line, to be dragged. */
+function Handle(of: {
+  top: number;
+  gutter: number;
+  slots: number;
+  name: string;
+  plot: React.RefObject<uPlot | null>;
+  onMove: (slots: number | null) => void;
+}) {
+  const dragging = useRef(false);
+  const level = (event: { clientY: number }) => {
+    const made = of.plot.current;
+    if (!made) return of.slots;
+    return Math.max(0, Math.round(made.posToVal(event.clientY - made.over.getBoundingClientRect().top, "y")));
+  };
+  return (
+    <div
+      role="slider"
+      tabIndex={0}
+      aria-label={`Limit of ${of.name}: drag to see what another would have meant`}
+      aria-valuenow={of.slots}
+      aria-valuemin={0}
+      aria-valuemax={16_777_215}
+      aria-orientation="vertical"
+      ref={(element) => {
+        if (!element) return;
+        element.style.top = `${of.top - 6}px`;
+        element.style.right = `${of.gutter}px`;
+      }}
+      className="group absolute left-12 z-20 flex h-3 cursor-ns-resize touch-none items-center justify-end outline-none"
+      onPointerDown={(event) => {
+        event.stopPropagation();
+        event.preventDefault();
+        event.currentTarget.setPointerCapture(event.pointerId);
+        event.currentTarget.focus();
+        dragging.current = true;
+      }}
+      onPointerMove={(event) => {
+        if (!dragging.current) return;
+        event.stopPropagation();
+        of.onMove(level(event));
+      }}
+      onPointerUp={() => (dragging.current = false)}
+      onMouseDown={(event) => event.stopPropagation()}
+      onClick={(event) => event.stopPropagation()}
+      onKeyDown={(event) => {
+        const by = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+        if (event.key === "Escape") of.onMove(null);
+        else if (by) of.onMove(Math.max(0, of.slots + by));
+        else return;
+        event.preventDefault();
+        event.stopPropagation();
+      }}
+    >
+      <span
+        aria-hidden="true"
+        className="mr-1 grid h-4 w-6 place-items-center rounded-[3px] border border-blue bg-ground text-[9px] leading-none text-blue group-focus-visible:outline-2 group-focus-visible:outline-offset-1 group-focus-visible:outline-blue"
+      >
+        ⇕
+      </span>
+    </div>
+  );
+}
+
+function options(
+  latest: React.RefObject<Props>,
+  width: number,
+  gutter: number,
+  tones: Record<string, string>,
+  setLabels: (labels: { key: string; name: string; top: number; tone: string }[]) => void,
+  setHandleTop: (top: number | null) => void,
+): uPlot.Options {
+  const tone = (name: string): string => tones[name] ?? "#888";
+  const of = () => latest.current;
+  const stroke = (line: Line): string =>
+    line.key === of().selected || (!of().selected && line.key === of().focus)
+      ? tone("blue")
+      : line.tone !== "fill"
+        ? tone(line.tone)
+        : line.isPool
+          ? tone("text")
+          : tone("fill");
+  const font = "11px ui-sans-serif, system-ui, sans-serif";
+  return {
+    width,
+    height: CHART_HEIGHT,
+    padding: [10, gutter, 0, 0],
+    legend: { show: false },
+    cursor: { show: true, x: false, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 5 } },
+    scales: {
+      x: { time: true },
+      y: {
+        range: () => {
+          const { lines, selected, percent, handle, from, to } = of();
+          const shown = lines.filter(({ key }) => !selected || key === selected);
+          let top = percent ? 100 : 4;
+          for (const { key, series, isPool, tone: state } of shown) {
+            const start = Math.max(0, Math.floor((from - series.from) / series.step));
+            const end = Math.ceil((to - series.from) / series.step);
+            for (let nth = start; nth < Math.min(end, series.peak.length); nth++) {
+              top = Math.max(top, drawn(series.peak[nth], series.limit[nth], percent) ?? 0);
+            }
+            const limit = series.limit.at(-1);
+            if (limit != null && !percent && (key === selected || isPool || state !== "fill")) top = Math.max(top, limit);
+          }
+          // Room above the limit to drag it into.
+          if (handle && !percent) top = Math.max(top, (series(lines, selected)?.limit.at(-1) ?? 0) * 1.25);
+          return [0, top * 1.08];
+        },
+      },
+    },
+    axes: [
+      {
+        stroke: tone("muted"),
+        font,
+        grid: { show: false },
+        ticks: { stroke: tone("line"), width: 1, size: 4 },
+        size: 26,
+        gap: 4,
+        space: 84,
+        values: (u, splits) => {
+          const span = (u.scales["x"]?.max ?? 0) - (u.scales["x"]?.min ?? 0);
+          return splits.map((at) => {
+            const isMidnight = new Date(at * 1_000).getHours() === 0 && new Date(at * 1_000).getMinutes() === 0;
+            if (span > 3 * 86_400 || isMidnight) return isMidnight || span > 3 * 86_400 ? moment(at, at).replace(" 00:00", "") : clock(at);
+            return clock(at);
+          });
+        },
+      },
+      {
+        stroke: tone("muted"),
+        font,
+        grid: { stroke: tone("line"), width: 1 },
+        ticks: { show: false },
+        size: 48,
+        gap: 8,
+        space: 44,
+        incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7],
+        values: (_, splits) => splits.map((level) => (of().percent ? `${level} %` : compact(level))),
+      },
+    ],
+    series: [
+      {},
+      ...of().lines.map((line) => ({
+        stroke: () => stroke(line),
+        fill: () => `${stroke(line)}59`,
+        width: line.isPool ? 1.5 : 1,
+        points: { show: false },
+        paths: pathsOf(line),
+      })),
+    ],
+    hooks: {
+      setSelect: [
+        (u) => {
+          if (u.select.width < 6) return;
+          const [start, end] = [u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")];
+          u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+          const whole = (at: number) => Math.round(at / 60) * 60;
+          if (whole(end) - whole(start) >= 120) go({ range: { from: whole(start), to: whole(end) } });
+        },
+      ],
+      drawClear: [(u) => drawGaps(u, of(), tone("line"), tone("muted"))],
+      drawAxes: [
+        (u) => {
+          const { lines, selected, focus } = of();
+          const lit = selected || focus;
+          lines.forEach((line, nth) => {
+            const series = u.series[nth + 1];
+            if (!series) return;
+            series.width = line.key === lit ? 2 : line.isPool ? 1.5 : 1;
+            series.alpha = lit && line.key !== lit ? 0.25 : 1;
+          });
+          // Of the line that stands out; else of the pool, and of those at risk.
+          const shown = lit ? lines.filter(({ key }) => key === lit) : lines.filter(({ isPool, tone: state }) => isPool || state !== "fill");
+          for (const line of shown) drawLimit(u, line, of(), tone);
+        },
+      ],
+      draw: [
+        (u) => {
+          drawMarks(u, of(), tone);
+          const { lines, selected, percent, handle } = of();
+          setHandleTop(handle && !percent ? u.over.offsetTop + u.valToPos(handle.slots, "y") : null);
+          // Labels stand where their lines end.
+          const order = lines
+            .filter((line) => line.series.peak.length > 0)
+            .toSorted((a, b) => importance(b, selected) - importance(a, selected))
+            .slice(0, MOST_LABELS);
+          const wanted = order.map(({ series }) => {
+            const last = series.peak.findLastIndex((value) => value !== null);
+            const value = drawn(series.peak[last], series.limit[last], percent) ?? 0;
+            return u.over.offsetTop + Math.min(Math.max(u.valToPos(value, "y"), 0), u.over.offsetHeight) - LABEL_HEIGHT / 2;
+          });
+          const tops = spread(wanted, LABEL_HEIGHT, CHART_HEIGHT - 20);
+          const lit = selected || of().focus;
+          const next = order.map((line, nth) => ({
+            key: line.key,
+            name: line.name,
+            top: tops[nth] ?? 0,
+            tone:
+              line.key === lit
+                ? "text-blue font-medium"
+                : `${line.tone === "red" ? "text-red" : line.tone === "amber" ? "text-amber" : line.isPool ? "text-text font-medium" : "text-muted"} ${lit ? "opacity-60" : ""}`,
+          }));
+          queueMicrotask(() => setLabels(next));
+        },
+      ],
+    },
+  };
+}
+
+/** A line of the highest minutes, over the band from the lowest of each pixel. */
+const pathsOf =
+  (line: Line): uPlot.Series.PathBuilder =>
+  (u, nth, first, last) => {
+    const stroke = new Path2D();
+    const fill = new Path2D();
+    const { from, step } = line.series;
+    const left = u.valToPos(from, "x", true);
+    const pitch = u.valToPos(from + step, "x", true) - left;
+    const zero = u.valToPos(0, "y", true);
+    const tall = zero - u.valToPos(1, "y", true);
+    const y = (value: number) => zero - value * tall;
+    const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
+    crest(stroke, found, y);
+    band(fill, found, y);
+    return { stroke, fill, flags: 0 };
+  };
+
+const importance = (line: Line, selected: string): number =>
+  (line.key === selected ? 8 : 0) + (line.isPool ? 4 : 0) + (line.tone === "red" ? 2 : line.tone === "amber" ? 1 : 0);
+
+const series = (lines: Line[], key: string): Series | undefined => lines.find((line) => line.key === key)?.series;
+
+const compact = (level: number): string => (level >= 10_000 ? `${level / 1_000}k` : String(level));
+
+/** Hatched where nothing is known. */
+function drawGaps(u: uPlot, { lines, to, selected }: Props, line: string, muted: string) {
+  const reference = lines.find(({ key }) => key === selected) ?? lines.find(({ isPool }) => isPool) ?? lines[0];
+  if (!reference) return;
+  const { series } = reference;
+  const now = Math.min(to, Date.now() / 1_000);
+  const { ctx } = u;
+  const { left, top, width, height } = u.bbox;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.strokeStyle = line;
+  ctx.lineWidth = devicePixelRatio;
+  for (const [start, end] of gaps(series.peak)) {
+    const [a, b] = [series.from + start * series.step, Math.min(series.from + end * series.step, now)];
+    const x0 = Math.max(u.valToPos(a, "x", true), left);
+    const x1 = Math.min(u.valToPos(b, "x", true), left + width);
+    if (x1 - x0 < 0.5) continue;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(x0, top, x1 - x0, height);
+    ctx.clip();
+    ctx.beginPath();
+    for (let x = x0 - height; x < x1; x += 6 * devicePixelRatio) {
+      ctx.moveTo(x, top + height);
+      ctx.lineTo(x + height, top);
+    }
+    ctx.stroke();
+    ctx.restore();
+    const isYoung = start === 0 && end < series.peak.length;
+    if (isYoung && x1 - x0 > 180 * devicePixelRatio) {
+      ctx.fillStyle = muted;
+      ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
+      ctx.textAlign = "right";
+      ctx.fillText(`no data before ${moment(b)}`, x1 - 8 * devicePixelRatio, top + 14 * devicePixelRatio);
+    }
+  }
+  ctx.restore();
+}
+
+/** The limit stepped through its history, and what was above it. */
+function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: Props, tone: (name: string) => string) {
+  const { series } = line;
+  const { ctx } = u;
+  const { left, top, width, height } = u.bbox;
+  const x = (nth: number) => u.valToPos(series.from + nth * series.step, "x", true);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.lineWidth = devicePixelRatio;
+  for (let start = 0; start < series.limit.length; ) {
+    const limit = series.limit[start];
+    let end = start + 1;
+    while (end < series.limit.length && series.limit[end] === limit) end++;
+    if (limit != null) {
+      const y = u.valToPos(percent ? 100 : limit, "y", true);
+      ctx.fillStyle = tone("red");
+      ctx.globalAlpha = 0.22;
+      ctx.beginPath();
+      for (let nth = start; nth < end; nth++) {
+        const peak = series.peak[nth];
+        if (peak != null && peak > limit) {
+          const y1 = u.valToPos(drawn(peak, limit, percent) ?? 0, "y", true);
+          ctx.rect(x(nth), y1, Math.max(x(nth + 1) - x(nth), devicePixelRatio), y - y1);
+        }
+      }
+      ctx.fill();
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = line.key === selected ? tone("blue") : line.tone === "fill" ? tone("muted") : tone(line.tone);
+      ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+      ctx.beginPath();
+      ctx.moveTo(Math.max(x(start), left), y);
+      ctx.lineTo(Math.min(x(end), left + width), y);
+      ctx.stroke();
+      ctx.setLineDash([]);
+    }
+    start = end;
+  }
+  const now = series.limit.at(-1);
+  if (handle && !percent && handle.slots !== now) {
+    const y = u.valToPos(handle.slots, "y", true);
+    ctx.strokeStyle = tone("blue");
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(left, y);
+    ctx.lineTo(left + width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+/** Small marks at the foot for what happened. */
+function drawMarks(u: uPlot, { marks, from, to }: Props, tone: (name: string) => string) {
+  const { ctx } = u;
+  const { top, height } = u.bbox;
+  ctx.save();
+  for (const { at, until, isOutage } of marks) {
+    if ((until ?? at) < from || at > to) continue;
+    const x = u.valToPos(Math.max(at, from), "x", true);
+    const size = 4 * devicePixelRatio;
+    ctx.fillStyle = tone(isOutage ? "red" : "muted");
+    if (until) ctx.fillRect(x, top + height - 2 * devicePixelRatio, u.valToPos(Math.min(until, to), "x", true) - x, 2 * devicePixelRatio);
+    ctx.beginPath();
+    ctx.moveTo(x, top + height - 1.6 * size);
+    ctx.lineTo(x + size, top + height);
+    ctx.lineTo(x - size, top + height);
+    ctx.fill();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,85 @@
+// What is read at the minute that is looked at.
+import { useCursor } from "../../lib/cursor";
+import { count, moment } from "../../lib/time";
+import { type Line, type Mark } from "./chart";
+
+/** Marks this near to the minute, in seconds a pixel and more, are read with it. */
+const NEAR_MARK_SECONDS = 900;
+/** More than these would not fit beside the chart. */
+const MOST_VALUES = 40;
+
+interface Value {
+  line: Line;
+  level: number | null;
+  limit: number | null;
+  /** The level is a lower bound. */
+  partial: boolean;
+}
+
+/** Every line at a minute: the pool first, and then the highest. */
+function valuesAt(lines: Line[], at: number): Value[] {
+  return lines
+    .map((line) => {
+      const nth = Math.floor((at - line.series.from) / line.series.step);
+      const { peak, limit, partial } = line.series;
+      return { line, level: peak[nth] ?? null, limit: limit[nth] ?? null, partial: partial[nth] ?? false };
+    })
+    .toSorted((a, b) => Number(b.line.isPool) - Number(a.line.isPool) || (b.level ?? -1) - (a.level ?? -1) || a.line.name.localeCompare(b.line.name));
+}
+
+/** "18 of 20 · 2 left". */
+function said({ level, limit, partial }: Value): string {
+  if (level === null) return "no data";
+  const held = `${partial ? "at least " : ""}${count(level)}`;
+  if (limit === null) return `${held} · no limit`;
+  return `${held} of ${count(limit)} · ${level > limit ? `${count(level - limit)} over` : `${count(limit - level)} left`}`;
+}
+
+const TONE = { fill: "text-text", amber: "text-amber", red: "text-red" };
+
+/** "Tue 14:03 · 18 of 20 · 2 left" of the line that stands out, and what happened then. */
+export function Readout({ section, lines, focus, marks }: { section: string; lines: Line[]; focus: string; marks: Mark[] }) {
+  const { at, pinned, section: of } = useCursor();
+  if (at === null) return <p className="h-6" data-readout={section} />;
+  const values = valuesAt(lines, at);
+  const main = values.find(({ line }) => line.key === focus) ?? values[0];
+  const near = marks.filter((mark) => (mark.until ? mark.at <= at && at <= mark.until : Math.abs(mark.at - at) <= NEAR_MARK_SECONDS));
+  return (
+    <p className="flex h-6 gap-x-3 overflow-hidden leading-6 whitespace-nowrap" data-readout={section}>
+      <strong className="shrink-0 font-medium" aria-live={of === section ? "polite" : "off"}>
+        {moment(at)}
+        {main && ` · ${said(main)}`}
+      </strong>
+      {main && <span className="truncate text-muted">{main.line.name}</span>}
+      {pinned && of === section && <span className="shrink-0 text-muted">pinned, Esc lets go</span>}
+      {near.length > 0 && (
+        <span className="truncate" title={near.map((mark) => mark.text).join("\n")}>
+          ▲ {near.map((mark) => mark.text).join("; ")}
+        </span>
+      )}
+    </p>
+  );
+}
+
+/** Every line at the minute, the highest first: in place of the labels of the chart that is looked at. */
+export function Values({ section, lines, focus }: { section: string; lines: Line[]; focus: string }) {
+  const { at, section: of } = useCursor();
+  if (at === null || of !== section) return null;
+  const values = valuesAt(lines, at);
+  return (
+    <ul
+      aria-label={`Every model at ${moment(at)}`}
+      className="pointer-events-none absolute top-0 right-0 z-20 min-h-[194px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:hidden"
+    >
+      {values.slice(0, MOST_VALUES).map(({ line, level, limit }) => (
+        <li key={line.key} className={`flex gap-2 ${line.key === focus ? "font-medium text-blue" : ""}`}>
+          <span className={`w-8 shrink-0 text-right ${line.key === focus ? "" : level !== null && limit !== null && level >= limit ? "text-red" : TONE[line.tone]}`}>
+            {level === null ? "–" : count(level)}
+          </span>
+          <span className={`truncate ${line.key === focus ? "" : "text-muted"}`}>{line.name}</span>
+        </li>
+      ))}
+      {values.length > MOST_VALUES && <li className="pl-10 text-muted">and {count(values.length - MOST_VALUES)} more</li>}
+    </ul>
+  );
+}

@@ -1,0 +1,165 @@
+// A model type: its head, its chart and its table, tied together.
+import { Suspense, lazy, useMemo, useState } from "react";
+
+import { type Quota } from "../../gen/highwater/v1/quota_pb";
+import { type Kind } from "../../gen/highwater/v1/types_pb";
+import { go, useAddress } from "../../lib/address";
+import { KIND_NAME, isPool, seconds, targetKey } from "../../lib/target";
+import { count, moment } from "../../lib/time";
+import { Button } from "../../parts/button";
+import { Skeleton } from "../../parts/skeleton";
+import { ChartPanel } from "./chart-panel";
+import { QuotaTable } from "./table";
+
+const AssignDialog = lazy(() => import("./assign-dialog"));
+const Detail = lazy(() => import("./detail"));
+
+/** Limits that differ more than this are drawn as shares of themselves. */
+const FOURFOLD = 4;
+
+interface Props {
+  project: string;
+  kind: Kind;
+  /** Its pools and meters. */
+  quotas: Quota[];
+  stale: boolean;
+  edits: boolean;
+  onRequest: (quota: Quota, wanted?: number) => void;
+  onSetLimit: (quota: Quota, slots?: number) => void;
+}
+
+export function Section({ project, kind, quotas, stale, edits, onRequest, onSetLimit }: Props) {
+  const { select, open, filter } = useAddress();
+  const [preview, setPreview] = useState("");
+  const [asPercent, setAsPercent] = useState<boolean | null>(null);
+  const [assigns, setAssigns] = useState(false);
+  const [asTable, setAsTable] = useState(false);
+  const pools = useMemo(() => quotas.filter((quota) => isPool(quota.target)), [quotas]);
+  const meters = useMemo(() => quotas.filter((quota) => !isPool(quota.target)), [quotas]);
+  const shown = useMemo(() => {
+    const wanted = filter.trim().toLowerCase();
+    return meters.filter((quota) => `${quota.displayName} ${quota.target?.target.value?.model}`.toLowerCase().includes(wanted));
+  }, [meters, filter]);
+  const limitsOf = meters.map((quota) => quota.limit?.slots ?? 0).filter((slots) => slots > 0);
+  const differs = limitsOf.length > 1 && Math.max(...limitsOf) > FOURFOLD * Math.min(...limitsOf);
+  const selected = quotas.some((quota) => targetKey(quota.target) === select) ? select : "";
+  const percent = asPercent ?? (differs && !selected);
+  const openPool = pools.find((quota) => targetKey(quota.target) === open);
+  const doSelect = (key: string) => go({ select: key }, { replace: true });
+  const doOpen = (key: string) => go({ open: key, ...(key && { select: key }) }, { replace: true });
+  const detail = (quota: Quota) => (
+    <Suspense fallback={<Skeleton className="h-96 w-full" />}>
+      <Detail project={project} quota={quota} edits={edits} onRequest={() => onRequest(quota)} onSetLimit={() => onSetLimit(quota)} />
+    </Suspense>
+  );
+  return (
+    <section aria-label={KIND_NAME[kind]} className="mt-7">
+      <Head kind={kind} pools={pools} meters={meters} open={open} onOpen={doOpen} onAssign={() => setAssigns(true)}>
+        {limitsOf.length > 0 && (
+          <Button look="quiet" aria-pressed={percent} onClick={() => setAsPercent(!percent)}>
+            % of limit{percent ? " ✓" : ""}
+          </Button>
+        )}
+        <Button look="quiet" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
+          As table{asTable ? " ✓" : ""}
+        </Button>
+      </Head>
+      <ChartPanel
+        project={project}
+        section={String(kind)}
+        name={KIND_NAME[kind]}
+        quotas={quotas}
+        selected={selected}
+        preview={preview}
+        percent={percent}
+        asTable={asTable}
+        stale={stale}
+        edits={edits}
+        onSelect={doSelect}
+        onPreview={setPreview}
+        onRequest={onRequest}
+      />
+      {openPool && <div className="mb-2 border-y">{detail(openPool)}</div>}
+      {shown.length > 0 ? (
+        <QuotaTable
+          label={`Models of ${KIND_NAME[kind]}`}
+          quotas={shown}
+          selected={selected}
+          preview={preview}
+          opened={open}
+          stale={stale}
+          edits={edits}
+          actions={{ select: doSelect, preview: setPreview, open: doOpen, request: onRequest, setLimit: onSetLimit }}
+          detail={detail}
+        />
+      ) : (
+        <p className="py-2 text-muted">{meters.length > 0 ? `No model of ${KIND_NAME[kind]} has “${filter}” in its name.` : "No model was reported yet."}</p>
+      )}
+      {assigns && (
+        <Suspense>
+          <AssignDialog
+            project={project}
+            kind={kind}
+            account={pools[0]?.target?.target.value?.account ?? ""}
+            meters={meters}
+            edits={edits}
+            onClose={() => setAssigns(false)}
+          />
+        </Suspense>
+      )}
+    </section>
+  );
+}
+
+interface HeadProps {
+  kind: Kind;
+  pools: Quota[];
+  meters: Quota[];
+  open: string;
+  onOpen: (key: string) => void;
+  onAssign: () => void;
+  children: React.ReactNode;
+}
+
+/** "TTS · 27 of 40 · assigned 38 · peak 34, Tue 14:03". */
+function Head({ kind, pools, meters, open, onOpen, onAssign, children }: HeadProps) {
+  const pool = pools[0];
+  const key = targetKey(pool?.target);
+  const assigned = meters.reduce((sum, quota) => sum + (quota.limit?.slots ?? 0), 0);
+  const isShort = pool?.limit !== undefined && assigned > pool.limit.slots;
+  return (
+    <header className="flex flex-wrap items-baseline gap-x-2 gap-y-0.5 border-b pb-1">
+      <h2 className="text-[15px] font-semibold">
+        {pool ? (
+          <button type="button" aria-expanded={open === key} title={`Detail of all ${KIND_NAME[kind]}`} onClick={() => onOpen(open === key ? "" : key)} className="hover:underline">
+            {KIND_NAME[kind]}
+          </button>
+        ) : (
+          KIND_NAME[kind]
+        )}
+      </h2>
+      {pool && (
+        <p className="text-muted">
+          <span aria-hidden="true">· </span>
+          <span className={pool.limit && pool.level >= pool.limit.slots ? "text-red" : "text-text"}>
+            {pool.covered ? count(pool.level) : "—"}
+            {pool.limit ? ` of ${count(pool.limit.slots)}` : " held, the pool has no limit"}
+          </span>
+          {" · "}
+          <button type="button" title={`Assign ${KIND_NAME[kind]} to its models`} className={`hover:underline ${isShort ? "text-amber" : "text-blue"}`} onClick={onAssign}>
+            {assigned > 0 ? `assigned ${count(assigned)}` : "assign"}
+          </button>
+          {pool.peak ? ` · peak ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
+          {pools.slice(1).map((other) => (
+            <span key={targetKey(other.target)}>
+              {" · "}
+              {other.target?.target.value?.account}: {count(other.level)}
+              {other.limit ? ` of ${count(other.limit.slots)}` : ""}
+            </span>
+          ))}
+        </p>
+      )}
+      <span className="ml-auto flex gap-1">{children}</span>
+    </header>
+  );
+}

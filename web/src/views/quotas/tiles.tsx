@@ -1,0 +1,193 @@
+// Connections: one tile each for what LiveKit itself connects; one that is opened shows its chart and detail beneath.
+import { Suspense, lazy, useMemo } from "react";
+
+import { type Quota } from "../../gen/highwater/v1/quota_pb";
+import { type Kind, Risk, type Target } from "../../gen/highwater/v1/types_pb";
+import { go, useAddress } from "../../lib/address";
+import { useHistory } from "../../lib/history";
+import { type Live } from "../../lib/live";
+import { type Series, envelope } from "../../lib/series";
+import { CONNECTION_KINDS, KIND_NAME, KIND_WORD, isPool, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
+import { count, moment } from "../../lib/time";
+import { Failed } from "../../parts/failed";
+import { Skeleton } from "../../parts/skeleton";
+import { ChartPanel } from "./chart-panel";
+import { Now, WeekBadge } from "./standing";
+
+const Detail = lazy(() => import("./detail"));
+
+const HALF_HOUR = 1_800;
+
+interface Props {
+  project: string;
+  live: Live;
+  edits: boolean;
+  onRequest: (quota: Quota, wanted?: number) => void;
+  onSetLimit: (quota: Quota, slots?: number) => void;
+}
+
+export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
+  const { open } = useAddress();
+  const found = useMemo(() => {
+    const all = [...live.byKey.values()];
+    return CONNECTION_KINDS.map((kind) => {
+      const of = all.filter((quota) => kindOf(quota.target) === kind);
+      return { kind, quota: of.find((quota) => isPool(quota.target)) ?? of[0] };
+    });
+  }, [live.byKey]);
+  const targets = found.map(({ quota }) => quota?.target).filter((target): target is Target => target !== undefined);
+  const history = useHistory(project, targets, "7d", HALF_HOUR);
+  const opened = found.find(({ quota }) => quota && targetKey(quota.target) === open)?.quota;
+  const stale = live.status === "stale";
+  return (
+    <section aria-label="Connections">
+      <ul className={`grid grid-cols-5 border-t border-l max-[1100px]:grid-cols-3 max-[640px]:grid-cols-2 ${stale ? "opacity-60 grayscale" : ""}`}>
+        {found.map(({ kind, quota }) => (
+          <li key={kind} className="relative min-h-[108px] border-r border-b p-2.5">
+            {live.status === "connecting" ? (
+              <Skeleton className="h-20 w-full" />
+            ) : quota ? (
+              <Tile project={project} kind={kind} quota={quota} isOpen={quota === opened} series={history.data?.get(targetKey(quota.target))} />
+            ) : (
+              <>
+                <h2 className="text-muted">{KIND_NAME[kind]}</h2>
+                <p className="mt-1.5">Not connected.</p>
+                <p className="text-muted">Point LiveKit’s webhook at /livekit/webhook, or report them from a worker.</p>
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+      {history.isError && (
+        <div className="mt-2">
+          <Failed what="The history of the connections" error={history.error} retry={() => void history.refetch()} />
+        </div>
+      )}
+      {opened && (
+        <section aria-label={KIND_NAME[kindOf(opened.target)]} className="mt-3">
+          <ChartPanel
+            project={project}
+            section={KIND_WORD[kindOf(opened.target)]}
+            name={KIND_NAME[kindOf(opened.target)]}
+            quotas={[opened]}
+            selected={open}
+            preview=""
+            percent={false}
+            asTable={false}
+            stale={stale}
+            edits={edits}
+            onSelect={() => undefined}
+            onPreview={() => undefined}
+            onRequest={onRequest}
+          />
+          <Suspense fallback={<Skeleton className="h-96 w-full" />}>
+            <Detail project={project} quota={opened} edits={edits} onRequest={() => onRequest(opened)} onSetLimit={() => onSetLimit(opened)} />
+          </Suspense>
+        </section>
+      )}
+    </section>
+  );
+}
+
+interface TileProps {
+  project: string;
+  kind: Kind;
+  quota: Quota;
+  isOpen: boolean;
+  series: Series | undefined;
+}
+
+/** What may disturb the connections, the worst first: which, and how many. */
+function troubleOf(quota: Quota): { word: string; isBad: boolean } | undefined {
+  const refused = turnedAway(quota);
+  const down = Number(quota.closed?.unavailable ?? 0n);
+  const lost = Number(quota.closed?.lost ?? 0n);
+  if (!quota.covered) return { word: "no data", isBad: false };
+  if (refused > 0) return { word: `${count(refused)} refused`, isBad: true };
+  if (down > 0) return { word: `${count(down)} provider down`, isBad: true };
+  if (lost > 0) return { word: `${count(lost)} lost`, isBad: true };
+  if (quota.silentLevel > 0) return { word: `${count(quota.silentLevel)} silent`, isBad: false };
+  return undefined;
+}
+
+function Tile({ project, kind, quota, isOpen, series }: TileProps) {
+  const key = targetKey(quota.target);
+  const limit = quota.limit?.slots;
+  const trouble = troubleOf(quota);
+  const isFull = quota.risk === Risk.AT_LIMIT || quota.risk === Risk.OVER;
+  return (
+    <>
+      <span className="flex items-baseline justify-between gap-2">
+        <h2 className="text-muted">
+          <button
+            type="button"
+            aria-expanded={isOpen}
+            onClick={() => go({ open: isOpen ? "" : key, select: "" }, { replace: true })}
+            className="after:absolute after:inset-0 hover:text-text aria-expanded:font-medium aria-expanded:text-blue"
+          >
+            {KIND_NAME[kind]}
+          </button>
+        </h2>
+        <span className="flex items-baseline gap-2">
+          <WeekBadge week={quota.week} />
+          {quota.risk !== Risk.OK && quota.risk !== Risk.UNSPECIFIED && <Now quota={quota} />}
+        </span>
+      </span>
+      <p className={`mt-0.5 text-[22px] leading-7 font-semibold ${isFull ? "text-red" : ""}`}>
+        {quota.covered ? count(quota.level) : "—"}
+        {limit !== undefined && <span className="text-[13px] font-normal text-muted"> of {count(limit)}</span>}
+      </p>
+      {series ? <Spark series={series} limit={limit} /> : <Skeleton className="h-6 w-full" />}
+      <p className="mt-0.5 flex flex-wrap justify-between gap-x-2 text-muted">
+        <span>{quota.peak ? `peak ${count(quota.peak.level)}, ${moment(seconds(quota.peak.at) ?? 0)}` : "no peak yet"}</span>
+        {trouble && (
+          <a
+            href={`/p/${encodeURIComponent(project)}/sessions?target=${key}`}
+            onClick={(event) => {
+              if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+              event.preventDefault();
+              go({ view: "sessions", rest: { target: key } });
+            }}
+            className={`relative z-10 hover:underline ${trouble.isBad ? "text-red" : "text-amber"}`}
+          >
+            {trouble.word}
+          </a>
+        )}
+      </p>
+    </>
+  );
+}
+
+const WIDTH = 220;
+const HEIGHT = 24;
+const CELLS = 110;
+
+/** Seven days in a line of 24 pixels, with the limit. */
+function Spark({ series, limit }: { series: Series; limit: number | undefined }) {
+  const path = useMemo(() => {
+    const cells = envelope(series.peak, CELLS);
+    const most = Math.max(limit ?? 0, ...cells.map((cell) => cell?.high ?? 0), 1);
+    const y = (level: number) => HEIGHT - 1 - (level / most) * (HEIGHT - 2);
+    let line = "";
+    let isUp = true;
+    cells.forEach((cell, nth) => {
+      if (!cell) {
+        isUp = true;
+        return;
+      }
+      const x = (nth / (CELLS - 1)) * WIDTH;
+      line += `${isUp ? "M" : "L"}${x.toFixed(1)} ${y(cell.high).toFixed(1)}`;
+      if (cell.low !== cell.high) line += `L${x.toFixed(1)} ${y(cell.low).toFixed(1)}`;
+      isUp = false;
+    });
+    return { line, limit: limit === undefined ? undefined : y(limit) };
+  }, [series, limit]);
+  return (
+    <svg aria-hidden="true" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" className="block h-6 w-full">
+      {path.limit !== undefined && (
+        <line x1={0} x2={WIDTH} y1={path.limit} y2={path.limit} className="stroke-muted" strokeDasharray="3 3" vectorEffect="non-scaling-stroke" />
+      )}
+      <path d={path.line} fill="none" className="stroke-fill" strokeWidth={1.2} vectorEffect="non-scaling-stroke" />
+    </svg>
+  );
+}

@@ -1,0 +1,162 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { type Limit } from "../../gen/highwater/v1/limit_pb";
+import { type Target } from "../../gen/highwater/v1/types_pb";
+import { useCaller } from "../../lib/caller";
+import { useLimits } from "../../lib/limits";
+import { useLive } from "../../lib/live";
+import { idOf, useNames } from "../../lib/names";
+import { limits } from "../../lib/service";
+import { seconds, targetKey } from "../../lib/target";
+import { count } from "../../lib/time";
+import { Button } from "../../parts/button";
+import { Failed } from "../../parts/failed";
+import { Empty, Part } from "../../parts/page";
+import { SkeletonRows } from "../../parts/skeleton";
+import { type Column, Table } from "../../parts/table";
+import { When } from "../../parts/when";
+import { Trail } from "./audit";
+import { LimitForm } from "./limit-form";
+
+/** All pages of the limits of a project. */
+async function readLimits(of: { project: string; target?: Target; history?: boolean }): Promise<Limit[]> {
+  const found: Limit[] = [];
+  let pageToken = "";
+  do {
+    const answer = await limits.listLimits({ ...of, pageSize: 1_000, pageToken });
+    found.push(...answer.limits);
+    pageToken = answer.nextPageToken;
+  } while (pageToken);
+  return found;
+}
+
+export function Limits({ project }: { project: string }) {
+  const caller = useCaller();
+  const nameOf = useNames(project);
+  const live = useLive(project);
+  const { end } = useLimits(project);
+  const [shown, setShown] = useState("");
+  const [editing, setEditing] = useState<Limit | "new">();
+  const { data, error, isPending, isError, refetch } = useQuery({ queryKey: ["limits", project], queryFn: () => readLimits({ project }) });
+
+  const columns: Column<Limit>[] = [
+    {
+      key: "target",
+      head: "Of",
+      names: true,
+      cell: ({ target }) => {
+        const key = targetKey(target);
+        return (
+          <button type="button" aria-expanded={shown === key} title={idOf(target)} onClick={() => setShown(shown === key ? "" : key)} className="text-left hover:underline">
+            <span aria-hidden="true" className="mr-1.5 inline-block w-2.5 text-faint">
+              {shown === key ? "▾" : "▸"}
+            </span>
+            {nameOf(target)}
+          </button>
+        );
+      },
+    },
+    { key: "slots", head: "Limit", end: true, cell: ({ slots }) => count(slots) },
+    {
+      key: "peak",
+      head: "7-day peak",
+      end: true,
+      cell: ({ target }) => {
+        const peak = live.byKey.get(targetKey(target))?.peak;
+        return <span className="text-muted">{peak ? count(peak.level) : "–"}</span>;
+      },
+    },
+    { key: "since", head: "Since", cell: ({ startTime }) => <When at={seconds(startTime) ?? 0} /> },
+    { key: "until", head: "Until", cell: ({ endTime }) => (endTime ? <When at={seconds(endTime) ?? 0} /> : <span className="text-muted">no end</span>) },
+    { key: "by", head: "Set by", cell: ({ setBy }) => setBy },
+    { key: "why", head: "Why", cell: ({ reason }) => reason || <span className="text-faint">–</span> },
+    ...(caller?.edits
+      ? [
+          {
+            key: "do",
+            head: "",
+            end: true,
+            cell: (limit: Limit) => (
+              <span className="inline-flex">
+                <Button look="quiet" aria-label={`Change the limit of ${nameOf(limit.target)}`} onClick={() => setEditing(limit)}>
+                  Change
+                </Button>
+                <Button look="quiet" aria-label={`End the limit of ${nameOf(limit.target)}`} onClick={() => end.mutate({ limit, name: nameOf(limit.target) })}>
+                  End
+                </Button>
+              </span>
+            ),
+          },
+        ]
+      : []),
+  ];
+  return (
+    <>
+      <Part
+        title="Limits"
+        lead="Most slots held at once, of a model, of a connection, or of all models of a kind. Limits are watched: what is reported is counted in any case."
+        actions={
+          caller?.edits && (
+            <Button look="main" onClick={() => setEditing("new")}>
+              Set a limit
+            </Button>
+          )
+        }
+      >
+        {isError && !data ? (
+          <Failed what="Limits" error={error} retry={() => void refetch()} />
+        ) : isPending ? (
+          <SkeletonRows rows={5} />
+        ) : data.length === 0 ? (
+          <Empty title="No limit is set.">Without one there is nothing to come near to. A plan sets several at once; the catalogue knows the tiers of providers.</Empty>
+        ) : (
+          <Table
+            label="Limits"
+            columns={columns}
+            rows={data}
+            keyOf={({ target }) => targetKey(target)}
+            beneath={({ target }) => target && shown === targetKey(target) && <Before project={project} target={target} />}
+          />
+        )}
+      </Part>
+      {caller?.edits && (
+        <Part title="What was changed">
+          <Trail project={project} of="limit." />
+        </Part>
+      )}
+      {editing && <LimitForm project={project} {...(editing !== "new" && { limit: editing })} onClose={() => setEditing(undefined)} />}
+    </>
+  );
+}
+
+/** The limits that were before, the newest first. */
+function Before({ project, target }: { project: string; target: Target }) {
+  const client = useQueryClient();
+  const key = ["limits", project, "history", targetKey(target)];
+  const { data, error, isPending, isError } = useQuery({ queryKey: key, queryFn: () => readLimits({ project, target, history: true }) });
+  if (isError) return <Failed what="The history" error={error} retry={() => void client.invalidateQueries({ queryKey: key })} />;
+  if (isPending) return <SkeletonRows rows={2} />;
+  return (
+    <ol aria-label="History of the limit" className="grid gap-1 pl-4">
+      {data.map(({ slots, startTime, endTime, setBy, reason, endedBy, endReason }, nth) => (
+        <li key={nth} className="wrap-anywhere">
+          <span className="inline-block w-12 text-right font-medium">{count(slots)}</span>{" "}
+          <span className="text-muted">
+            from <When at={seconds(startTime) ?? 0} />
+            {endTime && (
+              <>
+                {" "}
+                to <When at={seconds(endTime) ?? 0} />
+              </>
+            )}
+            , set by {setBy}
+            {reason && `: ${reason}`}
+            {endedBy && `; ended by ${endedBy}`}
+            {endReason && `: ${endReason}`}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,19 @@
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const service = process.env["HIGHWATER_URL"] ?? "http://127.0.0.1:23000";
+const proxy = Object.fromEntries(["/highwater.v1", "/session", "/healthz"].map((path) => [path, { target: service }]));
+
+/** As the service sends it: what is previewed is under the same policy. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; " +
+  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+export default defineConfig({
+  plugins: [react(), tailwindcss()],
+  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  server: { port: 23173, proxy },
+  preview: { port: 23174, proxy, headers: { "content-security-policy": POLICY } },
+  test: { include: ["src/**/*.test.ts"] },
+});
