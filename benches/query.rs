@@ -11,7 +11,7 @@ use std::{
 };
 
 use highwater::{
-    api::{aside::Aside, auth::Caller, notices::Notifier, quota::Quotas},
+    api::{aside::Aside, auth::Caller, ingest::seats::Seats, notices::Notifier, quota::Quotas},
     config::Config,
     live::Event,
     model::{
@@ -152,7 +152,8 @@ fn main() {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     let notifier = Notifier::default();
-    let quotas = Quotas::new(Aside::new(Arc::new(Queries::new(service.clone()))), notifier.notices().draining);
+    let aside = Aside::new(Arc::new(Queries::new(service.clone())));
+    let quotas = Quotas::new(aside, notifier.notices().draining, Seats::default());
     let targets: Vec<_> = (0..KEYS as usize)
         .step_by(KEYS as usize / HISTORY_KEYS - 1)
         .take(HISTORY_KEYS)
