@@ -2,7 +2,7 @@ import { Kind } from "../src/gen/highwater/v1/types_pb";
 import { callsOf, expect, expectAccessible, test } from "./page";
 import { HOSTILE, hold } from "./rooms";
 
-const ROOMS = ["sessions", "requests", "alerts", "settings", "settings?tab=plans", "settings?tab=catalogue", "settings?tab=keys", "settings?tab=recipients", "settings?tab=audit", "operator"];
+const ROOMS = ["sessions?worker=voice-agent-01", "requests", "alerts", "settings", "settings?tab=plans", "settings?tab=catalogue", "settings?tab=keys", "settings?tab=recipients", "settings?tab=audit", "operator"];
 
 for (const room of ROOMS) {
   test(`${room} is whole, fits and is accessible @looks`, async ({ page }, info) => {

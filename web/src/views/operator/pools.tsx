@@ -18,7 +18,7 @@ const COLOUR: Partial<Record<Risk, string>> = { [Risk.APPROACHING]: "text-amber"
 const MARK: Partial<Record<Risk, string>> = { [Risk.APPROACHING]: "◐", [Risk.AT_LIMIT]: "●", [Risk.OVER]: "▲", [Risk.UNKNOWN]: "?" };
 
 const contractOf = ({ contractPlusOne }: ProviderPool): number | undefined => (contractPlusOne > 0 ? contractPlusOne - 1 : undefined);
-const none = <span className="text-faint">–</span>;
+const none = <span className="text-muted">–</span>;
 
 const COLUMNS: Column<ProviderPool>[] = [
   {

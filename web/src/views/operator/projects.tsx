@@ -47,7 +47,7 @@ export function Projects({ current }: { current: string }) {
     { key: "meters", head: "Meters and pools", end: true, cell: ({ keyCount }) => count(keyCount) },
     { key: "keys", head: "Keys", end: true, cell: ({ apiKeyCount }) => count(apiKeyCount) },
     { key: "made", head: "Made", cell: ({ createTime }) => (createTime ? <When at={seconds(createTime) ?? 0} /> : <span className="text-muted">by its first report</span>) },
-    { key: "by", head: "By", cell: ({ createdBy }) => createdBy || <span className="text-faint">–</span> },
+    { key: "by", head: "By", cell: ({ createdBy }) => createdBy || <span className="text-muted">–</span> },
     {
       key: "do",
       head: "",

@@ -32,6 +32,10 @@ interface Props {
   onRequest: (quota: Quota, wanted?: number) => void;
 }
 
+/** More lines than these are read by ten minutes where a window is long: the highest of each is kept, and a week of minutes is too much to wait for. */
+const MANY_LINES = 40;
+const LONG_WINDOW_SECONDS = 86_400;
+
 const at = (whole: number) => ({ seconds: BigInt(whole), nanos: 0 });
 
 export function ChartPanel(props: Props) {
@@ -40,8 +44,8 @@ export function ChartPanel(props: Props) {
   const [dragged, setDragged] = useState<{ key: string; slots: number } | null>(null);
   const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
   const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
-  const history = useHistory(project, targets, range);
   const { from, to } = windowOf(range, Date.now() / 1_000);
+  const history = useHistory(project, targets, range, targets.length > MANY_LINES && to - from > LONG_WINDOW_SECONDS ? 600 : 60);
   const happened = useQuery({
     queryKey: ["annotations", project, keys, JSON.stringify(range)],
     queryFn: () => service.listAnnotations({ project, targets, startTime: at(from), endTime: at(to) }),

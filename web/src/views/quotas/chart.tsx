@@ -549,7 +549,7 @@ function drawGaps(u: uPlot, { lines, to, selected }: Props, line: string, muted:
       ctx.fillStyle = muted;
       ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
       ctx.textAlign = "right";
-      ctx.fillText(`no data before ${moment(b)}`, x1 - 8 * devicePixelRatio, top + 14 * devicePixelRatio);
+      ctx.fillText(`no data before ${moment(b)}`, x1 - 8 * devicePixelRatio, top + 0.3 * height);
     }
   }
   ctx.restore();

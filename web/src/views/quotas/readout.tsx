@@ -1,6 +1,6 @@
 // What is read at the minute that is looked at.
 import { useCursor } from "../../lib/cursor";
-import { count, moment } from "../../lib/time";
+import { count, minutesLong, moment } from "../../lib/time";
 import { type Line, type Mark } from "./chart";
 
 /** Marks this near to the minute, in seconds a pixel and more, are read with it. */
@@ -50,7 +50,12 @@ export function Readout({ section, lines, focus, marks }: { section: string; lin
         {moment(at)}
         {main && ` · ${said(main)}`}
       </strong>
-      {main && <span className="truncate text-muted">{main.line.name}</span>}
+      {main && (
+        <span className="truncate text-muted">
+          {main.line.name}
+          {main.line.series.step > 60 && `, highest of ${minutesLong(main.line.series.step / 60)}`}
+        </span>
+      )}
       {pinned && of === section && <span className="shrink-0 text-muted">pinned, Esc lets go</span>}
       {near.length > 0 && (
         <span className="truncate" title={near.map((mark) => mark.text).join("\n")}>

@@ -201,7 +201,7 @@ function State({ silent, settling }: { silent: boolean; settling: boolean }) {
   return <span className="text-muted">● held</span>;
 }
 
-const Text = ({ children }: { children: string | undefined }) => (children ? <>{children}</> : <span className="text-faint">–</span>);
+const Text = ({ children }: { children: string | undefined }) => (children ? <>{children}</> : <span className="text-muted">–</span>);
 const Since = ({ at }: { at: number | undefined }) => (at === undefined ? <Text>{undefined}</Text> : <When at={at} />);
 
 function Beat({ at, now, silent }: { at: number | undefined; now: number; silent: boolean }) {

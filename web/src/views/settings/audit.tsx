@@ -16,8 +16,8 @@ const COLUMNS: Column<AuditRow>[] = [
   { key: "time", head: "When", cell: ({ time }) => <When at={seconds(time) ?? 0} /> },
   { key: "actor", head: "By", cell: ({ actor, role, address }) => <span title={address}>{role ? `${actor} (${role})` : actor}</span> },
   { key: "action", head: "What", names: true, cell: ({ action, object }) => `${action} ${object}` },
-  { key: "before", head: "Before", cell: ({ before }) => before || <span className="text-faint">–</span> },
-  { key: "after", head: "After", cell: ({ after }) => after || <span className="text-faint">–</span> },
+  { key: "before", head: "Before", cell: ({ before }) => before || <span className="text-muted">–</span> },
+  { key: "after", head: "After", cell: ({ after }) => after || <span className="text-muted">–</span> },
 ];
 
 /** What was changed, by whom, the newest first; of actions that begin so. */

@@ -47,7 +47,7 @@ export function Catalogue({ project }: { project: string }) {
       head: "Tiers",
       cell: (row) =>
         row.tiers.length === 0 ? (
-          <span className="text-faint">none known</span>
+          <span className="text-muted">none known</span>
         ) : (
           <span className="inline-flex flex-wrap gap-1">
             {row.tiers.map(({ name, slots }) =>

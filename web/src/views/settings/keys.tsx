@@ -70,7 +70,7 @@ export function Keys({ project }: { project: string }) {
     { key: "id", head: "Id", cell: ({ id, livekit }) => <span className="font-mono text-[12px]">{livekit ? `${id} (LiveKit)` : id}</span> },
     { key: "role", head: "Role", cell: ({ role }) => ROLE_WORD[role] },
     { key: "state", head: "State", cell: (key) => <span className={standing(key, now) === "good" ? "text-muted" : "text-amber"}>{standing(key, now)}</span> },
-    { key: "used", head: "Last used", cell: ({ lastUseTime }) => (lastUseTime ? <When at={seconds(lastUseTime) ?? 0} /> : <span className="text-faint">never</span>) },
+    { key: "used", head: "Last used", cell: ({ lastUseTime }) => (lastUseTime ? <When at={seconds(lastUseTime) ?? 0} /> : <span className="text-muted">never</span>) },
     { key: "made", head: "Made", cell: ({ createTime }) => <When at={seconds(createTime) ?? 0} /> },
     { key: "until", head: "Until", cell: ({ expireTime }) => (expireTime ? <When at={seconds(expireTime) ?? 0} /> : <span className="text-muted">no end</span>) },
     {

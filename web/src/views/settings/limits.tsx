@@ -70,7 +70,7 @@ export function Limits({ project }: { project: string }) {
     { key: "since", head: "Since", cell: ({ startTime }) => <When at={seconds(startTime) ?? 0} /> },
     { key: "until", head: "Until", cell: ({ endTime }) => (endTime ? <When at={seconds(endTime) ?? 0} /> : <span className="text-muted">no end</span>) },
     { key: "by", head: "Set by", cell: ({ setBy }) => setBy },
-    { key: "why", head: "Why", cell: ({ reason }) => reason || <span className="text-faint">–</span> },
+    { key: "why", head: "Why", cell: ({ reason }) => reason || <span className="text-muted">–</span> },
     ...(caller?.edits
       ? [
           {
