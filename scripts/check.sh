@@ -6,7 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 LINT=(proto format clippy dependencies scripts)
-TEST=(rust doc loom fuzz python)
+TEST=(page rust doc loom fuzz python)
 FUZZ_SECONDS="${FUZZ_SECONDS:-20}"
 
 check_proto() { buf lint proto; }
@@ -27,6 +27,15 @@ check_scripts() {
 }
 
 check_rust() { cargo nextest run --locked --profile ci; }
+
+# The page's plain code; its flows in a browser are `npm run e2e` in web/.
+check_page() {
+    if [ ! -f web/package.json ]; then
+        echo "no web: nothing to run"
+        return
+    fi
+    (cd web && npm test --silent)
+}
 
 check_doc() { cargo test --locked --doc; }
 
@@ -97,7 +106,7 @@ for name in "${checks[@]}"; do
     tally "$log"
     if [ "$status" -eq 0 ]; then
         # A lint that passes counts as one; a test runner has counted its tests.
-        if [[ " ${LINT[*]} " == *" $name "* ]]; then passed=$((passed + 1)); fi
+        if [[ " ${LINT[*]} page " == *" $name "* ]]; then passed=$((passed + 1)); fi
         results+=("$(printf '%-14s ok      %4d s' "$name" $((SECONDS - began)))")
     else
         broken=1
