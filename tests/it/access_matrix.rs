@@ -25,10 +25,6 @@ use crate::{
     serving::{MODEL, SOON, Serving, id, meter},
 };
 
-mod raw;
-
-use raw::Raw;
-
 const OWN: &str = "project-own";
 const FOREIGN: &str = "project-two";
 const MISSING: &str = "project-non";
@@ -329,8 +325,10 @@ fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
 #[tokio::test]
 async fn nobody_is_where_they_do_not_belong() {
     let world = World::new().await;
-    let tokens = Role::ALL.into_iter().map(|role| (role, key(&world.serving, new_key(role, OWN)).1));
-    let shown: Vec<_> = tokens.flat_map(|(role, token)| [(role, world.cookie(&token)), (role, token)]).collect();
+    let keys = Role::ALL.into_iter().map(|role| (role, key(&world.serving, new_key(role, OWN))));
+    let both =
+        |(role, (id, token)): (_, (String, String))| [(role, world.cookie(&token), id.clone()), (role, token, id)];
+    let shown: Vec<_> = keys.flat_map(both).collect();
     let mut calls = 0;
     for method in methods() {
         let rule = rule(&method);
@@ -346,19 +344,17 @@ async fn nobody_is_where_they_do_not_belong() {
             ),
         }
         let Rule::Roles(roles) = rule else { continue };
-        for (role, token) in &shown {
+        for (role, token, key) in &shown {
             calls += 1;
-            check(&world, &method, *role, token, roles.has(*role)).await;
+            check(&world, &method, (*role, token, key), roles.has(*role)).await;
         }
     }
     assert!(calls > 200, "{calls}");
 }
 
-async fn check(world: &World, method: &MethodDescriptor, role: Role, token: &str, may: bool) {
+async fn check(world: &World, method: &MethodDescriptor, (role, token, by): (Role, &str, &str), may: bool) {
     let what = format!("{} by {role}", method.full_name());
     let ask = async |ids: Ids| call(&world.channel, Some(token), method, &ids).await;
-    // The id of the caller's key.
-    let by = token.split('_').nth(2).unwrap();
     let own = ask(world.own(method, by)).await;
     let foreign_key = world.victim(method, FOREIGN, "another");
     let (project, key, incarnation) =
