@@ -1,10 +1,12 @@
 //! Every call of the contract, by every role, by a bearer and by the cookie of a browser, with ids of its own, of another
 //! project and of nobody, made from the descriptors: whoever may not is told so, and what is another's answers as what does not exist, byte for byte.
 
+mod fields;
 mod raw;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use fields::names;
 use highwater::{
     access::Role,
     api::auth::table::{Rule, TABLE},
@@ -311,15 +313,6 @@ fn methods() -> Vec<MethodDescriptor> {
 fn rule(method: &MethodDescriptor) -> Rule {
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     TABLE.iter().find(|(row, _)| *row == path).unwrap().1
-}
-
-fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
-    descriptor.fields().any(|field| {
-        // A key's project is told, and not asked for.
-        let within = if what == "id" { "api_key" } else { "hello" };
-        let nested = field.name() == within && matches!(field.kind(), Kind::Message(_));
-        field.name() == what || (nested && matches!(field.kind(), Kind::Message(inner) if names(&inner, what)))
-    })
 }
 
 #[tokio::test]
