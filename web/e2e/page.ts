@@ -35,7 +35,8 @@ async function layOver(page: Page, origin: string): Promise<void> {
   const held = await fetch(`${origin}/`);
   if ((await held.text()) === index) return;
   const policy = held.headers.get("content-security-policy") ?? "";
-  await page.route(
+  // Of all tabs of the test.
+  await page.context().route(
     (url) => url.origin === origin && !url.pathname.startsWith("/highwater.v1.") && url.pathname !== "/session",
     (route) => {
       const file = join(DIST, new URL(route.request().url()).pathname);

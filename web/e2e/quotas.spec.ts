@@ -218,15 +218,17 @@ test("every chart has a table behind it", async ({ page }) => {
   await expectAccessible(page);
 });
 
-test("two tabs share one watch", async ({ page, context }) => {
+test("two tabs share one watch, and the second goes on when the first is closed", async ({ page, context }) => {
   const watches: string[] = [];
   context.on("request", (request) => request.url().endsWith("/WatchQuotas") && watches.push(request.url()));
   await openQuotas(page);
   const other = await context.newPage();
-  await other.goto(page.url()).catch(() => undefined);
-  await page.bringToFront();
-  await expect(page.getByText(/live since/)).toBeVisible();
+  await openQuotas(other);
+  await expect(other.getByText(/live since/)).toBeVisible();
   expect(watches.length).toBe(1);
+  await page.close();
+  await expect.poll(() => watches.length).toBe(2);
+  await expect(other.getByText(/live since/)).toBeVisible();
 });
 
 test("stored scripts are text", async ({ page }) => {

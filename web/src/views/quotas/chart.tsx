@@ -247,8 +247,8 @@ export function Chart(props: Props) {
       }}
     >
       <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
-        <div ref={cross} hidden className="absolute left-0 w-px bg-muted" />
-        <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] rounded-full border border-ground bg-blue" />
+        <div ref={cross} hidden className="absolute left-0 w-px bg-muted will-change-transform" />
+        <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] will-change-transform rounded-full border border-ground bg-blue" />
       </div>
       {props.handle && handleTop !== null && (
         <Handle top={handleTop} gutter={gutter} plot={plot} {...props.handle} />

@@ -73,7 +73,7 @@ export function Catalogue({ project }: { project: string }) {
       actions={
         <>
           {caller?.edits && (
-            <Select label="Limits are for" hideLabel options={ACCOUNTS} value={account} onChange={(event) => go({ rest: { ...rest, account: event.currentTarget.value } }, { replace: true })} className="w-60" />
+            <Select label="Limits are for" hideLabel options={ACCOUNTS} value={account} onChange={(event) => go({ rest: { ...rest, account: event.currentTarget.value } }, { replace: true })} className="w-64" />
           )}
           <input
             type="search"
