@@ -14,7 +14,7 @@ use crate::{
     live::Event,
     model::{
         Flags, Hour, Incarnation, KeyHour, Kind, Labels, Meter, Minute, Now, Outcome, Point, SessionId, Target, Tick,
-        Time,
+        Time, request::Evidence,
     },
     service::{Actor, Author, Clock, record::Recorder},
     store::EmbeddedStore,
@@ -206,6 +206,26 @@ fn a_list_knows_the_week_and_keeps_up_with_it() {
     assert_eq!((first.more, rest.more, &rest.quotas[0].key), (true, false, &key()));
     let across = fixture.queries.list(&Project::across(), &Part::default(), fixture.now()).unwrap();
     assert_eq!((across.quotas.len(), across.quotas[0].level), (1, 9));
+}
+
+#[test]
+fn evidence_is_what_the_list_says_and_nothing_of_what_was_never_seen() {
+    let mut fixture = Fixture::new();
+    let author = Author { set_by: "kim".to_owned(), reason: String::new(), actor: Actor::service() };
+    fixture.service().set_limit(&key(), BASE + 4, None, author, fixture.now()).unwrap();
+    fixture.run(0..70);
+    let refused = Event::Close { id: id(0), outcome: Outcome::Concurrency, age: Duration::ZERO, meter: None };
+    fixture.report(vec![refused]);
+    fixture.pass_to(71 * 60);
+    let evidence = fixture.queries.evidence(&key(), fixture.now()).unwrap();
+    let near = (0..70).filter(|minute| burst(*minute) == 4).count() as u32;
+    let peak = Some((BASE + 4, Tick(fixture.minute(2).first_tick().0 + 5)));
+    let (limit, week) = (Some(BASE + 4), "constant".to_owned());
+    let (minutes_near, minutes_covered, turned_away) = (near, 71, 1);
+    assert_eq!(evidence, Evidence { limit, peak, minutes_near, minutes_covered, week, turned_away });
+    let model = Meter::new(Kind::Tts, "nobody/knows-this", "", None).unwrap();
+    let unseen = Key { target: Target::Meter(model), ..key() };
+    assert_eq!(fixture.queries.evidence(&unseen, fixture.now()).unwrap(), Evidence::default());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Every call of the contract, by every role, by a bearer and by the cookie of a browser, with ids of its own, of another
 //! project and of nobody, made from the descriptors: whoever may not is told so, and what is another's answers as what does not exist, byte for byte.
 
-mod fields;
+mod descriptors;
 mod raw;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use fields::names;
+use descriptors::{names, rule};
 use highwater::{
     access::Role,
     api::auth::table::{Rule, TABLE},
@@ -269,7 +269,9 @@ impl World {
     /// A key, or a request that somebody made.
     fn victim(&self, method: &MethodDescriptor, project: &str, by: &str) -> String {
         if method.parent_service().name() != "RequestService" {
-            return key(&self.serving, new_key(Role::Worker, project)).0;
+            // There is a bound on the keys of a project.
+            let needed = names(&method.input(), "id").then(|| key(&self.serving, new_key(Role::Worker, project)).0);
+            return needed.unwrap_or_else(|| MISSING_KEY.to_owned());
         }
         let (service, project) = (&self.serving.service, crate::access::project(project));
         let (now, actor) = (service.clock.now(), Actor { key: by.into(), ..Actor::offline() });
@@ -308,11 +310,6 @@ fn methods() -> Vec<MethodDescriptor> {
     let methods: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
     assert_eq!(methods.len(), TABLE.len());
     methods
-}
-
-fn rule(method: &MethodDescriptor) -> Rule {
-    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-    TABLE.iter().find(|(row, _)| *row == path).unwrap().1
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
-//! Which fields a request has.
+//! What is read of the descriptors: which fields a request has, and who may make a call.
 
-use prost_reflect::{Kind, MessageDescriptor};
+use highwater::api::auth::table::{Rule, TABLE};
+use prost_reflect::{Kind, MessageDescriptor, MethodDescriptor};
 
 pub fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
     descriptor.fields().any(|field| {
@@ -9,4 +10,10 @@ pub fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
         let nested = field.name() == within && matches!(field.kind(), Kind::Message(_));
         field.name() == what || (nested && matches!(field.kind(), Kind::Message(inner) if names(&inner, what)))
     })
+}
+
+/// Who may make a call.
+pub fn rule(method: &MethodDescriptor) -> Rule {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    TABLE.iter().find(|(row, _)| *row == path).unwrap().1
 }
