@@ -13,10 +13,9 @@ use highwater::{
     service::{Actor, Author},
 };
 use tokio::time::{sleep, timeout};
-use tonic::{Code, Status, transport::Channel};
-use tonic_types::StatusExt as _;
+use tonic::{Code, transport::Channel};
 
-use crate::serving::{MODEL, SOON, Serving, id, meter};
+use crate::serving::{MODEL, SOON, Serving, id, meter, wrong};
 
 const TTS: i32 = 3;
 const OTHER: &str = "elevenlabs/eleven_turbo_v2_5";
@@ -64,13 +63,6 @@ fn limit_of_before(serving: &Serving, slots: u32) {
     serving.service.set_limit(&key, slots, None, author, before).unwrap();
 }
 
-#[track_caller]
-fn wrong<T: std::fmt::Debug>(answer: Result<T, Status>, field: &str) {
-    let status = answer.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-    assert_eq!(status.get_details_bad_request().unwrap().field_violations.remove(0).field, field);
-}
-
 /// Waits until what is live is in the minutes.
 async fn rolled(serving: &Serving) {
     let from = serving.service.live.tick(serving.service.clock.now());
@@ -108,12 +100,12 @@ async fn the_hours_of_the_week_are_those_of_the_time_zone() {
     assert!(in_utc.iter().all(|(nth, ..)| in_tokyo.iter().any(|(there, ..)| *there == (nth + 9) % 168)));
 
     let zone = GetHeatMapRequest { time_zone: "Mars/Olympus".to_owned(), ..request.clone() };
-    wrong(client.get_heat_map(zone).await, "time_zone");
+    wrong(client.get_heat_map(zone).await, "time_zone", "");
     let end = prost_types::Timestamp { seconds: 1_773_154_800, nanos: 0 };
     let start = prost_types::Timestamp { seconds: end.seconds - 28 * 86_400 - 60, nanos: 0 };
     let long = GetHeatMapRequest { start_time: Some(start), end_time: Some(end), ..request.clone() };
-    wrong(client.get_heat_map(long).await, "start_time");
-    wrong(client.get_heat_map(GetHeatMapRequest { target: None, ..request }).await, "target");
+    wrong(client.get_heat_map(long).await, "start_time", "");
+    wrong(client.get_heat_map(GetHeatMapRequest { target: None, ..request }).await, "target", "");
     let unseen = GetHeatMapRequest { target: of_meter("a/b"), ..GetHeatMapRequest::default() };
     assert_eq!(client.get_heat_map(unseen).await.unwrap_err().code(), Code::NotFound);
 }
@@ -151,10 +143,10 @@ async fn a_pool_is_shared_among_its_models() {
     assert!(short.shares.iter().any(|share| share.minutes_above_proposed > 0));
 
     let many = ProposeAssignmentRequest { slots: 1 << 24, ..request.clone() };
-    wrong(client.propose_assignment(many).await, "slots");
-    wrong(client.propose_assignment(ProposeAssignmentRequest { kind: 0, ..request.clone() }).await, "kind");
+    wrong(client.propose_assignment(many).await, "slots", "");
+    wrong(client.propose_assignment(ProposeAssignmentRequest { kind: 0, ..request.clone() }).await, "kind", "");
     let account = ProposeAssignmentRequest { account: "No Such".to_owned(), ..request.clone() };
-    wrong(client.propose_assignment(account).await, "account");
+    wrong(client.propose_assignment(account).await, "account", "");
     let unseen = client.propose_assignment(ProposeAssignmentRequest { kind: 1, ..request }).await;
     assert_eq!(unseen.unwrap_err().code(), Code::NotFound);
 }

@@ -10,10 +10,9 @@ use highwater::proto::{
     target::Target as Named,
 };
 use tokio::time::timeout;
-use tonic::{Code, Status, Streaming, transport::Channel};
-use tonic_types::StatusExt as _;
+use tonic::{Code, Streaming, transport::Channel};
 
-use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect, disconnect, hello, id, meter};
+use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect, disconnect, hello, id, meter, wrong};
 
 const TTS: i32 = 3;
 
@@ -28,15 +27,6 @@ fn of_pool(kind: i32) -> Option<Target> {
 fn limit(slots: u32) -> SetLimitRequest {
     let (slots, set_by) = (Some(slots), "kim".to_owned());
     SetLimitRequest { target: of_meter(), slots, set_by, ..SetLimitRequest::default() }
-}
-
-#[track_caller]
-fn wrong<T: std::fmt::Debug>(answer: Result<T, Status>, field: &str, words: &str) {
-    let status = answer.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-    let violation = status.get_details_bad_request().unwrap().field_violations.remove(0);
-    assert_eq!(violation.field, field);
-    assert!(violation.description.contains(words), "{}", violation.description);
 }
 
 async fn quotas(serving: &Serving) -> QuotaServiceClient<Channel> {

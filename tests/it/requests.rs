@@ -14,12 +14,11 @@ use highwater::{
     store::{EmbeddedStore, Store},
 };
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 
 use crate::{
     access::{admin, bearer, ingest, key, keyed, new_key, report},
     redis_server::Redis,
-    serving::{MODEL, Serving, config, meter},
+    serving::{MODEL, Serving, config, meter, wrong},
 };
 
 type Client = RequestServiceClient<Known>;
@@ -61,15 +60,6 @@ async fn withdraw(client: &mut Client, id: &str) -> Result<IncreaseRequest, Stat
 async fn list(client: &mut Client, request: ListIncreaseRequestsRequest) -> Vec<String> {
     let listed = client.list_increase_requests(request).await.unwrap().into_inner();
     listed.requests.into_iter().map(|request| request.id).collect()
-}
-
-#[track_caller]
-fn wrong<T: std::fmt::Debug>(answer: Result<T, Status>, field: &str, words: &str) {
-    let status = answer.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-    let violation = status.get_details_bad_request().unwrap().field_violations.remove(0);
-    assert_eq!(violation.field, field);
-    assert!(violation.description.contains(words), "{}", violation.description);
 }
 
 /// A service that needs keys, on a store.

@@ -20,7 +20,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic_types::StatusExt as _;
 
 /// Longer than anything here takes, so that a test that hangs fails.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -266,4 +267,14 @@ impl Worker {
             }
         }
     }
+}
+
+/// A request was refused for a field of it, in words that have these.
+#[track_caller]
+pub fn wrong<T: std::fmt::Debug>(answer: Result<T, Status>, field: &str, words: &str) {
+    let status = answer.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let violation = status.get_details_bad_request().unwrap().field_violations.remove(0);
+    assert_eq!(violation.field, field);
+    assert!(violation.description.contains(words), "{}", violation.description);
 }

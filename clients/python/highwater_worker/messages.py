@@ -5,18 +5,41 @@ from collections.abc import Iterator
 from highwater.v1 import ingest_pb2 as pb
 from highwater.v1.types_pb2 import Labels
 
-from highwater_worker.book import Batch, Event, Session, digest
+from highwater_worker.book import Batch, Book, Event, Session, digest, session_key
 
 # Greatest encoded size of an event: an id of 128 bytes, labels of 64 bytes each, ages, handles and framing.
 MAX_EVENT_BYTES = 320
 # Most events in a batch and sessions in a chunk, whatever the service allows: keeps messages near 100 kB.
 MAX_MESSAGE_ITEMS = 512
+MAX_LABEL_BYTES = 64
+MAX_ID_BYTES = 128
 
 
 def max_items(welcome: pb.Welcome) -> int:
     """Most events in a batch, or sessions in a chunk, that this service takes."""
     by_size = welcome.max_message_bytes // MAX_EVENT_BYTES
     return max(1, min(MAX_MESSAGE_ITEMS, welcome.max_batch_events, by_size))
+
+
+def wire_id(session_id: bytes | str) -> bytes:
+    """The id of a session as it is sent."""
+    raw = session_id.encode(errors="replace") if isinstance(session_id, str) else session_id
+    return raw if 1 <= len(raw) <= MAX_ID_BYTES else session_key(raw)
+
+
+def label(text: str | None) -> str:
+    """A label cut to what the service takes, between characters."""
+    return (text or "").encode(errors="replace")[:MAX_LABEL_BYTES].decode(errors="ignore")
+
+
+def beat(book: Book) -> pb.Beat:
+    """A beat with the digest of all that was sent; nothing is open when it is made."""
+    return pb.Beat(
+        has_digest=True,
+        live_count=len(book.live),
+        live_digest=book.live_digest,
+        as_of_seq=book.last_seq,
+    )
 
 
 def batch_message(batch: Batch, now: float) -> pb.AttachRequest:

@@ -36,8 +36,6 @@ WELCOME_SECONDS = 10.0
 # Stands for a token that is due, which is minted outside the lock.
 _RENEW: list[pb.AttachRequest] = [pb.AttachRequest()]
 MAX_METERS = 1_024
-MAX_LABEL_BYTES = 64
-MAX_ID_BYTES = 128
 MODEL = re.compile(r"[a-z0-9._:/@+-]{1,128}")
 MODEL_KINDS = {types.KIND_LLM, types.KIND_STT, types.KIND_TTS, types.KIND_REALTIME}
 # How a session can end in a report; `OUTCOME_LOST` is the service's to say.
@@ -94,8 +92,8 @@ class Worker:
         """
         if not re.fullmatch(r"[a-z0-9-]{0,64}", project):
             raise ValueError(f"project {project!r} is not at most 64 bytes of [a-z0-9-]")
-        if not 1 <= len(worker_id.encode()) <= MAX_ID_BYTES:
-            raise ValueError(f"worker id {worker_id!r} is not 1 to {MAX_ID_BYTES} bytes")
+        if not 1 <= len(worker_id.encode()) <= messages.MAX_ID_BYTES:
+            raise ValueError(f"worker id {worker_id!r} is not 1 to {messages.MAX_ID_BYTES} bytes")
         self._way = Way(target, token, tls)
         self._project = project
         self._worker_id = worker_id
@@ -138,9 +136,9 @@ class Worker:
 
     def connect(self, meter: int, session_id: bytes | str | None = None, room: str = "", job: str = "") -> bytes:
         """Notes that a session began, and returns its id, made here unless given. Never waits."""
-        wire_id = _wire_id(uuid.uuid4().bytes if session_id is None else session_id)
+        wire_id = messages.wire_id(uuid.uuid4().bytes if session_id is None else session_id)
         now = time.monotonic()
-        session = Session(session_key(wire_id), wire_id, meter, _label(room), _label(job), now)
+        session = Session(session_key(wire_id), wire_id, meter, messages.label(room), messages.label(job), now)
         with self._changed:
             if meter not in self._meters:
                 log.warning("a session was not counted: no meter has the handle %s", meter)
@@ -150,7 +148,7 @@ class Worker:
 
     def disconnect(self, session_id: bytes | str, outcome: int = types.OUTCOME_OK) -> None:
         """Notes that a session ended. Never waits; a session that is not held is left alone."""
-        key = session_key(_wire_id(session_id))
+        key = session_key(messages.wire_id(session_id))
         if outcome not in REPORTED_OUTCOMES:
             outcome = types.OUTCOME_OTHER
         with self._changed:
@@ -368,7 +366,7 @@ class Worker:
             due = [pb.AttachRequest(goodbye=pb.StreamGoodbye(outcome=self._closing))]
             stream.said_goodbye = True
         elif now >= stream.beat_at:
-            due = [pb.AttachRequest(beat=self._beat())]
+            due = [pb.AttachRequest(beat=messages.beat(self._book))]
             stream.beat_at = now + welcome.beat_interval.ToTimedelta().total_seconds()
         else:
             due = None
@@ -394,24 +392,5 @@ class Worker:
         stream.declared.update(declaration.handle for declaration in new)
         return [pb.AttachRequest(declare=pb.Declare(meters=new))] if new else []
 
-    def _beat(self) -> pb.Beat:
-        """A beat with the digest of all that was sent; nothing is open when it is made."""
-        return pb.Beat(
-            has_digest=True,
-            live_count=len(self._book.live),
-            live_digest=self._book.live_digest,
-            as_of_seq=self._book.last_seq,
-        )
-
     def _is_attached(self) -> bool:
         return self._stream is not None and self._stream.attached
-
-
-def _wire_id(session_id: bytes | str) -> bytes:
-    raw = session_id.encode(errors="replace") if isinstance(session_id, str) else session_id
-    return raw if 1 <= len(raw) <= MAX_ID_BYTES else session_key(raw)
-
-
-def _label(text: str | None) -> str:
-    """A label cut to what the service takes, between characters."""
-    return (text or "").encode(errors="replace")[:MAX_LABEL_BYTES].decode(errors="ignore")

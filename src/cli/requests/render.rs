@@ -13,7 +13,7 @@ use crate::{
         target::Named,
         text,
     },
-    proto::{Decision, Evidence, IncreaseRequest, Week, increase_request::State},
+    proto::{Decision, Evidence, IncreaseRequest, increase_request::State},
 };
 
 const COLUMNS: [Column; 10] = [
@@ -103,7 +103,7 @@ impl From<&Evidence> for EvidenceOut {
             peak: evidence.peak.as_ref().map(MomentOut::from),
             minutes_near_limit: evidence.minutes_near_limit,
             minutes_covered: evidence.minutes_covered,
-            week: week(evidence.week()),
+            week: output::week(evidence.week()),
             turned_away: evidence.turned_away,
         }
     }
@@ -118,17 +118,6 @@ impl From<&Decision> for DecisionOut {
             decided: output::time(decision.decide_time.as_ref()),
             word: decision.word.clone(),
         }
-    }
-}
-
-const fn week(week: Week) -> Option<&'static str> {
-    match week {
-        Week::Unspecified => None,
-        Week::Calm => Some("calm"),
-        Week::OneOff => Some("one-off"),
-        Week::Repeating => Some("repeating"),
-        Week::Constant => Some("constant"),
-        Week::Scattered => Some("scattered"),
     }
 }
 

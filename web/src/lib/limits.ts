@@ -24,8 +24,7 @@ export function useLimits(project: string) {
   const author = useAuthor();
   const client = useQueryClient();
   const changed = () => {
-    void client.invalidateQueries({ queryKey: ["limits", project] });
-    void client.invalidateQueries({ queryKey: ["audit", project] });
+    for (const of of ["limits", "annotations", "assignment", "audit"]) void client.invalidateQueries({ queryKey: [of, project] });
   };
   const set = (target: Target, slots: number, reason: string, endTime?: Timestamp) =>
     limits.setLimit({ project, target, slots, setBy: author, reason, ...(endTime && { endTime }) });
@@ -33,23 +32,29 @@ export function useLimits(project: string) {
     (await limits.listLimits({ project, target })).limits.find((limit) => targetKey(limit.target) === targetKey(target));
 
   /** What was in force comes back, as far as its time has not passed. */
-  const back = async (target: Target, before: Limit | undefined): Promise<void> => {
+  const restore = async (target: Target, before: Limit | undefined): Promise<void> => {
     const passed = before?.endTime && timestampMs(before.endTime) <= Date.now();
     if (before && !passed) await set(target, before.slots, UNDONE, before.endTime);
     else await limits.endLimit({ project, target, setBy: author, reason: UNDONE });
+  };
+  /** Goes back, by all of these ways. */
+  const undo = (...ways: (() => Promise<void>)[]) => async () => {
+    for (const way of ways) await way();
     changed();
     say("Undone.");
   };
+  /** Sets a limit; returns the way back. */
+  const change = async ({ target, slots, reason, endTime }: Omit<NewLimit, "name">) => {
+    const before = await inForce(target).catch(() => undefined);
+    const { unknownModel } = await set(target, slots, reason, endTime);
+    return { unknown: unknownModel, back: () => restore(target, before) };
+  };
 
   const setOne = useMutation({
-    mutationFn: async ({ target, slots, reason, endTime }: NewLimit) => {
-      const before = await inForce(target).catch(() => undefined);
-      const answer = await set(target, slots, reason, endTime);
-      return { before, unknown: answer.unknownModel };
-    },
-    onSuccess: ({ before, unknown }, { target, name, slots }) => {
+    mutationFn: (limit: NewLimit) => change(limit),
+    onSuccess: ({ back, unknown }, { name, slots }) => {
       changed();
-      say(`The limit of ${name} is ${count(slots)}${unknown ? "; the catalogue does not know this model" : ""}.`, () => back(target, before));
+      say(`The limit of ${name} is ${count(slots)}${unknown ? "; the catalogue does not know this model" : ""}.`, undo(back));
     },
   });
   const end = useMutation({
@@ -57,9 +62,9 @@ export function useLimits(project: string) {
     onSuccess: (_, { limit, name }) => {
       changed();
       const { target } = limit;
-      say(`The limit of ${name} has ended.`, target && (() => back(target, limit)));
+      say(`The limit of ${name} has ended.`, target && undo(() => restore(target, limit)));
     },
     onError: (error, { name }) => say(`The limit of ${name} did not end. ${words(error)}`),
   });
-  return { set: setOne, end, author, changed };
+  return { set: setOne, change, undo, end, author, changed };
 }

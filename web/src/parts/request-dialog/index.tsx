@@ -4,11 +4,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { requests, words } from "../../lib/service";
+import { slotsProblem } from "../../lib/slots";
 import { Button } from "../button";
 import { Dialog } from "../dialog";
+import { FormEnd } from "../entry";
 import { Field } from "../field";
-
-const MOST_SLOTS = 16_777_215;
 
 export interface Asked {
   target: Target;
@@ -28,11 +28,7 @@ export function RequestDialog({ project, asked, onClose }: { project: string; as
   const end = until ? Date.parse(until) : NaN;
   const mistakes = {
     wanted:
-      !Number.isInteger(slots) || slots < 1 || slots > MOST_SLOTS
-        ? `A whole number from 1 to ${MOST_SLOTS.toLocaleString("en-US")} is needed.`
-        : asked.limit !== undefined && slots <= asked.limit
-          ? `The limit is ${asked.limit} already: ask for more.`
-          : "",
+      slotsProblem(wanted, 1) || (asked.limit !== undefined && slots <= asked.limit ? `The limit is ${asked.limit} already: ask for more.` : ""),
     reason: reason.trim() === "" ? "Say why, for who decides." : new TextEncoder().encode(reason).length > 500 ? "At most 500 bytes." : "",
     until: until && !(end > Date.now()) ? "A time in the future is needed." : "",
   };
@@ -83,17 +79,12 @@ export function RequestDialog({ project, asked, onClose }: { project: string; as
           onChange={(e) => setUntil(e.target.value)}
           error={tried ? mistakes.until : ""}
         />
-        {send.isError && (
-          <p role="alert" className="text-red">
-            {words(send.error)}
-          </p>
-        )}
-        <div className="mt-1 flex justify-end gap-2">
+        <FormEnd problem={send.isError ? words(send.error) : ""}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="main" type="submit" disabled={send.isPending}>
             Request {Number.isInteger(slots) && slots > 0 ? slots : ""}
           </Button>
-        </div>
+        </FormEnd>
       </form>
     </Dialog>
   );

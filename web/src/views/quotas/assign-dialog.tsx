@@ -1,14 +1,15 @@
 // Shares a pool among its models: what each has and needed, a proposal to accept or edit, and the sum beside the pool.
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
-import { useAuthor } from "../../lib/author";
 import { useHistory } from "../../lib/history";
+import { useLimits } from "../../lib/limits";
 import { say } from "../../lib/said";
 import { minutesAbove } from "../../lib/series";
-import { forecast, limits, words } from "../../lib/service";
+import { forecast, words } from "../../lib/service";
+import { slotsProblem } from "../../lib/slots";
 import { KIND_NAME, targetKey } from "../../lib/target";
 import { count, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
@@ -36,13 +37,11 @@ interface Row {
   proposed: number;
 }
 
-const MOST_SLOTS = 16_777_215;
-const slotsIn = (text: string): number | undefined => (/^\d{1,8}$/.test(text.trim()) && Number(text) <= MOST_SLOTS ? Number(text) : undefined);
+const slotsIn = (text: string): number | undefined => (slotsProblem(text, 0) ? undefined : Number(text));
 
 export default function AssignDialog({ project, kind, account, meters, edits, onClose }: Props) {
   const [edited, setEdited] = useState<Record<string, string>>({});
-  const author = useAuthor();
-  const client = useQueryClient();
+  const { change, undo, changed: told } = useLimits(project);
   const proposal = useQuery({
     queryKey: ["assignment", project, kind, account],
     queryFn: () => forecast.proposeAssignment({ project, kind, account }),
@@ -84,31 +83,24 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
   const pool = proposal.data && proposal.data.poolLimitPlusOne > 0 ? proposal.data.poolLimitPlusOne - 1 : undefined;
   const isWrong = rows.some((row) => slotsIn(textOf(row)) === undefined);
   const changed = rows.filter((row) => slotsIn(textOf(row)) !== row.limit);
-  const setTo = async (row: Row, slots: number | undefined, reason: string) => {
-    if (!row.target) return;
-    if (slots === undefined) await limits.endLimit({ project, target: row.target, setBy: author, reason });
-    else await limits.setLimit({ project, target: row.target, slots, setBy: author, reason });
-  };
-  const again = () => Promise.all(["limits", "annotations", "assignment"].map((name) => client.invalidateQueries({ queryKey: [name] })));
   const apply = useMutation({
     mutationFn: async () => {
-      const done: Row[] = [];
+      const ways: (() => Promise<void>)[] = [];
       try {
         for (const row of changed) {
-          await setTo(row, slotsIn(textOf(row)), `assignment of ${KIND_NAME[kind]}`);
-          done.push(row);
+          const slots = slotsIn(textOf(row));
+          if (!row.target || slots === undefined) continue;
+          ways.push((await change({ target: row.target, slots, reason: `assignment of ${KIND_NAME[kind]}` })).back);
         }
+        return ways;
       } catch (error) {
-        throw new Error(`${done.length} of ${changed.length} limits were set. ${words(error)}`);
+        throw new Error(`${ways.length} of ${changed.length} limits were set. ${words(error)}`);
       } finally {
-        void again();
+        told();
       }
     },
-    onSuccess: () => {
-      say(`${changed.length === 1 ? "A limit was" : `${changed.length} limits were`} set.`, async () => {
-        for (const row of changed) await setTo(row, row.limit, "undone on the page");
-        await again();
-      });
+    onSuccess: (ways) => {
+      say(`${changed.length === 1 ? "A limit was" : `${changed.length} limits were`} set.`, undo(...ways));
       onClose();
     },
   });

@@ -1,16 +1,13 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { type Target } from "../../gen/highwater/v1/types_pb";
-import { useAuthor } from "../../lib/author";
-import { say } from "../../lib/said";
-import { limits, words } from "../../lib/service";
-import { count } from "../../lib/time";
+import { useLimits } from "../../lib/limits";
+import { words } from "../../lib/service";
+import { slotsProblem } from "../../lib/slots";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
+import { FormEnd } from "../../parts/entry";
 import { Field } from "../../parts/field";
-
-const MOST_SLOTS = 16_777_215;
 
 interface Props {
   project: string;
@@ -25,25 +22,8 @@ export default function LimitDialog({ project, target, name, slots, onClose }: P
   const [text, setText] = useState(slots === undefined ? "" : String(slots));
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
-  const author = useAuthor();
-  const client = useQueryClient();
-  const value = Number(text);
-  const isWrong = text.trim() === "" || !Number.isInteger(value) || value < 0 || value > MOST_SLOTS;
-  const again = () => Promise.all(["limits", "annotations"].map((of) => client.invalidateQueries({ queryKey: [of] })));
-  const undo = async () => {
-    const of = { project, target, setBy: author, reason: "undone on the page" };
-    if (slots === undefined) await limits.endLimit(of);
-    else await limits.setLimit({ ...of, slots });
-    await again();
-  };
-  const set = useMutation({
-    mutationFn: () => limits.setLimit({ project, target, slots: value, reason: reason.trim(), setBy: author }),
-    onSuccess: () => {
-      void again();
-      say(`The limit of ${name} is ${count(value)} now.`, undo);
-      onClose();
-    },
-  });
+  const { set } = useLimits(project);
+  const problem = slotsProblem(text, 0);
   return (
     <Dialog open onClose={onClose} title={`Limit of ${name}`} lead="It holds from now on. The one before is kept in the history.">
       <form
@@ -52,7 +32,7 @@ export default function LimitDialog({ project, target, name, slots, onClose }: P
         onSubmit={(event) => {
           event.preventDefault();
           setTried(true);
-          if (!isWrong) set.mutate();
+          if (!problem) set.mutate({ target, name, slots: Number(text), reason: reason.trim() }, { onSuccess: onClose });
         }}
       >
         <Field
@@ -60,20 +40,15 @@ export default function LimitDialog({ project, target, name, slots, onClose }: P
           inputMode="numeric"
           value={text}
           onChange={(event) => setText(event.target.value)}
-          error={tried && isWrong ? `A whole number from 0 to ${MOST_SLOTS.toLocaleString("en-US")} is needed.` : ""}
+          error={tried ? problem : ""}
         />
         <Field label="Why (for the history)" value={reason} maxLength={500} onChange={(event) => setReason(event.target.value)} />
-        {set.isError && (
-          <p role="alert" className="text-red">
-            {words(set.error)}
-          </p>
-        )}
-        <div className="flex justify-end gap-2">
+        <FormEnd problem={set.isError ? words(set.error) : ""}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="main" type="submit" disabled={set.isPending}>
             Set limit
           </Button>
-        </div>
+        </FormEnd>
       </form>
     </Dialog>
   );

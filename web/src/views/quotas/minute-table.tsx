@@ -1,7 +1,7 @@
 // The table behind a chart: the highest minute of each stretch of time, of every line.
 import { highest } from "../../lib/series";
 import { count, minutesLong, moment } from "../../lib/time";
-import { type Line, type Mark } from "./chart";
+import { type Line, type Mark } from "./chart-paint";
 
 export function MinuteTable({ label, lines, marks, from, to }: { label: string; lines: Line[]; marks: Mark[]; from: number; to: number }) {
   const wide = to - from > 2 * 86_400 ? 3_600 : to - from > 6 * 3_600 ? 600 : 60;

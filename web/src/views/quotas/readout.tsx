@@ -1,7 +1,7 @@
 // What is read at the minute that is looked at.
 import { useCursor } from "../../lib/cursor";
 import { count, minutesLong, moment } from "../../lib/time";
-import { type Line, type Mark } from "./chart";
+import { type Line, type Mark } from "./chart-paint";
 
 /** Marks this near to the minute, in seconds a pixel and more, are read with it. */
 const NEAR_MARK_SECONDS = 900;

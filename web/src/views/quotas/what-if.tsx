@@ -1,18 +1,15 @@
 // Planning by hand: what another limit would have meant in the last week.
-import { useQueryClient } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { useAuthor } from "../../lib/author";
 import { useHistory } from "../../lib/history";
-import { say } from "../../lib/said";
+import { useLimits } from "../../lib/limits";
 import { whatIf } from "../../lib/series";
-import { limits, words } from "../../lib/service";
+import { words } from "../../lib/service";
+import { MOST_SLOTS } from "../../lib/slots";
 import { isPool, targetKey } from "../../lib/target";
 import { count, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
-
-const MOST_SLOTS = 16_777_215;
 
 interface Props {
   project: string;
@@ -27,10 +24,7 @@ interface Props {
 }
 
 export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onRequest, onDone }: Props) {
-  const [problem, setProblem] = useState("");
-  const [isBusy, setBusy] = useState(false);
-  const author = useAuthor();
-  const client = useQueryClient();
+  const { set } = useLimits(project);
   const key = targetKey(quota.target);
   const targets = useMemo(() => (quota.target ? [quota.target] : []), [quota.target]);
   const week = useHistory(project, targets, "7d");
@@ -39,24 +33,9 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
   const before = quota.limit?.slots;
   const sum = meters.reduce((all, of) => all + (targetKey(of.target) === key ? slots : (of.limit?.slots ?? 0)), 0);
   const ceiling = isPool(quota.target) ? slots : pool?.limit?.slots;
-  const set = async (next: number | undefined, reason: string) => {
-    if (!quota.target) return;
-    if (next === undefined) await limits.endLimit({ project, target: quota.target, setBy: author, reason });
-    else await limits.setLimit({ project, target: quota.target, slots: next, setBy: author, reason });
-    await client.invalidateQueries({ queryKey: ["limits"] });
-    await client.invalidateQueries({ queryKey: ["annotations"] });
-  };
-  const apply = async () => {
-    setBusy(true);
-    try {
-      await set(slots, "planned on the page");
-      say(`The limit of ${quota.displayName} is ${count(slots)} now.`, () => set(before, "undone on the page"));
-      onDone();
-    } catch (error) {
-      setProblem(words(error));
-    } finally {
-      setBusy(false);
-    }
+  const apply = () => {
+    const { target, displayName: name } = quota;
+    if (target) set.mutate({ target, name, slots, reason: "planned on the page" }, { onSuccess: onDone });
   };
   return (
     <div role="group" aria-label={`Another limit for ${quota.displayName}`} className="mb-2 flex flex-wrap items-center gap-x-3 gap-y-1 border border-blue bg-blue-tint px-3 py-1.5">
@@ -92,7 +71,7 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
       </p>
       <span className="ml-auto flex gap-2">
         {edits && (
-          <Button disabled={isBusy || slots === before} onClick={() => void apply()}>
+          <Button disabled={set.isPending || slots === before} onClick={apply}>
             Apply
           </Button>
         )}
@@ -105,9 +84,9 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
           Cancel
         </Button>
       </span>
-      {problem && (
+      {set.isError && (
         <p role="alert" className="w-full text-red">
-          {problem}
+          {words(set.error)}
         </p>
       )}
     </div>

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { type IncreaseRequest } from "../../gen/highwater/v1/request_pb";
 import { say } from "../../lib/said";
 import { requests, words } from "../../lib/service";
+import { slotsProblem } from "../../lib/slots";
 import { seconds } from "../../lib/target";
 import { count, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
@@ -12,8 +13,6 @@ import { Dialog } from "../../parts/dialog";
 import { FormEnd, Lines } from "../../parts/entry";
 import { Field } from "../../parts/field";
 import { Detail } from "./detail";
-
-const MOST_SLOTS = 16_777_215;
 
 /** The value of a field of date and time, in local time. */
 const fieldOf = (at: number | undefined): string => {
@@ -29,7 +28,8 @@ export function Decide({ request, onClose, onDone }: { request: IncreaseRequest;
   const [until, setUntil] = useState(fieldOf(seconds(request.endTime)));
   const [word, setWord] = useState("");
   const slots = Number(granted);
-  const valid = Number.isInteger(slots) && slots >= 1 && slots <= MOST_SLOTS;
+  const problem = slotsProblem(granted, 1);
+  const valid = !problem;
   const inPart = valid && slots < request.wantedSlots;
   const end = until ? Date.parse(until) : NaN;
   const decide = useMutation({
@@ -65,7 +65,7 @@ export function Decide({ request, onClose, onDone }: { request: IncreaseRequest;
             inputMode="numeric"
             value={granted}
             onChange={(event) => setGranted(event.currentTarget.value)}
-            error={valid ? "" : `A whole number from 1 to ${count(MOST_SLOTS)} is needed.`}
+            error={problem}
             hint={inPart ? `Less than the ${count(request.wantedSlots)} that were asked for: say why.` : "As asked."}
           />
           <Field

@@ -6,14 +6,13 @@ import { useLimits } from "../../lib/limits";
 import { useLive } from "../../lib/live";
 import { useCatalogue, useNames } from "../../lib/names";
 import { words } from "../../lib/service";
+import { slotsProblem } from "../../lib/slots";
 import { CONNECTION_KINDS, KIND_NAME, KIND_WORD, MODEL_KINDS, isPool, seconds, targetKey, targetOf } from "../../lib/target";
 import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
 import { FormEnd, Lines } from "../../parts/entry";
 import { Field } from "../../parts/field";
-
-const MOST_SLOTS = 16_777_215;
 
 /** Sets a limit, or changes one. */
 export function LimitForm({ project, limit, onClose }: { project: string; limit?: Limit; onClose: () => void }) {
@@ -29,10 +28,9 @@ export function LimitForm({ project, limit, onClose }: { project: string; limit?
 
   const target = limit?.target ?? targetOf(key);
   const end = until ? Date.parse(until) : NaN;
-  const number = Number(slots);
   const mistakes = {
     target: target ? "" : "Choose what to limit.",
-    slots: slots.trim() !== "" && Number.isInteger(number) && number >= 0 && number <= MOST_SLOTS ? "" : `A whole number from 0 to ${count(MOST_SLOTS)} is needed.`,
+    slots: slotsProblem(slots, 0),
     until: until && !(end > Date.now()) ? "A time in the future is needed." : "",
   };
   const used = [...live.byKey.values()].filter(({ target }) => !isPool(target) && target?.target.value?.model);
@@ -61,7 +59,7 @@ export function LimitForm({ project, limit, onClose }: { project: string; limit?
           event.preventDefault();
           setTried(true);
           if (!target || Object.values(mistakes).some(Boolean)) return;
-          set.mutate({ target, name: nameOf(target), slots: number, reason: reason.trim(), ...(until && { endTime: timestampFromMs(end) }) }, { onSuccess: onClose });
+          set.mutate({ target, name: nameOf(target), slots: Number(slots), reason: reason.trim(), ...(until && { endTime: timestampFromMs(end) }) }, { onSuccess: onClose });
         }}
       >
         {!limit && (
