@@ -114,7 +114,7 @@ fn ingest(service: &Arc<Service>, stop: &Arc<AtomicBool>) -> [thread::JoinHandle
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn measure(name: &str, mut work: impl FnMut() -> usize) {
+fn measure(name: &str, goal: &str, mut work: impl FnMut() -> usize) -> String {
     let mut times: Vec<Duration> = Vec::with_capacity(ROUNDS);
     let mut bytes = 0;
     let first = Instant::now();
@@ -128,7 +128,10 @@ fn measure(name: &str, mut work: impl FnMut() -> usize) {
     }
     times.sort_unstable();
     let (median, slow, slowest) = (times[ROUNDS / 2], times[ROUNDS * 99 / 100], times[ROUNDS - 1]);
-    println!("{name}: median {median:?}, 99 % {slow:?}, slowest {slowest:?}, first {first:?}, {bytes} bytes");
+    println!(
+        "{name}: median {median:?} (goal {goal}), 99 % {slow:?}, slowest {slowest:?}, first {first:?}, {bytes} bytes"
+    );
+    format!("| {name} | {median:.1?} | {slowest:.1?} | {goal} |\n")
 }
 
 /// A call of someone who needs no key.
@@ -160,16 +163,19 @@ fn main() {
         .map(|nth| highwater::api::convert::to_target(&key(nth as u32).target))
         .collect();
     let project = project().to_string();
-    measure("history, 20 keys, a week of minutes", || {
+    let history = measure("peaks of a week of minutes, 20 meters", "2 ms", || {
         let request = GetHistoryRequest { project: project.clone(), targets: targets.clone(), ..Default::default() };
         let answer = runtime.block_on(quotas.get_history(known(request))).expect("there is a history");
         answer.get_ref().encode_to_vec().len()
     });
-    measure("list, 200 keys", || {
+    let list = measure("list of 200 meters", "none", || {
         let request = ListQuotasRequest { project: project.clone(), page_size: 1_000, ..Default::default() };
         let answer = runtime.block_on(quotas.list_quotas(known(request))).expect("there is a list");
         answer.get_ref().encode_to_vec().len()
     });
+    if let Some(path) = std::env::var_os("HIGHWATER_BENCH_MARKDOWN") {
+        std::fs::write(path, history + &list).expect("the table can be written");
+    }
     stop.store(true, Ordering::Release);
     for thread in ingest {
         thread.join().expect("it ends well");

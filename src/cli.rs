@@ -175,4 +175,18 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
+
+    /// A variable that a command knows and `serve` does not must not be taken for a mistyped one.
+    #[test]
+    fn the_variables_of_all_commands_are_known() {
+        fn gather(command: &clap::Command, names: &mut Vec<String>) {
+            let of_args = command.get_arguments().filter_map(|arg| arg.get_env()).filter_map(|name| name.to_str());
+            names.extend(of_args.map(str::to_owned));
+            command.get_subcommands().for_each(|command| gather(command, names));
+        }
+        let mut names = Vec::new();
+        gather(&Cli::command(), &mut names);
+        assert!(names.iter().any(|name| name == "HIGHWATER_KEY"));
+        assert_eq!(crate::config::mistyped(names), []);
+    }
 }

@@ -19,6 +19,8 @@ use std::{
 
 use jiff::tz::TimeZone;
 
+#[cfg(test)]
+pub(crate) use crate::config::setting::mistyped;
 pub use crate::config::{
     livekit::LiveKitConfig,
     place::{RedisOptions, StorePlace},
@@ -195,6 +197,11 @@ impl Config {
         given.extend(raw.given.iter().cloned());
         let (config, wrong_values) = build::build(&given, raw.livekit_secret.as_ref());
         mistakes.extend(wrong_values);
+        mistakes.extend(raw.mistyped.iter().map(|(name, near)| Mistake {
+            origin: Origin::Variable(name.clone()),
+            key: String::new(),
+            problem: format!("is not known; did you mean `{near}`?"),
+        }));
         mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }

@@ -15,7 +15,7 @@ pub mod window;
 
 pub use histogram::Distribution;
 pub use marks::Marks;
-pub use pack::{PackError, pack, peaks_len, unpack, unpack_peaks};
+pub use pack::{PackError, Peaks, pack, peaks_len, unpack, unpack_peaks};
 pub use summary::{pack_summary, unpack_summary};
 pub use week::{LimitInForce, NearMinutes, Risk, Week, WeekMinute, is_near, reaches_limit};
 pub use window::{StepPoint, Steps};

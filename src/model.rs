@@ -25,7 +25,7 @@ pub use key::{ACROSS_PROJECTS, Key, KeyError, KeyId, Meter, Project, Target};
 pub use kind::{Kind, Outcome, Unit};
 pub use limit::{LimitEntry, LimitHistory};
 pub use plan::{Plan, Plans};
-pub use point::{Flags, Point};
+pub use point::{Bound, Flags, Point};
 pub use request::IncreaseRequest;
 pub use session::{Incarnation, Labels, SessionId};
 pub use time::{Hour, Minute, Now, Slew, Tick, Time};

@@ -11,7 +11,7 @@ pub use track::Recent;
 
 use crate::{
     model::{Coverage, Entry, Frame, Hour, KeyHour, KeyId, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
-    rollup::track::{Steady, Track},
+    rollup::track::{LateBounds, Steady, Track},
 };
 
 /// Keys of one store, more than all bounds allow together: a greater number is a mistake, and must not cost its room.
@@ -28,6 +28,8 @@ pub struct Rollup {
     /// The first hour that is not folded.
     open_from: Option<Hour>,
     steady: Steady,
+    /// Before this second the service was away or learnt.
+    sure_from: Tick,
 }
 
 /// A frame on its way into the minutes.
@@ -36,9 +38,7 @@ pub struct Course {
     tick: Tick,
     /// The first second that was not told before.
     told: Tick,
-    next: Tick,
-    /// Late events change nothing before this second.
-    oldest: Tick,
+    late: LateBounds,
     steady: Steady,
     /// What comes is not like what was: all keys are brought up to here.
     fills: bool,
@@ -48,7 +48,14 @@ pub struct Course {
 impl Rollup {
     /// Begins after the hours that are folded; minutes stay open for `late_until` after their end.
     pub fn new(late_until: Duration, folded_until: Option<Hour>) -> Self {
-        Self { late_until, tracks: Vec::new(), next: None, open_from: folded_until, steady: Steady::default() }
+        Self {
+            late_until,
+            tracks: Vec::new(),
+            next: None,
+            open_from: folded_until,
+            steady: Steady::default(),
+            sure_from: Tick(0),
+        }
     }
 
     /// Takes a frame. Frames come in order; one of a second that was told already changes nothing.
@@ -75,7 +82,11 @@ impl Rollup {
         let steady = Steady { settling: frame.settling, jumped: frame.jumped };
         let fills = told < tick || steady != self.steady || frame.full;
         let oldest = Tick(tick.0.saturating_sub(self.late_until.as_secs() + SECONDS_PER_MINUTE)).max(first);
-        Some(Course { tick, told, next, oldest, steady, fills, full: frame.full })
+        if steady.settling || told < tick {
+            self.sure_from = if steady.settling { next } else { tick };
+        }
+        let late = LateBounds { oldest, next, sure_from: self.sure_from };
+        Some(Course { tick, told, late, steady, fills, full: frame.full })
     }
 
     /// Brings keys up to the frame, where what comes is not like what was.
@@ -101,7 +112,7 @@ impl Rollup {
             }
             let track = self.tracks[at].get_or_insert_with(|| Box::new(Track::new(course.tick)));
             track.fill(course.tick, course.steady);
-            track.apply(entry, course.tick, course.steady, course.oldest, course.next);
+            track.apply(entry, course.tick, course.steady, course.late);
         }
     }
 
@@ -124,7 +135,7 @@ impl Rollup {
     /// The frame was taken: its seconds are told.
     pub fn end(&mut self, course: &Course) {
         self.steady = course.steady;
-        self.next = Some(course.next);
+        self.next = Some(course.late.next);
     }
 
     /// One more than the greatest key of which anything was told.
@@ -284,6 +295,26 @@ mod tests {
         let point = rollup.points(KEY, Minute(1)..Minute(2))[0].1;
         assert_eq!((point.peak, point.covered), (2, 1 + 25 + 1));
         assert!(point.flags.has(Flags::PARTIAL) && point.flags.has(Flags::LATE));
+    }
+
+    #[test]
+    fn what_late_events_raised_is_an_upper_bound_and_not_sure() {
+        let late = vec![LateSpan { from: 70, to: 71, by: 1 }; 9];
+        let long = vec![LateSpan { from: 75, to: 85, by: 1 }; 3];
+        let steady = Frame { repeat: 38, ..frame(61, vec![]) };
+        let told = Entry { late: [late, long].concat(), ..entry(2, 2) };
+        // Told by a worker that was cut off: what lived for whole seconds is sure, what came and went within one is not.
+        let mut rollup = rolled(&[frame(60, vec![entry(2, 2)]), steady.clone(), frame(100, vec![told.clone()])]);
+        let point = rollup.points(KEY, Minute(1)..Minute(2))[0].1;
+        assert_eq!((point.peak, point.sure_peak()), (11, 5));
+        let recent = rollup.recent(KEY, Tick(60));
+        assert_eq!((recent.peak, recent.sure), (Some((11, Tick(70))), 5));
+        assert!(recent.flags.has(Flags::LATE));
+        // Told again after a restart: it may be in the history already.
+        let learning = Frame { settling: true, ..frame(100, vec![told]) };
+        let mut rollup = rolled(&[frame(60, vec![entry(2, 2)]), steady, learning]);
+        let point = rollup.points(KEY, Minute(1)..Minute(2))[0].1;
+        assert_eq!((point.peak, point.sure_peak()), (11, 2));
     }
 
     #[test]

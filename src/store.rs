@@ -86,6 +86,8 @@ pub struct HourPeaks {
     pub hour: Hour,
     pub peaks: [u32; MINUTES],
     pub flags: [Flags; MINUTES],
+    /// By how much late events may have raised each peak.
+    pub raised: [u32; MINUTES],
 }
 
 /// What a full check read.

@@ -4,7 +4,7 @@
 #![no_main]
 
 use highwater::{
-    history::{Distribution, PackError, pack, pack_summary, unpack, unpack_peaks, unpack_summary},
+    history::{Distribution, PackError, Peaks, pack, pack_summary, unpack, unpack_peaks, unpack_summary},
     model::{Flags, KeyHour, Outcome, SparseCounts, counts::bucket, hour::MINUTES},
 };
 use libfuzzer_sys::{
@@ -20,7 +20,9 @@ const MAX_VALUES: u8 = 64;
 fuzz_target!(|data: &[u8]| {
     if let Ok(hour) = unpack(data) {
         let points = hour.points.each_ref();
-        let peaks = (points.map(|point| point.peak), points.map(|point| point.flags));
+        let (peaks, flags, raised) =
+            (points.map(|point| point.peak), points.map(|point| point.flags), points.map(|point| point.raised));
+        let peaks = Peaks { peaks, flags, raised };
         assert_eq!(unpack_peaks(data), Ok(peaks), "the peaks alone differ from those of the hour");
         check_counts(&hour.levels, data);
         check_counts(&hour.durations, data);
@@ -59,14 +61,15 @@ fn check(hour: &KeyHour) {
 
 fn made_up(from: &mut Unstructured<'_>) -> Result<KeyHour> {
     let mut hour = KeyHour::gap();
-    let columns: [[u32; MINUTES]; 8] = [(); 8].map(|()| column(from).unwrap_or([0; MINUTES]));
+    let columns: [[u32; MINUTES]; 9] = [(); 9].map(|()| column(from).unwrap_or([0; MINUTES]));
     let closed: [[u32; MINUTES]; Outcome::COUNT] = [(); Outcome::COUNT].map(|()| column(from).unwrap_or([0; MINUTES]));
     for (at, point) in hour.points.iter_mut().enumerate() {
-        let [peak, last, opened, refused, diverted, second, covered, flags] = columns.map(|column| column[at]);
+        let [peak, last, opened, refused, diverted, second, covered, flags, raised] = columns.map(|column| column[at]);
         (point.peak, point.last, point.opened) = (peak, last, opened);
         (point.refused, point.diverted) = (refused, diverted);
         (point.peak_second, point.covered) = ((second % 60) as u8, (covered % 61) as u8);
         point.flags = Flags(flags as u8);
+        point.raised = raised.min(peak);
         point.closed = closed.map(|column| column[at]);
     }
     hour.levels = counts(from)?;

@@ -152,7 +152,8 @@ impl LimitService for Limits {
             self.aside.run(move |queries| queries.service().apply_plan(&project, &plan, &author, now)).await?;
         let limits = applied.limits.iter().map(|(target, entry)| to_limit(target, entry, entry.end)).collect();
         let ended = applied.ended.iter().map(|(target, ended)| to_ended(target, ended)).collect();
-        Ok(Response::new(ApplyPlanResponse { limits, ended }))
+        let kept = applied.kept.iter().map(|(target, entry)| to_limit(target, entry, entry.end)).collect();
+        Ok(Response::new(ApplyPlanResponse { limits, ended, kept }))
     }
 
     async fn list_catalogue(

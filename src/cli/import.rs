@@ -72,6 +72,7 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
         Shift::Auto => trace.shift_to(Clock::start().now().wall),
         Shift::None => 0,
     };
+    let is_new = args.store.is_new_file();
     let store = args.store.open()?;
     let bar = progress_bar();
     let options = Options { project, replace: args.replace };
@@ -80,6 +81,10 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
+    if report.is_err() && is_new {
+        drop(store);
+        args.store.remove_file();
+    }
     let report = report.map_err(refused)?;
     if args.json { Ok(writeln!(stdout().lock(), "{}", report.json()?)?) } else { print(&report, weeks, &args) }
 }
@@ -140,6 +145,7 @@ fn print(report: &Report, weeks: i64, args: &ImportArgs) -> Result<(), CliError>
         Style::Dim,
         "P50, P95, P99: the slots that were enough for this share of all seconds of the trace",
     ));
+    lines.extend(unknown_models(report));
     lines.extend(skipped(report));
     Ok(screen.write(&mut stdout().lock(), &lines)?)
 }
@@ -172,6 +178,13 @@ fn row(line: &report::Line) -> [Line; 8] {
         p95,
         p99,
     ]
+}
+
+/// The models that the catalogue does not know: a typing mistake shows here.
+fn unknown_models(report: &Report) -> Option<Line> {
+    let names = report.unknown_models.join(", ");
+    (!names.is_empty())
+        .then(|| Line::of(Style::Warning, format!("not in the catalogue, and counted all the same: {names}")))
 }
 
 fn skipped(report: &Report) -> Vec<Line> {

@@ -109,11 +109,23 @@ struct AuthorArgs {
 
 /// What a command found or did.
 enum Answer {
-    Limits { limits: Vec<Limit>, history: bool },
-    Set { limit: Option<Limit>, unknown_model: bool },
+    Limits {
+        limits: Vec<Limit>,
+        history: bool,
+    },
+    Set {
+        limit: Option<Limit>,
+        unknown_model: bool,
+    },
     Ended(Option<Limit>),
     Plans(Vec<Plan>),
-    Applied { plan: String, limits: Vec<Limit>, ended: Vec<Limit> },
+    /// `kept`: set by hand, so that the plan left them as they are.
+    Applied {
+        plan: String,
+        limits: Vec<Limit>,
+        ended: Vec<Limit>,
+        kept: Vec<Limit>,
+    },
     Catalogue(Vec<CatalogueModel>),
 }
 
@@ -195,7 +207,7 @@ async fn apply_plan(server: &Server, project: &str, args: ApplyPlanArgs) -> Resu
         reason: args.author.reason,
     };
     let answer = server.answer(server.limits().apply_plan(request)).await?;
-    Ok(Answer::Applied { plan: args.plan, limits: answer.limits, ended: answer.ended })
+    Ok(Answer::Applied { plan: args.plan, limits: answer.limits, ended: answer.ended, kept: answer.kept })
 }
 
 async fn catalogue(server: &Server, kinds: &[Kind]) -> Result<Vec<CatalogueModel>, CliError> {

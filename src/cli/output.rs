@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::{
     cli::{error::CliError, moment, target::Named},
-    model::Outcome,
-    proto::{self, Risk, Week},
+    model::{self, Outcome},
+    proto::{self, Bound, Risk, Week},
 };
 
 /// A time of the contract as RFC 3339.
@@ -137,6 +137,27 @@ pub const fn risk(risk: Risk) -> Option<&'static str> {
         Risk::AtLimit => Some("at limit"),
         Risk::Over => Some("over"),
         Risk::Unknown => Some("unknown"),
+    }
+}
+
+/// How a peak is to be read, for programs; `None` where the service does not say.
+pub const fn bound(bound: Bound) -> Option<&'static str> {
+    match bound {
+        Bound::Unspecified => None,
+        Bound::Exact => Some("exact"),
+        Bound::AtLeast => Some("at_least"),
+        Bound::AtMost => Some("at_most"),
+        Bound::About => Some("about"),
+    }
+}
+
+/// The same for people: what stands before the peak.
+pub const fn sign(bound: Bound) -> &'static str {
+    match bound {
+        Bound::Unspecified | Bound::Exact => model::Bound::Exact.sign(),
+        Bound::AtLeast => model::Bound::AtLeast.sign(),
+        Bound::AtMost => model::Bound::AtMost.sign(),
+        Bound::About => model::Bound::About.sign(),
     }
 }
 

@@ -65,4 +65,17 @@ impl StoreArgs {
     pub fn open(&self) -> Result<Arc<dyn Store>, CliError> {
         store::open(&self.store, &self.redis.options(), &LONGEST).map_err(CliError::from_store)
     }
+
+    /// Whether it is a file that opening makes.
+    pub fn is_new_file(&self) -> bool {
+        matches!(&self.store, StorePlace::File(path) if !path.exists())
+    }
+
+    /// Removes the file that a command made and that has nothing in it.
+    pub fn remove_file(&self) {
+        if let StorePlace::File(path) = &self.store {
+            // What can't be removed is an empty store: nothing is lost by it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     access::Secret,
     config::{
         Mistake,
-        setting::{SECRET_VARIABLE, SETTINGS, Setting},
+        setting::{SECRET_VARIABLE, SETTINGS, Setting, mistyped},
     },
     model::document::{self, Entry, Mistakes},
 };
@@ -43,8 +43,8 @@ pub struct Given {
     pub origin: Origin,
 }
 
-/// What the flags and variables say. A variable that is set to nothing counts as not set. Variables that are no
-/// setting's are left alone: Kubernetes sets some of that prefix by itself.
+/// What the flags and variables say. A variable that is set to nothing counts as not set. One that is no setting's is a
+/// mistake where it is nearly one, and left alone else: Kubernetes sets some of that prefix by itself.
 #[derive(Clone, Debug, Default)]
 pub struct RawConfig {
     /// The file that is to be read, and what named it.
@@ -52,6 +52,8 @@ pub struct RawConfig {
     pub given: Vec<Given>,
     /// The secret of LiveKit's API key, which can be given by a variable only.
     pub livekit_secret: Option<Secret<Vec<u8>>>,
+    /// Variables that are set and nearly known, each with the one that was perhaps meant.
+    pub mistyped: Vec<(String, &'static str)>,
 }
 
 impl fmt::Display for Origin {
@@ -85,7 +87,10 @@ impl FromArgMatches for RawConfig {
             Some(Given { key: setting.key, text, origin })
         });
         let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
+        let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+        let names = set.filter_map(|(name, _)| name.into_string().ok());
         Ok(Self {
+            mistyped: mistyped(names),
             file: file.map(|(path, origin)| (path.into(), origin)),
             given: given.collect(),
             livekit_secret: secret.map(|secret| Secret::new(secret.into_bytes())),

@@ -5,11 +5,50 @@ use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction};
 
+use crate::model::document;
+
 /// What every variable's name starts with.
 const VARIABLE_PREFIX: &str = "HIGHWATER_";
 
 /// The one variable that is no setting: what it holds must not be typed as a flag, nor shown.
 pub const SECRET_VARIABLE: &str = "HIGHWATER_LIVEKIT_API_SECRET";
+
+/// Variables of commands other than the service.
+pub const OTHER_VARIABLES: [&str; 10] = [
+    "HIGHWATER_ACCESS_KEY_FILE",
+    "HIGHWATER_CA",
+    "HIGHWATER_CERT",
+    "HIGHWATER_CERT_KEY",
+    "HIGHWATER_CONFIG",
+    "HIGHWATER_KEY",
+    "HIGHWATER_KEY_FILE",
+    "HIGHWATER_LIVEKIT_API_SECRET",
+    "HIGHWATER_PROJECT",
+    "HIGHWATER_SERVER",
+];
+
+/// Whether Kubernetes sets a variable of this name in pods beside a Service called `highwater` or `highwater-...`.
+fn is_of_kubernetes(name: &str) -> bool {
+    name.ends_with("_PORT") || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
+}
+
+/// Of the names of variables those that are nearly one that is known, each with that one: mistyped ones. What is far from
+/// all of them is somebody else's.
+pub fn mistyped(names: impl IntoIterator<Item = String>) -> Vec<(String, &'static str)> {
+    let known = || SETTINGS.iter().map(Setting::variable).chain(OTHER_VARIABLES);
+    let of_ours = names.into_iter().filter(|name| name.starts_with(VARIABLE_PREFIX) && !is_of_kubernetes(name));
+    let mut found: Vec<_> = of_ours
+        .filter(|name| known().all(|known| known != name))
+        .filter_map(|name| {
+            let rest = name.strip_prefix(VARIABLE_PREFIX)?;
+            let near = document::nearest(rest, known().filter_map(|known| known.strip_prefix(VARIABLE_PREFIX)))?;
+            let near = known().find(|known| known.strip_prefix(VARIABLE_PREFIX) == Some(near))?;
+            Some((name, near))
+        })
+        .collect();
+    found.sort();
+    found
+}
 
 /// One setting, as a user sees it.
 #[derive(Debug, PartialEq, Eq)]
@@ -199,6 +238,32 @@ impl Setting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistyped_variable_is_told_from_others() {
+        let check = |name: &str, near: Option<&str>| {
+            let found: Vec<_> = mistyped([name.to_owned()]).into_iter().map(|(_, near)| near).collect();
+            assert_eq!(found, near.into_iter().collect::<Vec<_>>(), "{name}");
+        };
+        check("HIGHWATER_LISTN", Some("HIGHWATER_LISTEN"));
+        check("HIGHWATER_RETENTION_POINT_DAYS", Some("HIGHWATER_RETENTION_POINTS_DAYS"));
+        check("HIGHWATER_PROJEKT", Some("HIGHWATER_PROJECT"));
+        check("HIGHWATER_LIVEKIT_API_SECRETS", Some("HIGHWATER_LIVEKIT_API_SECRET"));
+        OTHER_VARIABLES.iter().for_each(|known| check(known, None));
+        SETTINGS.iter().for_each(|setting| check(setting.variable(), None));
+        for others in [
+            "HIGHWATER_PORT",
+            "HIGHWATER_PORT_7422_TCP_ADDR",
+            "HIGHWATER_SERVICE_HOST",
+            "HIGHWATER_STAGING_SERVICE_PORT_GRPC",
+            "HIGHWATER_FAULT_ROUNDS",
+            "HIGHWATER_TEST_HAS_FILES",
+            "HIGHWATER_BENCH_SERVE",
+            "LISTN",
+        ] {
+            check(others, None);
+        }
+    }
 
     #[test]
     fn names_are_derived_and_none_is_taken_by_kubernetes() {

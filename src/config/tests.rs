@@ -45,6 +45,12 @@ fn the_defaults_are_right_and_ask_for_every_setting() {
 }
 
 #[test]
+fn a_mistyped_variable_is_a_mistake() {
+    let raw = RawConfig { mistyped: vec![("HIGHWATER_LISTN".to_owned(), "HIGHWATER_LISTEN")], ..RawConfig::default() };
+    wrong(&raw, "", &["HIGHWATER_LISTN: is not known; did you mean `HIGHWATER_LISTEN`?"]);
+}
+
+#[test]
 fn the_example_says_every_default() {
     let config = Config::build(&RawConfig::default(), file(EXAMPLE)).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!(values(&config), values(&Config::default()));

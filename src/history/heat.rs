@@ -23,27 +23,38 @@ pub struct Cell {
     pub peak: u32,
     /// Covered minutes; nothing is known of the hour when 0.
     pub covered: u32,
-    /// Minutes that came near the limit then in force.
+    /// Minutes that surely came near the limit then in force.
     pub near: u32,
-    /// Highest share of the limit then in force that a minute reached, in permille; of a limit of 0, as of one of 1.
+    /// Highest share of the limit then in force that a minute surely reached, in permille; of a limit of 0, as of one of 1.
     pub permille: u32,
 }
 
-/// Folds minutes from a first one on, given as peaks and flags, into the hours of the week: Monday 0:00 first, as the
+/// Minutes in columns.
+#[derive(Clone, Copy, Debug)]
+pub struct HeatMinutes<'a> {
+    pub peaks: &'a [u32],
+    /// What was surely reached: less than the peak where late events raised that.
+    pub sure: &'a [u32],
+    /// Bits of [`Flags`].
+    pub flags: &'a [u8],
+}
+
+/// Folds minutes from a first one on into the hours of the week: Monday 0:00 first, as the
 /// clock of the zone shows them.
-pub fn heat_map(first: Minute, peaks: &[u32], flags: &[u8], limits: &LimitHistory, zone: &TimeZone) -> [Cell; CELLS] {
+pub fn heat_map(first: Minute, of: &HeatMinutes<'_>, limits: &LimitHistory, zone: &TimeZone) -> [Cell; CELLS] {
     let mut cells = [Cell::default(); CELLS];
     let (mut clock, mut limit) = (ClockHours::new(zone), LimitInForce::new(limits));
-    for (minute, (peak, flags)) in (first.0..).map(Minute).zip(peaks.iter().zip(flags)) {
+    let columns = of.peaks.iter().zip(of.sure).zip(of.flags);
+    for (minute, ((peak, sure), flags)) in (first.0..).map(Minute).zip(columns) {
         if Flags(*flags).has(Flags::GAP) {
             continue;
         }
         let cell = &mut cells[(clock.of(minute) + EPOCH_HOURS).rem_euclid(CELLS as i64) as usize];
         let slots = limit.at(minute.first_tick().start());
-        let permille = slots.map_or(0, |slots| u64::from(*peak) * 1_000 / u64::from(slots.max(1)));
+        let permille = slots.map_or(0, |slots| u64::from(*sure) * 1_000 / u64::from(slots.max(1)));
         cell.peak = cell.peak.max(*peak);
         cell.covered += 1;
-        cell.near += u32::from(is_near(*peak, slots));
+        cell.near += u32::from(is_near(*sure, slots));
         cell.permille = cell.permille.max(u32::try_from(permille).unwrap_or(u32::MAX));
     }
     cells
@@ -137,7 +148,8 @@ mod tests {
             let peaks: Vec<_> = minutes.iter().map(|peak| peak.unwrap_or(0)).collect();
             let flags: Vec<_> = minutes.iter().map(|peak| if peak.is_some() { 0 } else { Flags::GAP.0 }).collect();
             let start = START + start;
-            let found = heat_map(Minute(start), &peaks, &flags, &limits, &zone);
+            let columns = HeatMinutes { peaks: &peaks, sure: &peaks, flags: &flags };
+            let found = heat_map(Minute(start), &columns, &limits, &zone);
             prop_assert_eq!(found.to_vec(), naive(start, &minutes, &limits, &zone));
         }
     }
@@ -150,11 +162,22 @@ mod tests {
         let covered = |first: &str| {
             let first: Timestamp = first.parse().unwrap();
             let first = Minute(u32::try_from(first.as_second() / 60).unwrap());
-            let cells = heat_map(first, &[1; 24 * 60], &[0; 24 * 60], &LimitHistory::default(), &berlin);
+            let ones = &[1; 24 * 60];
+            let day = HeatMinutes { peaks: ones, sure: ones, flags: &[0; 24 * 60] };
+            let cells = heat_map(first, &day, &LimitHistory::default(), &berlin);
             [1, 2, 3].map(|hour| cells[sunday(hour)].covered)
         };
         assert_eq!(covered("2025-10-25T22:00:00Z"), [60, 120, 60]);
         assert_eq!(covered("2026-03-28T23:00:00Z"), [60, 0, 60]);
+    }
+
+    #[test]
+    fn an_upper_bound_alone_is_not_near() {
+        let limits = limits(&[(Some(10), 0)]);
+        let two = HeatMinutes { peaks: &[30, 9], sure: &[5, 9], flags: &[Flags::LATE.0, 0] };
+        let cells = heat_map(Minute(START), &two, &limits, &TimeZone::UTC);
+        let cell = cells.iter().find(|cell| cell.covered > 0).unwrap();
+        assert_eq!((cell.peak, cell.near, cell.permille), (30, 1, 900));
     }
 
     #[track_caller]

@@ -4,7 +4,8 @@
 //! # Layout
 //!
 //! 1. The version, a byte.
-//! 2. The peaks and the flags, two [columns](crate::history::columns): [`unpack_peaks`] stops here.
+//! 2. The peaks and the flags, two [columns](crate::history::columns), and in version 2 a third one: by how much late
+//!    events may have raised the peaks. [`unpack_peaks`] stops here.
 //! 3. Which parts follow, a bit each in a varint; a part that is left out is as expected.
 //! 4. The parts, in this order:
 //!
@@ -26,15 +27,17 @@ use crate::{
     model::{Flags, KeyHour, Outcome, Point, SparseCounts, hour::MINUTES},
 };
 
-/// The version that is written, and the only one that is read.
+/// The version of an hour none of whose peaks was raised by late events.
 const VERSION: u8 = 1;
+/// The version of one that has such peaks.
+const RAISED_VERSION: u8 = 2;
 /// Seconds of a minute that is covered in full.
 const MINUTE_SECONDS: u32 = 60;
 
 /// Why bytes are not an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PackError {
-    #[error("its version is {0}, and {VERSION} is known")]
+    #[error("its version is {0}, and {VERSION} and {RAISED_VERSION} are known")]
     Version(u8),
     #[error("it ends too early")]
     Truncated,
@@ -107,19 +110,33 @@ pub fn pack(hour: &KeyHour) -> Vec<u8> {
     out
 }
 
-/// The version, the peaks and the flags: how every packed hour begins.
+/// The version, the peaks, the flags, and what was raised: how every packed hour begins.
 fn pack_peaks(points: &[Point; MINUTES]) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let raised = column(points, |point| point.raised);
+    let any_raised = raised != [0; MINUTES];
+    let mut out = vec![if any_raised { RAISED_VERSION } else { VERSION }];
     put_column(&mut out, &column(points, |point| point.peak));
     put_column(&mut out, &column(points, |point| point.flags.0.into()));
+    if any_raised {
+        put_column(&mut out, &raised);
+    }
     out
+}
+
+/// The peaks of an hour, minute by minute, and how they are to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peaks {
+    pub peaks: Column,
+    pub flags: [Flags; MINUTES],
+    /// By how much late events may have raised each.
+    pub raised: Column,
 }
 
 /// Unpacks the peaks and flags alone.
 ///
 /// # Errors
 /// When the bytes do not begin as an hour does.
-pub fn unpack_peaks(bytes: &[u8]) -> Result<([u32; MINUTES], [Flags; MINUTES])> {
+pub fn unpack_peaks(bytes: &[u8]) -> Result<Peaks> {
     get_peaks(&mut Reader::new(bytes))
 }
 
@@ -139,7 +156,7 @@ pub fn peaks_len(bytes: &[u8]) -> Result<usize> {
 /// When the bytes are not an hour, of this version, and nothing else.
 pub fn unpack(bytes: &[u8]) -> Result<KeyHour> {
     let mut from = Reader::new(bytes);
-    let (peaks, flags) = get_peaks(&mut from)?;
+    let Peaks { peaks, flags, raised } = get_peaks(&mut from)?;
     let present = from.varint_u32()?;
     if present & !part::ALL != 0 {
         return Err(PackError::Invalid("a part"));
@@ -148,6 +165,7 @@ pub fn unpack(bytes: &[u8]) -> Result<KeyHour> {
     for (point, (peak, flags)) in points.iter_mut().zip(peaks.into_iter().zip(flags)) {
         (point.peak, point.flags) = (peak, flags);
     }
+    set(&mut points, &raised, |point, n| point.raised = n);
     let mut get = |bit: u32| match present & bit {
         0 => Ok(None),
         _ => get_whole(&mut from).map(Some),
@@ -182,17 +200,22 @@ pub fn unpack(bytes: &[u8]) -> Result<KeyHour> {
     Ok(KeyHour { points, levels, durations })
 }
 
-fn get_peaks(from: &mut Reader<'_>) -> Result<([u32; MINUTES], [Flags; MINUTES])> {
-    match from.byte()? {
-        VERSION => {}
+fn get_peaks(from: &mut Reader<'_>) -> Result<Peaks> {
+    let any_raised = match from.byte()? {
+        VERSION => false,
+        RAISED_VERSION => true,
         other => return Err(PackError::Version(other)),
-    }
+    };
     let peaks = get_whole(from)?;
     let mut flags = [Flags::default(); MINUTES];
     let bits = get_whole(from)?;
     check_range(&bits, u8::MAX.into(), "a flag")?;
     flags.iter_mut().zip(bits).for_each(|(flags, bits)| flags.0 = bits as u8);
-    Ok((peaks, flags))
+    let raised = if any_raised { get_whole(from)? } else { [0; MINUTES] };
+    if raised.iter().zip(&peaks).any(|(raised, peak)| raised > peak) {
+        return Err(PackError::Invalid("a raise"));
+    }
+    Ok(Peaks { peaks, flags, raised })
 }
 
 fn expected_covered(flags: Flags) -> u32 {

@@ -10,7 +10,7 @@ use crate::{
         marks::{ClockHours, Clocked, Marks},
         week::{Risk, Week},
     },
-    model::{Minute, Target, Tick, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
+    model::{Bound, Minute, Target, Tick, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
 };
 
 /// Days that the week has, on which a limit may have been reached.
@@ -23,7 +23,7 @@ pub struct Standing<'a> {
     /// As people say it.
     pub name: &'a str,
     pub level: u32,
-    /// Highest level of the last five minutes.
+    /// Highest level of the last five minutes that was surely reached.
     pub recent_peak: u32,
     /// The level is known, in full or in part.
     pub covered: bool,
@@ -37,6 +37,10 @@ pub struct Standing<'a> {
     pub minutes_covered: u32,
     /// Highest level of the week.
     pub peak: Option<(u32, Tick)>,
+    /// How that is to be read.
+    pub peak_bound: Bound,
+    /// By how much it is above what was surely reached.
+    pub peak_raised: u32,
     /// Which minutes of the week came near the limit then in force, and which reached it.
     pub marks: &'a Marks,
     /// The first minute that is covered, where the days before it are not.
@@ -94,8 +98,8 @@ fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, 
         if let Some((_, standing)) = highest
             && let Some((peak, at)) = standing.peak
         {
-            let (name, at) = (standing.name(), weekday(at, zone));
-            sentence.push_str(&format!(" Highest of the last seven days: {name}, {peak}, {at}."));
+            let (name, at, sign) = (standing.name(), weekday(at, zone), standing.peak_bound.sign());
+            sentence.push_str(&format!(" Highest of the last seven days: {name}, {sign}{peak}, {at}."));
         }
         return said(sentence, highest.map(|(nth, _)| *nth));
     }
@@ -202,8 +206,13 @@ impl Standing<'_> {
         self.limit.map_or(0, |limit| u64::from(level) * 1_000 / u64::from(limit.max(1)))
     }
 
+    /// Highest level of the week that was surely reached.
+    fn sure_peak(&self) -> u32 {
+        self.peak.map_or(0, |(peak, _)| peak.saturating_sub(self.peak_raised))
+    }
+
     fn peak_share(&self) -> u64 {
-        self.share(self.peak.map_or(0, |(peak, _)| peak))
+        self.share(self.sure_peak())
     }
 
     /// Whether it has a limit, or its pool has one. What has no model is not spoken of.
@@ -260,7 +269,7 @@ impl Standing<'_> {
         Some(match week {
             Week::Calm => {
                 let (peak, at) = self.peak?;
-                format!("Highest of the last seven days: {peak}, {}", weekday(at, zone))
+                format!("Highest of the last seven days: {}{peak}, {}", self.peak_bound.sign(), weekday(at, zone))
             }
             Week::OneOff => format!("{what} once, {}", weekday(minutes.span?.0.first_tick(), zone)),
             Week::Repeating => format!("{what} {}, around {:02}:00", on_days(), minutes.usual_hour()?),
@@ -282,10 +291,10 @@ impl Standing<'_> {
         u32::try_from(days).unwrap_or(WEEK_DAYS).min(WEEK_DAYS)
     }
 
-    /// The week's peak with a quarter more, rounded up, where that is above the limit.
+    /// The week's peak, as far as it is sure, with a quarter more, rounded up, where that is above the limit.
     fn wanted_slots(&self) -> u32 {
-        let (Some(limit), Some((peak, _))) = (self.limit, self.peak) else { return 0 };
-        let wanted = u32::try_from((u64::from(peak) * 5).div_ceil(4)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS);
+        let Some(limit) = self.limit else { return 0 };
+        let wanted = u32::try_from((u64::from(self.sure_peak()) * 5).div_ceil(4)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS);
         if wanted > limit { wanted } else { 0 }
     }
 }

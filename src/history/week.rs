@@ -1,5 +1,7 @@
 //! How a key stands to its limit: the risk now, and the word for its last seven days. Decided here once, for all
-//! who show it.
+//! who show it. By levels that were surely reached: an upper bound alone (see [`Point::sure_peak`]) is never near a limit.
+//!
+//! [`Point::sure_peak`]: crate::model::Point::sure_peak
 
 use std::collections::BTreeSet;
 
@@ -53,14 +55,14 @@ pub enum Risk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeekMinute {
     pub minute: Minute,
-    /// Highest level.
+    /// Highest level that was surely reached.
     pub peak: u32,
     /// False in a gap, which says nothing.
     pub covered: bool,
 }
 
 impl Risk {
-    /// The risk of the highest level of the last five minutes, `known` or not, under a limit.
+    /// The risk of the highest level that was surely reached in the last five minutes, `known` or not, under a limit.
     pub fn of(level: u32, limit: Option<u32>, known: bool) -> Self {
         match limit {
             _ if !known => Self::Unknown,

@@ -30,6 +30,8 @@ pub struct Report {
     /// First connect and last disconnect.
     pub window: (Time, Time),
     pub skipped: Vec<Skipped>,
+    /// Models that the catalogue does not know: they are counted all the same.
+    pub unknown_models: Vec<String>,
 }
 
 /// The report as one JSON object.
@@ -40,6 +42,7 @@ struct JsonReport<'a> {
     from: String,
     to: String,
     skipped: Vec<JsonSkipped<'a>>,
+    unknown_models: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -77,6 +80,7 @@ impl Report {
             from: time_text(self.window.0),
             to: time_text(self.window.1),
             skipped: self.skipped.iter().map(|s| JsonSkipped { line: s.line, reason: &s.reason }).collect(),
+            unknown_models: &self.unknown_models,
         })
     }
 }

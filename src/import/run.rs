@@ -1,6 +1,11 @@
 //! Runs a trace through the real engine under the trace's own clock, into a store.
 
-use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     history::histogram::Distribution,
@@ -10,7 +15,8 @@ use crate::{
     },
     live::{Attachment, Batch, Event, Gone, Hello, Live, Meter, Refusal, Roller},
     model::{
-        Bounds, Coverage, Hour, Incarnation, Key, KeyHour, KeyId, Now, Project, SessionId, SparseCounts, Tick, Time,
+        self, Bounds, Catalogue, Coverage, Hour, Incarnation, Key, KeyHour, KeyId, Now, Project, SessionId,
+        SparseCounts, Tick, Time,
     },
     rollup::Rollup,
     store::{Store, StoreError},
@@ -132,6 +138,15 @@ fn make_room(store: &dyn Store, options: &Options, hours: Range<Hour>) -> Result
         store.remove_hours(&options.project, hours)?;
     }
     Ok(())
+}
+
+/// The models that the built-in catalogue does not know, by name.
+fn unknown_models(trace: &Gathered) -> Vec<String> {
+    let catalogue = Catalogue::builtin();
+    let is_unknown =
+        |meter: &&model::Meter| meter.kind.has_model() && catalogue.find(meter.kind, &meter.model).is_none();
+    let names: BTreeSet<_> = trace.meters.iter().filter(is_unknown).map(|meter| meter.model.to_string()).collect();
+    names.into_iter().collect()
 }
 
 fn one(event: &TraceEvent, session: &Session, meter: &Arc<Meter>) -> Event {
@@ -266,7 +281,8 @@ impl Engine<'_> {
         meters.sort_by(|a, b| (a.target.kind() as u8, &a.target).cmp(&(b.target.kind() as u8, &b.target)));
         let mut pools: Vec<_> = pools.into_iter().map(|pool| line(pool)).collect();
         pools.sort_by_key(|pool| pool.target.kind() as u8);
-        Report { meters, pools, window, skipped: trace.skipped.clone() }
+        let unknown_models = unknown_models(trace);
+        Report { meters, pools, window, skipped: trace.skipped.clone(), unknown_models }
     }
 }
 

@@ -203,7 +203,7 @@ fn short<'a>(field: &str, value: &'a str) -> Result<&'a str, String> {
 
 /// An RFC 3339 time as microseconds since the epoch; what is finer is cut off.
 fn time(field: &str, value: &str) -> Result<Time, String> {
-    let wanted = "it must be RFC 3339 from 1970 on, such as 1999-01-01T00:00:02Z or 1999-01-01T02:00:02.5+02:00";
+    let wanted = "it must be RFC 3339 from 1970 to 9999-12-30T22:00:00Z, such as 1999-01-01T00:00:02Z or 1999-01-01T02:00:02.5+02:00";
     let parsed: Option<jiff::Timestamp> = short(field, value)?.parse().ok();
     let micros = parsed.and_then(|at| u64::try_from(at.as_microsecond()).ok());
     micros.map(Time).ok_or_else(|| format!("{field} is {value:?}; {wanted}"))
@@ -256,7 +256,8 @@ mod tests {
         check_skipped("s,w,tts", "has 3 fields; 6 are needed");
         check_skipped(&format!("s,w,tts,a/b,{from},soon"), "disconnected_at is \"soon\"; it must be RFC 3339");
         check_skipped(&format!("s,w,tts,a/b,{from},1999-01-01T00:00:01Z"), "ends before it starts");
-        check_skipped(&format!("s,w,tts,a/b,1969-01-01T00:00:00Z,{from}"), "from 1970 on");
+        check_skipped(&format!("s,w,tts,a/b,1969-01-01T00:00:00Z,{from}"), "from 1970 to 9999-12-30T22:00:00Z");
+        check_skipped(&format!("s,w,tts,a/b,{from},9999-12-31T00:00:00Z"), "from 1970 to 9999-12-30T22:00:00Z");
         check_skipped(&format!("s,w,video,a/b,{from},{from}"), "kind \"video\" is not known");
         check_skipped(&format!("s,w,tts,sonic,{from},{from}"), "model: \"sonic\" is not provider/model");
         check_skipped(&format!("s,w,tts,,{from},{from}"), "model: has 0 bytes");

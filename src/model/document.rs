@@ -225,13 +225,18 @@ fn article(noun: &str) -> &'static str {
 
 /// Says that a name is not known, and which known one is nearest.
 pub fn unknown<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    match nearest(name, known) {
+        Some(candidate) => format!("is not known; did you mean `{candidate}`?"),
+        None => "is not known".to_owned(),
+    }
+}
+
+/// The known name that is nearest by spelling, when it is near.
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A third of the letters may differ: more than that is another word.
     let most = (name.chars().count() / 3).max(1);
     let nearest = known.into_iter().map(|candidate| (distance(name, candidate), candidate)).min();
-    match nearest.filter(|(distance, _)| *distance <= most) {
-        Some((_, candidate)) => format!("is not known; did you mean `{candidate}`?"),
-        None => "is not known".to_owned(),
-    }
+    nearest.filter(|(distance, _)| *distance <= most).map(|(_, candidate)| candidate)
 }
 
 /// How many letters must be added, removed or replaced to make one word of the other (Levenshtein).

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::{
     history::{
         Week,
-        heat::{self, CELLS, Cell},
+        heat::{self, CELLS, Cell, HeatMinutes},
     },
     model::{Key, Minute, Now},
     query::{Queries, Result},
@@ -32,7 +32,8 @@ impl Queries {
         let quota = self.quota(key, now)?;
         let minutes = self.minute_peaks(quota.id, range)?;
         let limits = self.service.limits.of(quota.id);
-        let cells = heat::heat_map(range.start, &minutes.peaks, &minutes.flags, &limits, zone);
+        let of_minutes = HeatMinutes { peaks: &minutes.peaks, sure: &minutes.sure_peaks(), flags: &minutes.flags };
+        let cells = heat::heat_map(range.start, &of_minutes, &limits, zone);
         let sentence = heat::sentence(quota.week, &quota.marks, quota.minutes_covered, zone);
         Ok(HeatMap { cells, week: quota.week, sentence })
     }

@@ -202,7 +202,7 @@ impl Queries {
         for (minute, point) in open {
             let at = (minute.0 - range.start.0) as usize;
             if !point.is_gap() || Flags(minutes.flags[at]).has(Flags::GAP) {
-                (minutes.peaks[at], minutes.flags[at]) = (point.peak, point.flags.0);
+                (minutes.peaks[at], minutes.flags[at], minutes.raised[at]) = (point.peak, point.flags.0, point.raised);
             }
         }
         Ok(minutes)

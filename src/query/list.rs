@@ -12,7 +12,7 @@ use crate::{
     history::{Marks, Risk, Week, is_near, reaches_limit},
     live::{Tally, word::RING_TICKS},
     model::{
-        Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick,
+        Bound, Coverage, Flags, Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick,
         request::Evidence,
         time::{HOURS_PER_DAY, MINUTES_PER_HOUR, MINUTES_PER_WEEK},
     },
@@ -71,7 +71,7 @@ pub struct QuotaView {
     pub risk: Option<Risk>,
     /// `None` when no limit was in force in the week.
     pub week: Option<Week>,
-    /// Minutes of the week that came near the limit then in force.
+    /// Minutes of the week that surely came near the limit then in force.
     pub minutes_near: u32,
     /// Which those are, and which of them reached the limit then in force.
     pub marks: Arc<Marks>,
@@ -81,8 +81,16 @@ pub struct QuotaView {
     pub known_since: Option<Minute>,
     /// Highest level of the week and the second in which it was first reached; `None` when nothing is covered.
     pub peak: Option<(u32, Tick)>,
+    /// How the peak of the week is to be read.
+    pub peak_bound: Bound,
+    /// Highest level of the week that was surely reached: less than its peak where late events raised that.
+    pub sure_peak: u32,
     /// Highest level of the last five minutes.
     pub recent_peak: u32,
+    /// How it is to be read.
+    pub recent_peak_bound: Bound,
+    /// Highest level of the last five minutes that was surely reached: the risk is of this.
+    pub recent_sure: u32,
     /// Sessions opened in the week.
     pub opened: u64,
     /// Sessions closed in the week, by [`Outcome::index`].
@@ -181,26 +189,35 @@ impl Queries {
         let limits = service.limits.of(tally.id);
         let limit = limits.in_force(now.wall).cloned();
         let since = Tick((as_of.0 + 1).saturating_sub(RISK_SECONDS));
-        let (recent, this_minute, next) = {
+        let (recent, this_minute, next, coverage) = {
             let mut rollup = service.rollup();
             let this_minute = rollup.points(tally.id, minute..minute.next()).pop().map(|(_, point)| point);
-            (rollup.recent(tally.id, since), this_minute.unwrap_or(Point::GAP), rollup.next_tick().unwrap_or(as_of))
+            let next = rollup.next_tick().unwrap_or(as_of);
+            let this_minute = this_minute.unwrap_or(Point::GAP);
+            (rollup.recent(tally.id, since), this_minute, next, rollup.coverage(tally.id))
         };
         let covered = listed.is_covered();
         let newest = covered.then(|| newest_peak(tally, next, as_of));
-        let recent_peak = [recent.peak, newest].into_iter().flatten().reduce(higher);
+        // What history was not told of yet is known as the seconds before it.
+        let is_lower_bound = settling || coverage == Coverage::Partial;
+        let newest_flags = if is_lower_bound { Flags::PARTIAL } else { Flags::default() };
+        let seen = [recent.peak.map(|peak| (peak, recent.flags)), newest.map(|peak| (peak, newest_flags))];
+        let recent_peak = seen.into_iter().flatten().reduce(higher);
+        let recent_sure = recent.sure.max(newest.map_or(0, |(level, _)| level));
+        let week_peak = past.peak.map(|peak| (peak, past.peak_flags)).into_iter().chain(recent_peak).reduce(higher);
         let slots_of_minute = limits.slots_at(minute.first_tick().start());
         let (mut near, mut marks) = (Cow::Borrowed(&past.near), past.marks.clone());
-        if !this_minute.is_gap() && is_near(this_minute.peak, slots_of_minute) {
+        let this_sure = this_minute.sure_peak();
+        if !this_minute.is_gap() && is_near(this_sure, slots_of_minute) {
             near.to_mut().cover(1);
             near.to_mut().add(minute, &service.config.time_zone);
-            let reached = u64::from(reaches_limit(this_minute.peak, slots_of_minute));
+            let reached = u64::from(reaches_limit(this_sure, slots_of_minute));
             Arc::make_mut(&mut marks).add(minute.hour(), 1 << minute.of_hour(), reached << minute.of_hour());
         }
         let first_day_ends = (minute.0 + 1).saturating_sub(MINUTES_PER_WEEK) + HOURS_PER_DAY * MINUTES_PER_HOUR;
         let is_young = |first: &Minute| first.0 >= first_day_ends;
         let known = covered && !settling && is_whole(&recent, since..next, past.first_covered);
-        let highest = recent_peak.map_or(0, |(peak, _)| peak);
+        let highest = recent_peak.map_or(0, |((peak, _), _)| peak);
         let slots = limit.as_ref().and_then(|limit| limit.slots);
         let level = tally.word.level();
         let minutes_covered = past.covered + u32::from(!this_minute.is_gap());
@@ -213,15 +230,19 @@ impl Queries {
             silent_level: listed.silent_level().min(level),
             covered,
             limit,
-            risk: slots.map(|slots| Risk::of(highest, Some(slots), known)),
+            risk: slots.map(|slots| Risk::of(recent_sure, Some(slots), known)),
             // Of a week of which nothing is known, nothing is said.
             week: (minutes_covered > 0 && was_limited(&limits, as_of)).then(|| near.word()),
             minutes_near: near.near() as u32,
             marks,
             minutes_covered,
             known_since: past.first_covered.or(Some(minute).filter(|_| !this_minute.is_gap())).filter(is_young),
-            peak: past.peak.into_iter().chain(recent_peak).reduce(higher),
+            peak: week_peak.map(|(peak, _)| peak),
+            peak_bound: week_peak.map_or(Bound::Exact, |(_, flags)| flags.bound()),
+            sure_peak: past.sure.max(recent_sure).max(this_sure),
             recent_peak: highest,
+            recent_peak_bound: recent_peak.map_or(Bound::Exact, |(_, flags)| flags.bound()),
+            recent_sure,
             opened: past.opened + u64::from(this_minute.opened),
             closed: std::array::from_fn(|outcome| past.closed[outcome] + u64::from(this_minute.closed[outcome])),
         })
@@ -248,9 +269,12 @@ impl Lists {
     }
 }
 
+/// A level, when it was reached, and the flags of its minute.
+type Seen = ((u32, Tick), Flags);
+
 /// The higher of two peaks; of equal ones the first, which is the earlier.
-fn higher(first: (u32, Tick), second: (u32, Tick)) -> (u32, Tick) {
-    if second.0 > first.0 { second } else { first }
+const fn higher(first: Seen, second: Seen) -> Seen {
+    if second.0.0 > first.0.0 { second } else { first }
 }
 
 /// The highest level since second `next`, which history has not been told of.
@@ -258,7 +282,8 @@ fn newest_peak(tally: &Tally, next: Tick, as_of: Tick) -> (u32, Tick) {
     let rolled = tally.next_tick();
     let first = next.0.max(rolled.0.saturating_sub(RING_TICKS as u64));
     let of_tick = |tick| tally.word.tick_peak(Tick(tick)).map(|seen| (seen.peak, Tick(tick)));
-    (first..rolled.0).filter_map(of_tick).chain([(tally.word.peak(), as_of)]).reduce(higher).unwrap_or((0, as_of))
+    let highest = |first: (u32, Tick), second: (u32, Tick)| if second.0 > first.0 { second } else { first };
+    (first..rolled.0).filter_map(of_tick).chain([(tally.word.peak(), as_of)]).reduce(highest).unwrap_or((0, as_of))
 }
 
 /// The minute that frames still tell of. What is before it is read once a minute, so the last second of a minute must be

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     history::{LimitInForce, Marks, NearMinutes, is_near, reaches_limit},
-    model::{Hour, Minute, Outcome, Point, Tick, time::SECONDS_PER_HOUR},
+    model::{Flags, Hour, Minute, Outcome, Point, Tick, time::SECONDS_PER_HOUR},
 };
 
 const _: () = assert!(SECONDS_PER_HOUR <= u16::MAX as u64, "a second of an hour fits");
@@ -18,12 +18,16 @@ pub struct HourFacts {
     pub hour: Hour,
     /// Highest level; 0 when nothing is covered.
     peak: u32,
+    /// Those of its minute.
+    peak_flags: Flags,
+    /// Highest level that was surely reached.
+    sure: u32,
     /// Second of the hour in which it was first reached.
     peak_second: u16,
     /// Minutes that are covered, in full or in part.
     covered: u8,
     first_covered: u8,
-    /// Bit `n`: minute `n` came near the limit then in force.
+    /// Bit `n`: minute `n` surely came near the limit then in force.
     near: u64,
     /// Bit `n`: minute `n` reached it.
     reached: u64,
@@ -37,6 +41,10 @@ pub struct HourFacts {
 pub struct Past {
     /// Highest level and the second in which it was first reached; `None` when nothing is covered.
     pub peak: Option<(u32, Tick)>,
+    /// Those of the minute that the peak is of.
+    pub peak_flags: Flags,
+    /// Highest level that was surely reached.
+    pub sure: u32,
     pub covered: u32,
     pub first_covered: Option<Minute>,
     pub near: NearMinutes,
@@ -55,9 +63,10 @@ impl HourFacts {
         limit: &mut LimitInForce<'_>,
     ) -> Self {
         let (peak, closed) = (0, [0; Outcome::COUNT]);
-        let (near, reached) = (0, 0);
+        let (near, reached, sure, peak_flags) = (0, 0, 0, Flags::default());
+        let (covered, first_covered, peak_second, opened) = (0, 0, 0, 0);
         let mut facts =
-            Self { hour, peak, peak_second: 0, covered: 0, first_covered: 0, near, reached, opened: 0, closed };
+            Self { hour, peak, peak_flags, sure, peak_second, covered, first_covered, near, reached, opened, closed };
         for (minute, point) in minutes {
             facts.opened = facts.opened.saturating_add(point.opened);
             facts.closed.iter_mut().zip(point.closed).for_each(|(sum, n)| *sum = sum.saturating_add(n));
@@ -70,12 +79,15 @@ impl HourFacts {
             }
             if facts.covered == 0 || point.peak > facts.peak {
                 facts.peak = point.peak;
+                facts.peak_flags = point.flags;
                 facts.peak_second = of_hour as u16 * 60 + u16::from(point.peak_second);
             }
             facts.covered += 1;
             let slots = limit.at(minute.first_tick().start());
-            facts.near |= u64::from(is_near(point.peak, slots)) << of_hour;
-            facts.reached |= u64::from(reaches_limit(point.peak, slots)) << of_hour;
+            let sure = point.sure_peak();
+            facts.sure = facts.sure.max(sure);
+            facts.near |= u64::from(is_near(sure, slots)) << of_hour;
+            facts.reached |= u64::from(reaches_limit(sure, slots)) << of_hour;
         }
         facts
     }
@@ -96,7 +108,9 @@ impl Past {
         }
         if self.peak.is_none_or(|(peak, _)| facts.peak > peak) {
             self.peak = Some((facts.peak, Tick(facts.hour.first_tick().0 + u64::from(facts.peak_second))));
+            self.peak_flags = facts.peak_flags;
         }
+        self.sure = self.sure.max(facts.sure);
         let first = facts.hour.first_minute().0;
         self.first_covered.get_or_insert(Minute(first + u32::from(facts.first_covered)));
         self.covered += u32::from(facts.covered);
@@ -117,7 +131,7 @@ mod tests {
     use super::*;
     use crate::{
         history::{Week, WeekMinute},
-        model::{Flags, LimitEntry, LimitHistory, Time},
+        model::{Bound, LimitEntry, LimitHistory, Time},
     };
 
     const LEVELS: [u32; 5] = [3, 7, 10, 9, 2];
@@ -128,6 +142,22 @@ mod tests {
         }
         let peak = LEVELS[(minute / 7 % 5) as usize];
         Point { peak, peak_second: 4, covered: 60, opened: 2, flags: Flags::default(), ..Point::GAP }
+    }
+
+    #[test]
+    fn an_upper_bound_alone_is_not_near_the_limit() {
+        let entry =
+            LimitEntry { slots: Some(10), start: Time(0), end: None, set_by: "ops".to_owned(), reason: String::new() };
+        let limits = LimitHistory::new(vec![entry]);
+        let covered = Point { covered: 60, flags: Flags::default(), ..Point::GAP };
+        let raised = Point { peak: 72, raised: 67, flags: Flags::LATE.with(Flags::PARTIAL), ..covered };
+        let (surely_over, calm) = (Point { peak: 12, raised: 1, flags: Flags::LATE, ..covered }, covered);
+        let points = [(Minute(60), &raised), (Minute(61), &surely_over), (Minute(62), &calm)];
+        let mut past = Past::default();
+        past.add(&HourFacts::of(Hour(1), points, &mut LimitInForce::new(&limits)), &TimeZone::UTC);
+        assert_eq!((past.peak.map(|(peak, _)| peak), past.sure), (Some(72), 11));
+        assert_eq!(past.peak_flags.bound(), Bound::About);
+        assert_eq!((past.near.near(), past.marks.reached(&TimeZone::UTC).minutes), (1, 1));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     store::{HourPeaks, Result, Store},
 };
 
-/// Keys whose peaks are kept: a week of one is about 50 kB.
+/// Keys whose peaks are kept: a week of one is about 90 kB.
 const MOST_KEYS: usize = 256;
 /// Hours of one key that are kept: a week, and one that is running.
 const MOST_HOURS: u32 = 8 * 24;
@@ -23,6 +23,8 @@ pub struct Minutes {
     pub peaks: Vec<u32>,
     /// Bits of [`Flags`].
     pub flags: Vec<u8>,
+    /// By how much late events may have raised each peak.
+    pub raised: Vec<u32>,
 }
 
 /// What was read of folded hours.
@@ -35,25 +37,30 @@ impl Minutes {
     /// Gaps in this range.
     pub fn gaps(minutes: &Range<Minute>) -> Self {
         let len = minutes.end.0.saturating_sub(minutes.start.0) as usize;
-        Self { start: minutes.start, peaks: vec![0; len], flags: vec![Flags::GAP.0; len] }
+        Self { start: minutes.start, peaks: vec![0; len], flags: vec![Flags::GAP.0; len], raised: vec![0; len] }
     }
 
     fn range(&self) -> Range<Minute> {
         self.start..Minute(self.start.0 + self.peaks.len() as u32)
     }
 
+    /// The levels that were surely reached.
+    pub fn sure_peaks(&self) -> Vec<u32> {
+        self.peaks.iter().zip(&self.raised).map(|(peak, raised)| peak.saturating_sub(*raised)).collect()
+    }
+
     /// Takes over what of an hour lies in the range.
     pub fn put_hour(&mut self, hour: &HourPeaks) {
         let flags = hour.flags.each_ref().map(|flags| flags.0);
-        self.put(hour.hour.first_minute(), &hour.peaks, &flags);
+        self.put(hour.hour.first_minute(), &hour.peaks, &flags, &hour.raised);
     }
 
     /// Takes over what of other minutes lies in the range.
     fn put_minutes(&mut self, other: &Self) {
-        self.put(other.start, &other.peaks, &other.flags);
+        self.put(other.start, &other.peaks, &other.flags, &other.raised);
     }
 
-    fn put(&mut self, start: Minute, peaks: &[u32], flags: &[u8]) {
+    fn put(&mut self, start: Minute, peaks: &[u32], flags: &[u8], raised: &[u32]) {
         let from = start.max(self.start);
         let to = Minute(start.0 + peaks.len() as u32).min(self.range().end);
         if from >= to {
@@ -62,7 +69,8 @@ impl Minutes {
         let here = (from.0 - self.start.0) as usize..(to.0 - self.start.0) as usize;
         let there = (from.0 - start.0) as usize..(to.0 - start.0) as usize;
         self.peaks[here.clone()].copy_from_slice(&peaks[there.clone()]);
-        self.flags[here].copy_from_slice(&flags[there]);
+        self.flags[here.clone()].copy_from_slice(&flags[there.clone()]);
+        self.raised[here].copy_from_slice(&raised[there]);
     }
 }
 
@@ -83,7 +91,7 @@ impl FoldedPeaks {
         let kept = self.kept(store, key, &wanted)?;
         let of = |minute: Minute| (minute.0 - kept.start.0) as usize;
         let part = of(wanted.start)..of(wanted.end);
-        minutes.put(wanted.start, &kept.peaks[part.clone()], &kept.flags[part]);
+        minutes.put(wanted.start, &kept.peaks[part.clone()], &kept.flags[part.clone()], &kept.raised[part]);
         Ok(())
     }
 
@@ -130,7 +138,7 @@ mod tests {
             .filter(|hour| hour % 7 != 0)
             .map(|hour| {
                 let mut row = KeyHour::gap();
-                row.points[3] = Point { peak: hour, covered: 60, ..Point::default() };
+                row.points[3] = Point { peak: hour, raised: hour % 3, covered: 60, ..Point::default() };
                 (KeyId(1), Hour(hour), row)
             })
             .collect();

@@ -13,8 +13,8 @@ use crate::{
     history::{Risk, Week},
     live::Event,
     model::{
-        Flags, Hour, Incarnation, KeyHour, Kind, Labels, Meter, Minute, Now, Outcome, Point, SessionId, Target, Tick,
-        Time, request::Evidence,
+        Bound, Flags, Hour, Incarnation, KeyHour, Kind, Labels, Meter, Minute, Now, Outcome, Point, SessionId, Target,
+        Tick, Time, request::Evidence,
     },
     service::{Actor, Author, Clock, record::Recorder},
     store::EmbeddedStore,
@@ -344,4 +344,32 @@ fn what_is_foreign_and_what_is_missing_have_the_same_words() {
     let stranger = Key { project: Project::new("other").unwrap(), ..key() };
     assert_eq!(fixture.queries.tally(&stranger).unwrap_err().to_string(), words("other"));
     assert_eq!(fixture.queries.projects(), [key().project]);
+}
+
+/// Thirty sessions that a worker tells of late, each within the same second: they are added up, though they may have come
+/// one after another.
+#[test]
+fn what_late_events_raised_is_marked_and_is_no_risk() {
+    let mut fixture = Fixture::new();
+    fixture.run(0..2);
+    let author = Author { set_by: "ops".to_owned(), reason: String::new(), actor: Actor::service() };
+    fixture.service().set_limit(&key(), 10, None, author, fixture.now()).unwrap();
+    fixture.pass_to(150);
+    let Target::Meter(name) = key().target else { return };
+    let meter = fixture.service().live.meter(&key().project, &name, fixture.now()).unwrap();
+    let (began, ended) = (Duration::from_secs(10), Duration::from_millis(9_900));
+    let events = (9_000..9_030).flat_map(|nth| {
+        let open = Event::Open { id: id(nth), meter: meter.clone(), age: began, labels: None };
+        [open, Event::Close { id: id(nth), outcome: Outcome::Ok, age: ended, meter: None }]
+    });
+    fixture.report(events.collect());
+    // In the minute in progress, and when it is past.
+    for second in [170, 200] {
+        fixture.pass_to(second);
+        let quota = fixture.quota(&fixture.queries);
+        assert_eq!(quota.peak.map(|(peak, _)| peak), Some(BASE + 30));
+        assert_eq!((quota.peak_bound, quota.recent_peak, quota.recent_peak_bound), (Bound::AtMost, 32, Bound::AtMost));
+        assert!(quota.sure_peak < 9 && quota.recent_sure < 9, "{quota:?}");
+        assert_eq!((quota.risk, quota.week, quota.minutes_near), (Some(Risk::Ok), Some(Week::Calm), 0));
+    }
 }

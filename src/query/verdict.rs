@@ -20,7 +20,7 @@ fn standing(quota: &QuotaView) -> Standing<'_> {
         target: &quota.key.target,
         name: &quota.name,
         level: quota.level,
-        recent_peak: quota.recent_peak,
+        recent_peak: quota.recent_sure,
         covered: quota.covered,
         limit: quota.limit.as_ref().and_then(|limit| limit.slots),
         risk: quota.risk,
@@ -28,6 +28,8 @@ fn standing(quota: &QuotaView) -> Standing<'_> {
         minutes_near: quota.minutes_near,
         minutes_covered: quota.minutes_covered,
         peak: quota.peak,
+        peak_bound: quota.peak_bound,
+        peak_raised: quota.peak.map_or(0, |(peak, _)| peak.saturating_sub(quota.sure_peak)),
         marks: &quota.marks,
         known_since: quota.known_since,
     }

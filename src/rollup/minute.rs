@@ -37,6 +37,9 @@ pub struct KeyMinute {
     /// The clock jumped in it.
     jumped: bool,
     seconds: Seconds,
+    /// By how much late events may have raised the peak of each second above what was surely held; `None` where they did
+    /// not.
+    raised: Option<Box<[u32; SECONDS]>>,
     /// Level at the end of the last known second.
     last: u32,
     sums: Option<Box<Sums>>,
@@ -64,6 +67,7 @@ impl Default for KeyMinute {
             late: false,
             jumped: false,
             seconds: Seconds::Flat(0),
+            raised: None,
             last: 0,
             sums: None,
         }
@@ -129,6 +133,19 @@ impl KeyMinute {
         self.late |= changed != 0;
     }
 
+    /// Of what [`shift`](Self::shift) added to the seconds `from..to`, so many sessions may not have been live when the
+    /// others were.
+    pub fn doubt(&mut self, from: u32, to: u32, by: u32) {
+        let raised = self.raised.get_or_insert_with(|| Box::new([0; SECONDS]));
+        raised[from as usize..to as usize].iter_mut().for_each(|second| *second = second.saturating_add(by));
+    }
+
+    /// The level that was surely reached in a second.
+    fn sure(&self, second: usize) -> u32 {
+        let raised = self.raised.as_ref().map_or(0, |raised| raised[second]);
+        self.value(second).saturating_sub(raised)
+    }
+
     pub fn sums(&mut self) -> &mut Sums {
         self.sums.get_or_insert_default()
     }
@@ -137,8 +154,10 @@ impl KeyMinute {
     pub fn point(&self, elapsed: u32) -> Point {
         let mut point = Point { last: self.last, ..Point::default() };
         let told = self.told();
+        let mut sure = 0;
         for second in (0..SECONDS).filter(|second| told >> second & 1 == 1) {
             let value = self.value(second);
+            sure = sure.max(self.sure(second));
             if value > point.peak {
                 point.peak = value;
                 point.peak_second = second as u8;
@@ -151,34 +170,45 @@ impl KeyMinute {
             point = Point::GAP;
         } else {
             point.covered = told.count_ones() as u8;
-            if point.covered < elapsed.min(SECONDS as u32) as u8 || self.partial | (self.rebuilt & !self.known) != 0 {
-                point.flags = point.flags.with(Flags::PARTIAL);
-            }
+            point.raised = point.peak.saturating_sub(sure);
         }
-        if self.late {
-            point.flags = point.flags.with(Flags::LATE);
-        }
-        if self.jumped {
-            point.flags = point.flags.with(Flags::JUMPED);
-        }
+        point.flags = self.flags(elapsed);
         if let Some(sums) = &self.sums {
             point.opened = sums.opened;
             point.closed = sums.closed;
             point.refused = sums.refused;
             point.diverted = sums.diverted;
-            if sums.late_dropped > 0 {
-                point.flags = point.flags.with(Flags::LATE_DROPPED);
-            }
         }
         point
     }
 
-    /// Tells of the seconds `from..to` which are known, each with its peak, in order.
-    pub fn each_peak(&self, from: u32, to: u32, mut tell: impl FnMut(u32, u32)) {
+    /// The flags of the point, of which `elapsed` seconds have passed.
+    pub fn flags(&self, elapsed: u32) -> Flags {
+        let mut flags = Flags::default();
+        let told = self.told();
+        if told == 0 {
+            flags = flags.with(Flags::GAP);
+        } else if told.count_ones() < elapsed.min(SECONDS as u32) || self.partial | (self.rebuilt & !self.known) != 0 {
+            flags = flags.with(Flags::PARTIAL);
+        }
+        if self.late {
+            flags = flags.with(Flags::LATE);
+        }
+        if self.jumped {
+            flags = flags.with(Flags::JUMPED);
+        }
+        if self.sums.as_ref().is_some_and(|sums| sums.late_dropped > 0) {
+            flags = flags.with(Flags::LATE_DROPPED);
+        }
+        flags
+    }
+
+    /// Tells of the seconds `from..to` which are known, each with its peak and what was surely reached, in order.
+    pub fn each_peak(&self, from: u32, to: u32, mut tell: impl FnMut(u32, u32, u32)) {
         let told = self.told() & mask(from, to);
         (from..to)
             .filter(|second| told >> second & 1 == 1)
-            .for_each(|second| tell(second, self.value(second as usize)));
+            .for_each(|second| tell(second, self.value(second as usize), self.sure(second as usize)));
     }
 
     /// Adds the peak of each known second, and the durations, to the histograms of its hour.
@@ -228,6 +258,21 @@ mod tests {
         let point = minute.point(60);
         assert_eq!((point.peak, point.peak_second, point.covered), (5, 5, 20));
         assert!(point.flags.has(Flags::LATE) && point.flags.has(Flags::PARTIAL));
+    }
+
+    #[test]
+    fn what_may_not_have_been_live_together_is_not_sure() {
+        let mut minute = KeyMinute::default();
+        minute.set(0, 60, 4, 4, FULL);
+        minute.shift(5, 6, 9);
+        minute.doubt(5, 6, 9);
+        minute.shift(20, 30, 2);
+        minute.doubt(20, 21, 2);
+        let point = minute.point(60);
+        assert_eq!((point.peak, point.peak_second, point.sure_peak()), (13, 5, 6));
+        let mut told = Vec::new();
+        minute.each_peak(4, 6, |second, peak, sure| told.push((second, peak, sure)));
+        assert_eq!(told, [(4, 4, 4), (5, 13, 4)]);
     }
 
     #[test]

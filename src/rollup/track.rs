@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
-    model::{Coverage, Entry, Hour, KeyHour, LateSpan, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
+    model::{Coverage, Entry, Flags, Hour, KeyHour, LateSpan, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
     rollup::minute::{KeyMinute, Known},
 };
 
@@ -14,16 +14,34 @@ pub struct Steady {
     pub jumped: bool,
 }
 
+/// The seconds that late spans may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateBounds {
+    /// The first.
+    pub oldest: Tick,
+    /// The first after the last.
+    pub next: Tick,
+    /// Before this second the service was away or learnt: what workers tell again of it may be in it already.
+    pub sure_from: Tick,
+}
+
 /// What is known of a range of seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recent {
     /// Highest level, and the second in which it was first reached; `None` when nothing is known.
     pub peak: Option<(u32, Tick)>,
+    /// Highest level that was surely reached: what late events may have raised is left out.
+    pub sure: u32,
+    /// Those of the minute that the peak is of.
+    pub flags: Flags,
     /// The first second of which anything is known.
     pub first: Option<Tick>,
     /// How many seconds anything is known of.
     pub known: u64,
 }
+
+/// What changes from a second on, to be added up.
+type Edges = BTreeMap<Tick, i64>;
 
 /// One key's open minutes.
 #[derive(Debug)]
@@ -80,8 +98,8 @@ impl Track {
         self.coverage = Coverage::None;
     }
 
-    /// Takes what a frame tells of second `tick`; late spans change no second at or after `next`, and none before `oldest`.
-    pub fn apply(&mut self, entry: &Entry, tick: Tick, steady: Steady, oldest: Tick, next: Tick) {
+    /// Takes what a frame tells of second `tick`; late spans change seconds within bounds alone.
+    pub fn apply(&mut self, entry: &Entry, tick: Tick, steady: Steady, late: LateBounds) {
         let coverage = entry.coverage();
         self.set(tick.next(), entry.peak.max(entry.level), entry.level, coverage, steady);
         self.level = entry.level;
@@ -89,8 +107,8 @@ impl Track {
         self.coverage = coverage;
         self.add_sums(entry, tick);
         if !entry.late.is_empty() {
-            self.fill(next, steady);
-            self.shift(&entry.late, oldest, next);
+            self.fill(late.next, steady);
+            self.shift(&entry.late, late);
         }
     }
 
@@ -108,22 +126,41 @@ impl Track {
         entry.durations.iter().for_each(|duration| sums.durations.add(*duration, 1));
     }
 
-    /// Applies late spans: where they overlap, their sum.
-    fn shift(&mut self, spans: &[LateSpan], oldest: Tick, next: Tick) {
-        let mut edges: BTreeMap<Tick, i64> = BTreeMap::new();
-        for span in spans {
-            let (from, to) = (Tick(span.from).max(oldest), Tick(span.to).min(next));
+    /// Applies late spans: where they overlap, their sum. A session was live all through the seconds between its first and
+    /// its last, so that there the sum is the level; in these two, and in what may be told twice, it is an upper bound.
+    fn shift(&mut self, spans: &[LateSpan], late: LateBounds) {
+        let (mut shifts, mut doubts) = (Edges::new(), Edges::new());
+        let add = |edges: &mut Edges, from: Tick, to: Tick, by: i32| {
+            let (from, to) = (from.max(late.oldest), to.min(late.next));
             if from < to {
-                *edges.entry(from).or_default() += i64::from(span.by);
-                *edges.entry(to).or_default() -= i64::from(span.by);
+                *edges.entry(from).or_default() += i64::from(by);
+                *edges.entry(to).or_default() -= i64::from(by);
+            }
+        };
+        for span in spans {
+            let (from, to) = (Tick(span.from), Tick(span.to));
+            add(&mut shifts, from, to, span.by);
+            if span.by > 0 && from < to {
+                let whole_from = from.next().max(late.sure_from).min(to);
+                let whole_to = Tick(to.0 - 1).max(whole_from);
+                add(&mut doubts, from, whole_from, span.by);
+                add(&mut doubts, whole_to, to, span.by);
             }
         }
+        self.each_minute(shifts, |minute, seconds, by| minute.shift(seconds.start, seconds.end, by));
+        self.each_minute(doubts, |minute, seconds, by| {
+            minute.doubt(seconds.start, seconds.end, u32::try_from(by).unwrap_or(0));
+        });
+    }
+
+    /// Does something in each stretch of seconds, minute by minute, between edges whose sum is not 0.
+    fn each_minute(&mut self, edges: Edges, mut act: impl FnMut(&mut KeyMinute, Range<u32>, i64)) {
         let mut by = 0;
-        let mut from = oldest;
+        let mut from = Tick(0);
         for (tick, change) in edges {
             if by != 0 {
                 for (minute, seconds) in minutes_of(from, tick) {
-                    self.minutes.entry(minute).or_default().shift(seconds.start, seconds.end, by);
+                    act(self.minutes.entry(minute).or_default(), seconds, by);
                 }
             }
             by += change;
@@ -144,12 +181,16 @@ impl Track {
         let mut recent = Recent::default();
         for (minute, seconds) in minutes_of(from, to) {
             let Some(known) = self.minutes.get(&minute) else { continue };
-            known.each_peak(seconds.start, seconds.end, |second, peak| {
+            let elapsed = to.0.saturating_sub(minute.first_tick().0).min(SECONDS_PER_MINUTE);
+            let flags = known.flags(elapsed as u32);
+            known.each_peak(seconds.start, seconds.end, |second, peak, sure| {
+                recent.sure = recent.sure.max(sure);
                 let tick = Tick(minute.first_tick().0 + u64::from(second));
                 recent.known += 1;
                 recent.first.get_or_insert(tick);
                 if recent.peak.is_none_or(|(highest, _)| peak > highest) {
                     recent.peak = Some((peak, tick));
+                    recent.flags = flags;
                 }
             });
         }

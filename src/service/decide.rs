@@ -6,7 +6,10 @@ use crate::{
     access::audit::Entry,
     error::Error,
     live::Tally,
-    model::{Key, KeyId, LimitEntry, LimitHistory, Now, Plan, Project, Target, Time, limit::MAX_REASON_BYTES},
+    model::{
+        Key, KeyId, LimitEntry, LimitHistory, Now, Plan, Project, Target, Time, limit::MAX_REASON_BYTES,
+        plan::SET_BY_PLAN,
+    },
     service::{Actor, Service},
     store::{Change, StoreError},
 };
@@ -32,6 +35,8 @@ pub struct PlanApplied {
     pub limits: Vec<(Target, LimitEntry)>,
     /// The limits of an earlier plan that ended.
     pub ended: Vec<(Target, Ended)>,
+    /// The limits that were set by hand and stay.
+    pub kept: Vec<(Target, LimitEntry)>,
 }
 
 /// A limit with its end, and the decision that ended it.
@@ -115,6 +120,12 @@ impl Service {
             let history = self.limits.of(tally.id);
             let of_plan = lasting(&history, now.wall).filter(|entry| entry.set_by == plan.set_by());
             applied.limits.extend(of_plan.map(|entry| (target.clone(), entry.clone())));
+        }
+        let is_by_hand = |entry: &&LimitEntry| entry.slots.is_some() && !entry.set_by.starts_with(SET_BY_PLAN);
+        for tally in &tallies {
+            let history = self.limits.of(tally.id);
+            let by_hand = history.in_force(now.wall).filter(is_by_hand);
+            applied.kept.extend(by_hand.map(|entry| (tally.key.target.clone(), entry.clone())));
         }
         Ok(applied)
     }

@@ -15,7 +15,7 @@ use highwater::{
     http,
     proto::{
         GetHistoryRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListQuotasRequest, ListSessionsRequest,
-        Pool, Quota, Session, StartBusyHourRequest, Target, demo_service_client::DemoServiceClient,
+        Pool, Quota, Session, StartBusyHourRequest, Target, Week, demo_service_client::DemoServiceClient,
         get_history_request::Column, quota_service_client::QuotaServiceClient, target,
     },
     service::start::SIMULATION_NOTE,
@@ -26,6 +26,8 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
     sync::oneshot,
     time::{sleep, timeout},
 };
@@ -34,8 +36,10 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::serving::SOON;
 
-/// A build that is not optimized takes many times as long for each hour: two instead of 168.
+/// What most of these tests need: a build that is not optimized takes many times as long for each hour as one that is.
 const HISTORY: Duration = Duration::from_secs(2 * 3_600);
+/// What `make run` shows.
+const SEVEN_DAYS: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A demo is over in this time.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -56,8 +60,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(dir: &Path) -> Self {
-        let demo = Demo::prepare(&options(dir)).unwrap();
+    fn start(options: &Options) -> Self {
+        let demo = Demo::prepare(options).unwrap();
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -109,7 +113,7 @@ async fn last_minutes(channel: &Channel) -> History {
 async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
     let dir = tempfile::tempdir().unwrap();
     let began = Instant::now();
-    let running = Running::start(dir.path());
+    let running = Running::start(&options(dir.path()));
     let channel = running.channel().await;
     let health = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
     assert_eq!(health.into_inner().status, 1);
@@ -136,7 +140,7 @@ async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
 #[tokio::test]
 async fn a_busy_hour_brings_models_to_their_limits_and_beyond() {
     let dir = tempfile::tempdir().unwrap();
-    let running = Running::start(dir.path());
+    let running = Running::start(&options(dir.path()));
     let channel = running.channel().await;
     let beyond = async || {
         let quotas = quotas(&channel).await;
@@ -172,7 +176,7 @@ async fn sessions_of(channel: &Channel, worker: &str) -> Vec<Session> {
 #[tokio::test]
 async fn a_worker_that_is_killed_is_silent_and_then_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let running = Running::start(dir.path());
+    let running = Running::start(&options(dir.path()));
     let channel = running.channel().await;
     let before = {
         // Workers of the history attach again in the first moments.
@@ -217,6 +221,34 @@ async fn a_service_that_is_no_demo_has_no_demo_service() {
     let refused = demo.start_busy_hour(StartBusyHourRequest {}).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unimplemented);
     assert_eq!(demo.kill_worker(KillWorkerRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn heavy_the_demo_of_seven_days_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let running = Running::start(&Options { seconds: SEVEN_DAYS.as_secs(), ..options(dir.path()) });
+    let channel = running.channel().await;
+    let rows = quotas(&channel).await;
+    println!("seven days were made and served after {:.1} s (goal: 10 s)", began.elapsed().as_secs_f64());
+    assert!(rows.len() > 15, "{}", rows.len());
+    // The whole week is there, and a model came near its limit in it every afternoon.
+    let week_minutes = u32::try_from(SEVEN_DAYS.as_secs() / 60).unwrap();
+    assert!(rows.iter().any(|row| row.minutes_covered + 10 >= week_minutes), "{rows:?}");
+    assert!(rows.iter().any(|row| row.week() == Week::Repeating && row.minutes_near_limit > 0), "{rows:?}");
+    let ready = page(running.address, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    running.stop().await;
+}
+
+/// What a browser is answered at a path.
+async fn page(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let asked = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod doors;
 mod faults;
 mod histories;
 mod hostile;
+mod imports;
 mod ingest;
 mod ingest_refused;
 mod ingest_unary;

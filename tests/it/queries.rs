@@ -230,8 +230,11 @@ async fn limits_have_a_history_and_outlive_the_service() {
     let plan = ApplyPlanRequest { plan_id: "livekit-build".into(), set_by: "kim".into(), ..Default::default() };
     let applied = client.apply_plan(plan.clone()).await.unwrap().into_inner();
     assert_eq!((applied.limits.len(), applied.ended.len()), (6, 0));
-    assert_eq!(client.apply_plan(plan).await.unwrap().into_inner(), applied);
+    assert_eq!(client.apply_plan(plan.clone()).await.unwrap().into_inner(), applied);
+    assert_eq!(applied.kept, []);
     client.set_limit(limit(5)).await.unwrap();
+    let kept = client.apply_plan(plan).await.unwrap().into_inner().kept;
+    assert_eq!(kept.iter().map(|limit| (&limit.target, limit.slots)).collect::<Vec<_>>(), [(&of_meter(), 5)]);
     serving.stop();
     serving.stopped().await;
 

@@ -12,7 +12,7 @@ use crate::{
         quota::check::{Columns, place_bytes},
     },
     history::{Risk, StepPoint, Week, heat::Cell},
-    model::{Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
+    model::{Bound, Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
     proto,
     query::{
         Annotation, Distributions, Happening, HeatMap, History, QuotaList, QuotaView, SessionPage, SessionView, Status,
@@ -36,6 +36,15 @@ pub const fn risk(risk: Option<Risk>) -> proto::Risk {
         Some(Risk::AtLimit) => proto::Risk::AtLimit,
         Some(Risk::Over) => proto::Risk::Over,
         Some(Risk::Unknown) => proto::Risk::Unknown,
+    }
+}
+
+const fn bound(bound: Bound) -> proto::Bound {
+    match bound {
+        Bound::Exact => proto::Bound::Exact,
+        Bound::AtLeast => proto::Bound::AtLeast,
+        Bound::AtMost => proto::Bound::AtMost,
+        Bound::About => proto::Bound::About,
     }
 }
 
@@ -89,6 +98,8 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         covered: quota.covered,
         opened: quota.opened,
         closed: Some(closed(&quota.closed)),
+        peak_bound: bound(quota.peak_bound).into(),
+        recent_peak_bound: bound(quota.recent_peak_bound).into(),
     }
 }
 

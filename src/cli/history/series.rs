@@ -46,13 +46,7 @@ impl Peak {
     /// The level with how it is to be read: a lower bound where some of the point is not covered, an upper bound where
     /// late events raised it, neither exact nor a bound where both is so.
     pub fn level_text(&self) -> String {
-        let bound = match (self.flags.has(Flags::PARTIAL), self.flags.has(Flags::LATE)) {
-            (false, false) => "",
-            (true, false) => "≥",
-            (false, true) => "≤",
-            (true, true) => "≈",
-        };
-        format!("{bound}{}", self.level)
+        format!("{}{}", self.flags.bound().sign(), self.level)
     }
 }
 

@@ -14,12 +14,32 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum AnswerOut<'a> {
-    Limits { project: &'a str, limits: Vec<TargetLimitOut> },
-    Set { project: &'a str, limit: Option<TargetLimitOut>, unknown_model: bool },
-    Ended { project: &'a str, limit: Option<TargetLimitOut> },
-    Applied { project: &'a str, plan: &'a str, limits: Vec<TargetLimitOut>, ended: Vec<TargetLimitOut> },
-    Plans { plans: Vec<PlanOut<'a>> },
-    Catalogue { models: Vec<ModelOut<'a>> },
+    Limits {
+        project: &'a str,
+        limits: Vec<TargetLimitOut>,
+    },
+    Set {
+        project: &'a str,
+        limit: Option<TargetLimitOut>,
+        unknown_model: bool,
+    },
+    Ended {
+        project: &'a str,
+        limit: Option<TargetLimitOut>,
+    },
+    Applied {
+        project: &'a str,
+        plan: &'a str,
+        limits: Vec<TargetLimitOut>,
+        ended: Vec<TargetLimitOut>,
+        kept: Vec<TargetLimitOut>,
+    },
+    Plans {
+        plans: Vec<PlanOut<'a>>,
+    },
+    Catalogue {
+        models: Vec<ModelOut<'a>>,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -70,8 +90,8 @@ pub fn answer<'a>(project: &'a str, answer: &'a Answer) -> AnswerOut<'a> {
             AnswerOut::Set { project, limit: limit.as_ref().map(one), unknown_model: *unknown_model }
         }
         Answer::Ended(limit) => AnswerOut::Ended { project, limit: limit.as_ref().map(one) },
-        Answer::Applied { plan, limits, ended } => {
-            AnswerOut::Applied { project, plan, limits: all(limits), ended: all(ended) }
+        Answer::Applied { plan, limits, ended, kept } => {
+            AnswerOut::Applied { project, plan, limits: all(limits), ended: all(ended), kept: all(kept) }
         }
         Answer::Plans(plans) => AnswerOut::Plans { plans: plans.iter().map(of_plan).collect() },
         Answer::Catalogue(models) => AnswerOut::Catalogue { models: models.iter().map(of_model).collect() },

@@ -57,11 +57,15 @@ pub fn lines(project: &str, answer: &Answer, width: usize, zone: &TimeZone) -> V
             lines
         }
         Answer::Ended(limit) => vec![one("ended", limit.as_ref(), zone)],
-        Answer::Applied { plan, limits, ended } => {
+        Answer::Applied { plan, limits, ended, kept } => {
             let mut lines = titled(format!("{project} is on the plan {plan}"), limits, width, zone);
             if !ended.is_empty() {
                 lines.push(Line::new());
                 lines.extend(titled("Ended with the earlier plan".to_owned(), ended, width, zone));
+            }
+            if !kept.is_empty() {
+                lines.push(Line::new());
+                lines.extend(titled("Kept as set by hand".to_owned(), kept, width, zone));
             }
             lines
         }

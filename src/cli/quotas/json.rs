@@ -41,7 +41,11 @@ struct QuotaOut {
     minutes_covered: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak: Option<MomentOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_bound: Option<&'static str>,
     recent_peak: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_peak_bound: Option<&'static str>,
     in_catalogue: bool,
     opened: u64,
     closed: ClosedOut,
@@ -103,7 +107,9 @@ fn quota_out(quota: &Quota) -> QuotaOut {
         minutes_near_limit: quota.minutes_near_limit,
         minutes_covered: quota.minutes_covered,
         peak: quota.peak.as_ref().map(MomentOut::from),
+        peak_bound: output::bound(quota.peak_bound()),
         recent_peak: quota.recent_peak,
+        recent_peak_bound: output::bound(quota.recent_peak_bound()),
         in_catalogue: quota.in_catalogue,
         opened: quota.opened,
         closed: quota.closed.as_ref().map(ClosedOut::from).unwrap_or_default(),

@@ -169,7 +169,8 @@ fn row(quota: &Quota, named: &Named<'_>, settling: bool, bar_columns: usize, zon
         Line::of(style, word),
         left(quota, known, settling, style),
         limit.map(|limit| Line::from(limit.to_string())).unwrap_or_else(|| Line::of(Style::Dim, "–")),
-        peak.map(|peak| Line::from(peak.level.to_string())).unwrap_or_else(|| Line::of(Style::Dim, "?")),
+        peak.map(|peak| Line::from(format!("{}{}", output::sign(quota.peak_bound()), peak.level)))
+            .unwrap_or_else(|| Line::of(Style::Dim, "?")),
         Line::of(Style::Dim, when),
         week(quota.week()),
         near(quota),

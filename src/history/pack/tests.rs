@@ -19,8 +19,8 @@ fn point() -> impl Strategy<Value = Point> {
     let busy =
         (count(), 0..60_u8, count(), count(), prop::array::uniform10(count()), count(), count(), 0..=60_u8, 0..32_u8)
             .prop_map(|(peak, peak_second, last, opened, closed, refused, diverted, covered, flags)| {
-                let flags = Flags(flags);
-                Point { peak, peak_second, last, opened, closed, refused, diverted, covered, flags }
+                let (flags, raised) = (Flags(flags), if flags & 4 == 0 { 0 } else { peak / 3 });
+                Point { peak, peak_second, last, opened, closed, refused, diverted, covered, raised, flags }
             });
     prop_oneof![3 => Just(Point::GAP), 6 => Just(Point { covered: 60, ..Point::default() }), 2 => busy]
 }
@@ -44,15 +44,16 @@ proptest! {
         let bytes = pack(&hour);
         let back = unpack(&bytes).unwrap();
         prop_assert_eq!(&back, &hour);
-        let (peaks, flags) = unpack_peaks(&bytes).unwrap();
+        let Peaks { peaks, flags, raised } = unpack_peaks(&bytes).unwrap();
+        prop_assert_eq!(raised, hour.points.map(|point| point.raised));
         prop_assert_eq!(peaks, hour.points.map(|point| point.peak));
         prop_assert_eq!(flags, hour.points.map(|point| point.flags));
     }
 
     #[test]
-    fn any_bytes_are_an_hour_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in any::<bool>()) {
-        if let Some(first) = bytes.first_mut().filter(|_| version) {
-            *first = VERSION;
+    fn any_bytes_are_an_hour_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0_u8..3) {
+        if let Some(first) = bytes.first_mut().filter(|_| version > 0) {
+            *first = version;
         }
         let _ = unpack_peaks(&bytes);
         let _ = unpack(&bytes);
@@ -66,6 +67,19 @@ proptest! {
         bytes[at] = byte;
         let _ = unpack(&bytes);
     }
+}
+
+#[test]
+fn an_hour_without_raised_peaks_is_packed_as_ever() {
+    let mut hour = KeyHour::gap();
+    hour.points[3] = Point { peak: 9, last: 9, covered: 60, flags: Flags::LATE, ..Point::default() };
+    assert_eq!(pack(&hour)[0], VERSION);
+    hour.points[3].raised = 4;
+    let mut bytes = pack(&hour);
+    assert_eq!((bytes[0], unpack(&bytes)), (RAISED_VERSION, Ok(hour.clone())));
+    hour.points[3].raised = 10;
+    bytes = pack(&hour);
+    assert_eq!(unpack(&bytes), Err(PackError::Invalid("a raise")), "more than the peak");
 }
 
 #[test]

@@ -67,6 +67,8 @@ fn said_of(list: &[One], settling: bool, zone: &TimeZone) -> Verdict {
                 minutes_near: 1_200,
                 minutes_covered: 10_080,
                 peak: Some((9, Tick(AS_OF.0 - HOUR_SECONDS))),
+                peak_bound: Bound::Exact,
+                peak_raised: 0,
                 marks: &one.marks,
                 known_since: None,
             })
@@ -204,6 +206,20 @@ fn without_limits_there_is_no_verdict_but_the_highest() {
     check(&[pool(|s| s), one(Kind::Tts, "a/b", |s| s)], words, Some(1), 0, 0);
     let words = "No model in use has a limit yet. Highest of the last seven days: a/b, 9, Tue 14:00.";
     check(&[unused, one(Kind::Tts, "a/b", |s| s)], words, Some(1), 0, 0);
+}
+
+#[test]
+fn what_may_have_been_is_neither_stated_nor_asked_for() {
+    fn raised(s: Standing<'_>) -> Standing<'_> {
+        Standing { peak_bound: Bound::AtMost, peak_raised: 52, peak: Some((72, AS_OF)), ..s }
+    }
+    let words = "No model has a limit yet. Highest of the last seven days: a/b, ≤72, Tue 15:04.";
+    check(&[one(Kind::Tts, "a/b", raised)], words, Some(0), 0, 0);
+    fn repeating(s: Standing<'_>) -> Standing<'_> {
+        Standing { peak: Some((72, AS_OF)), peak_raised: 52, ..limited(s, 2, 20, Risk::Ok, Week::Repeating) }
+    }
+    let wanted = said_of(&[turbo(repeating).marked(&AFTERNOONS, true)], false, &TimeZone::UTC).wanted_slots;
+    assert_eq!(wanted, 25, "of what was surely reached, 20");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{
     write::decode_frame,
 };
 use crate::{
-    history::{unpack, unpack_peaks, unpack_summary},
+    history::{Peaks, unpack, unpack_peaks, unpack_summary},
     model::{Frame, Hour, HourSummary, Incarnation, Key, KeyHour, KeyId, LimitEntry, Project},
     store::{HourPeaks, KnownWorker, Shelf, rows},
 };
@@ -115,8 +115,9 @@ pub fn peaks(transaction: &ReadTransaction, key: KeyId, hours: Range<Hour>) -> F
     let rows = table.range(places(key, hours))?.map(|row| {
         let (place, bytes) = row?;
         let (_, hour) = place.value();
-        let (peaks, flags) = unpack_peaks(bytes.value()).map_err(|error| Fault::row("hour", key.0, hour, error))?;
-        Ok(HourPeaks { hour: Hour(hour), peaks, flags })
+        let unpacked = unpack_peaks(bytes.value()).map_err(|error| Fault::row("hour", key.0, hour, error))?;
+        let Peaks { peaks, flags, raised } = unpacked;
+        Ok(HourPeaks { hour: Hour(hour), peaks, flags, raised })
     });
     rows.collect()
 }

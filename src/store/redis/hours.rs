@@ -9,7 +9,7 @@ use super::{
     writer::Arguments,
 };
 use crate::{
-    history::{pack, pack_summary, peaks_len, unpack, unpack_peaks, unpack_summary},
+    history::{Peaks, pack, pack_summary, peaks_len, unpack, unpack_peaks, unpack_summary},
     model::{Hour, HourSummary, Key, KeyHour, KeyId, Project},
     store::{HourPeaks, Result, StoreError},
 };
@@ -231,8 +231,9 @@ impl RedisStore {
 
     pub(super) fn read_peaks(&self, key: KeyId, hours: Range<Hour>) -> Result<Vec<HourPeaks>> {
         let rows = self.read(key, Strand::Peaks, &hours)?.into_iter().map(|(hour, bytes)| {
-            let (peaks, flags) = unpack_peaks(&bytes).map_err(|error| wrong("hour", key, hour, error))?;
-            Ok(HourPeaks { hour, peaks, flags })
+            let Peaks { peaks, flags, raised } =
+                unpack_peaks(&bytes).map_err(|error| wrong("hour", key, hour, error))?;
+            Ok(HourPeaks { hour, peaks, flags, raised })
         });
         rows.collect()
     }

@@ -50,12 +50,14 @@ impl Member {
         self.open_on(dice.random_range(0..self.meters.len()), dice);
     }
 
-    /// Closes any session but its first `keep`.
-    pub fn close_one(&mut self, keep: usize, dice: &mut StdRng) {
-        if self.held.len() > keep {
+    /// Closes any session but its first `keep`; false where it has no more.
+    pub fn close_one(&mut self, keep: usize, dice: &mut StdRng) -> bool {
+        let has_more = self.held.len() > keep;
+        if has_more {
             let id = self.held.swap_remove(dice.random_range(keep..self.held.len()));
             assert!(self.client.close(id, OUTCOMES[dice.random_range(0..OUTCOMES.len())]));
         }
+        has_more
     }
 
     /// Whether it should rather open one than close one, to hold about `usual`.

@@ -215,9 +215,9 @@ async fn five_thousand_calls() {
     let calls = begin_all(service.address, again).await;
     until_exact(&mut ask).await;
     let spent = service.cpu() - cpu;
+    let back = cut.elapsed().as_secs_f64();
     println!(
-        "all cut at once: all back, exact, {:.1?} after, for {spent:.1?} of the service's processor time",
-        cut.elapsed()
+        "5,000 workers were back, exact, after {back:.1} s (goal: 5 s; {spent:.1?} of the service's processor time)"
     );
     println!("then {:.1} KiB a stream", a_stream(service.memory()));
     ask.until_sums_add_up(LONG).await;
@@ -237,10 +237,9 @@ fn heavy_five_thousand_calls_come_and_go_are_cut_off_and_return() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(five_thousand_calls());
     }
-    if env::var_os(HAS_FILES).is_some() {
-        println!("SKIPPED: {FILES} open files are needed, and the system allows {}", files());
-        return;
-    }
+    // Nothing is shown by a test that did not run: a system that allows fewer files fails it, and says what to do.
+    let had = env::var_os(HAS_FILES);
+    assert!(had.is_none(), "{FILES} open files are needed and the hard limit is {}: raise it (ulimit -Hn)", files());
     // The same test, in a process that may have more open.
     let name = std::thread::current().name().unwrap().to_owned();
     let mut again = with_most_files(env::current_exe().unwrap());

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::Kind,
-    proto::{GetStatusResponse, Limit, Meter, Moment, Pool, Target, target},
+    proto::{Bound, GetStatusResponse, Limit, Meter, Moment, Pool, Target, target},
 };
 
 /// A Tuesday afternoon.
@@ -137,6 +137,24 @@ Quotas of demo  at 15:00:00 UTC  SIMULATION
 Connections
 ●  Agent sessions                                       ██░░░░░┃░░░░░░░░░░░░ 12/100  ok             88    100       40  Mon 15:00  calm            0 min
 "#);
+}
+
+#[test]
+fn a_peak_that_is_not_exact_says_so() {
+    let mut view = View::new("demo");
+    let with = |model: &str, bound: Bound| {
+        let quota = quota(meter(Kind::Tts, model), model, 5, Some(80), 72, Risk::Ok, Week::Calm);
+        Quota { peak_bound: bound.into(), ..quota }
+    };
+    let bounds = [Bound::Unspecified, Bound::Exact, Bound::AtLeast, Bound::AtMost, Bound::About];
+    let quotas = bounds.iter().zip(["a/a", "a/b", "a/c", "a/d", "a/e"]).map(|(bound, model)| with(model, *bound));
+    view.take(quotas.collect(), Some(at(AS_OF)), false);
+    let text = shown(&view, 120);
+    let peaks: Vec<_> = text.lines().filter_map(|line| line.split("  80 ").nth(1)?.split_whitespace().next()).collect();
+    assert_eq!(peaks, ["72", "72", "≥72", "≤72", "≈72"], "{text}");
+    let json = serde_json::to_value(super::super::json::quotas(&view)).unwrap();
+    let words: Vec<_> = json["quotas"].as_array().unwrap().iter().map(|quota| quota["peak_bound"].as_str()).collect();
+    assert_eq!(words, [None, Some("exact"), Some("at_least"), Some("at_most"), Some("about")]);
 }
 
 #[test]
