@@ -213,7 +213,7 @@ fn what_may_have_been_is_neither_stated_nor_asked_for() {
     fn raised(s: Standing<'_>) -> Standing<'_> {
         Standing { peak_bound: Bound::AtMost, peak_raised: 52, peak: Some((72, AS_OF)), ..s }
     }
-    let words = "No model has a limit yet. Highest of the last seven days: a/b, ≤72, Tue 15:04.";
+    let words = "No model has a limit yet. Highest of the last seven days: a/b, ≤72, Tue 15:00.";
     check(&[one(Kind::Tts, "a/b", raised)], words, Some(0), 0, 0);
     fn repeating(s: Standing<'_>) -> Standing<'_> {
         Standing { peak: Some((72, AS_OF)), peak_raised: 52, ..limited(s, 2, 20, Risk::Ok, Week::Repeating) }
