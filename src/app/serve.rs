@@ -6,8 +6,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     app::{App, AppError},
-    config::{self, Mistakes, RawConfig},
-    http,
+    config::{self, Config, Mistakes, RawConfig},
+    http::{
+        self,
+        tls::{Certificates, TlsError},
+    },
     telemetry::{self, TelemetryError},
 };
 
@@ -17,6 +20,8 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] Mistakes),
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error("{address} can't be listened on: {error}")]
     Listen { address: std::net::SocketAddr, error: io::Error },
@@ -24,12 +29,22 @@ pub enum ServeError {
     App(#[from] AppError),
 }
 
+/// The configuration of what was typed, when the files that it names are what they are for.
+///
+/// # Errors
+/// Every mistake of what was typed; a certificate that can't be used.
+pub fn configured(raw: &RawConfig) -> Result<Config, ServeError> {
+    let config = config::load(raw)?;
+    Certificates::load(&config.tls)?;
+    Ok(config)
+}
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When the configuration has mistakes, the address is taken, or the store can't be opened.
 pub fn serve(raw: &RawConfig) -> Result<(), ServeError> {
-    let config = config::load(raw)?;
+    let config = configured(raw)?;
     telemetry::start(&config)?;
     let address = config.listen;
     // First of all: workers that come while the store is opened wait in the kernel.
