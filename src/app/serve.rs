@@ -5,12 +5,13 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    app::{App, AppError},
+    app::{App, AppError, key_path},
     config::{self, Config, Mistakes, RawConfig},
     http::{
         self,
         tls::{Certificates, TlsError},
     },
+    service::access::key_file::{self, KeyFileError},
     telemetry::{self, TelemetryError},
 };
 
@@ -22,6 +23,8 @@ pub enum ServeError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error("{address} can't be listened on: {error}")]
     Listen { address: std::net::SocketAddr, error: io::Error },
@@ -32,10 +35,11 @@ pub enum ServeError {
 /// The configuration of what was typed, when the files that it names are what they are for.
 ///
 /// # Errors
-/// Every mistake of what was typed; a certificate that can't be used.
+/// Every mistake of what was typed; a certificate or a key file that can't be used.
 pub fn configured(raw: &RawConfig) -> Result<Config, ServeError> {
     let config = config::load(raw)?;
     Certificates::load(&config.tls)?;
+    key_path(&config).as_deref().map_or(Ok(()), key_file::check)?;
     Ok(config)
 }
 
