@@ -34,6 +34,8 @@ export default defineConfig({
   // Of a machine that has other things to do, too: nothing waits for these times when all is well.
   timeout: 120_000,
   expect: { timeout: 30_000 },
+  // A second try is told as flaky: the machine may have had other things to do.
+  retries: 1,
   reporter: [["list"]],
   globalSetup: "./e2e/service.ts",
   use: {
