@@ -76,9 +76,10 @@ pub(super) fn mistakes(config: &Config) -> Vec<Mistake> {
         ("redis.ca_file", &config.redis.ca_file),
     ];
     let files = files.map(|(key, path)| (key, path.as_deref().map_or(Ok(()), readable)));
+    // What is built in is right, and is read when the service starts: its start is not to wait for it twice.
     let read = [
-        ("catalogue", catalogue(config.catalogue.as_deref()).map(drop)),
-        ("plans", plans(config.plans.as_deref()).map(drop)),
+        ("catalogue", config.catalogue.as_deref().map_or(Ok(()), |path| catalogue(Some(path)).map(drop))),
+        ("plans", config.plans.as_deref().map_or(Ok(()), |path| plans(Some(path)).map(drop))),
     ];
     let wrong = read.into_iter().chain(files).filter_map(|(key, found)| Some((key, found.err()?)));
     wrong
