@@ -11,6 +11,8 @@ use crate::store::Keeping;
 pub const STORE: &str = "store";
 /// The part that troubles of how safely the store keeps are told of.
 pub const KEEPING: &str = "keeping";
+/// The part that warnings of history that is gone are told of.
+pub const HISTORY: &str = "history";
 /// The part that makes each second durable.
 pub const RECORDER: &str = "recorder";
 /// The part that keeps credentials.

@@ -1,16 +1,15 @@
 //! A service whose Redis fails: it goes on counting, says what is wrong, and heals by itself; what was lost is noticed.
 
-use std::{fs, mem, process::Command, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use highwater::{
-    config::{RedisOptions, place::RedisAddress},
     model::{Hour, KeyId, LimitEntry, Time},
     service::{Actor, Author},
     store::{Change, Promise, RedisStore, Second, Store, StoreError},
 };
 
 use crate::{
-    redis_server::{RETENTION, Redis, address, options, soon},
+    redis_server::{Redis, options, soon},
     serving::{Serving, Worker, batch, config, connect, hello},
     store_contract::{frame, key, key_hour, keys},
 };
@@ -220,8 +219,8 @@ fn one_service_at_a_time_writes_a_store() {
         assert!(error.contains("another highwater writes it now"), "{error}");
     }
     assert_eq!(second.frames().unwrap(), [frame(1), frame(2)]);
-    // Also of projects that the newer one has not written to yet: it marks them with its fence when it does.
-    assert_eq!(second.hours(KeyId(1), Hour(0)..Hour(9)).unwrap().len(), 1);
+    // Also of projects that the newer one has not written to yet.
+    assert_eq!(second.hours(KeyId(1), Hour(0)..Hour(9)).unwrap().len(), 0);
     // One that ends well is not waited for.
     drop(first);
     drop(second);
@@ -241,73 +240,4 @@ fn what_redis_promises_is_asked() {
     let keeping = store.keeping().unwrap();
     assert_eq!(keeping.promise, Promise::None);
     assert!(keeping.danger.unwrap().contains("set it to noeviction"));
-}
-
-/// The list of docs/redis.md.
-fn access_list() -> Vec<String> {
-    let docs = fs::read_to_string("docs/redis.md").unwrap();
-    let from = docs.find("ACL SETUSER").unwrap();
-    let rules = docs[from..].split("```").next().unwrap().replace("\\\n", " ");
-    rules.split_whitespace().map(str::to_owned).collect()
-}
-
-#[test]
-fn the_user_of_the_docs_may_do_what_is_needed_and_no_more() {
-    let redis = Redis::start();
-    let rules = access_list();
-    redis.ask::<String>(&rules.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
-    let password = redis.path().join("password");
-    fs::write(&password, "wrong\n").unwrap();
-    let user =
-        RedisOptions { user: Some("highwater".to_owned()), password_file: Some(password.clone()), ..options("hw:") };
-    let open = |options: &RedisOptions| RedisStore::open(&redis.address(), options, &RETENTION);
-    let refused = open(&user).unwrap_err().to_string();
-    assert!(refused.contains("does not let us in") && !refused.contains("wrong"), "{refused}");
-    fs::write(&password, "PASSWORD\n").unwrap();
-    let store = open(&user).unwrap();
-    store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
-    store.fold(Hour(0), &[(KeyId(1), key_hour(3))]).unwrap();
-    store.change(&Change { audit: vec![vec![1]], ..Change::default() }).unwrap();
-    store.retain(Hour(1), Hour(1)).unwrap();
-    store.drop_audit(1).unwrap();
-    assert_eq!(store.keeping().unwrap().promise, Promise::Strict);
-    assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
-    drop(store);
-    let forbidden = open(&RedisOptions { prefix: "other:".to_owned(), ..user.clone() }).unwrap_err().to_string();
-    assert!(forbidden.contains("access control list"), "{forbidden}");
-    // A provider that tells no settings.
-    redis.ask::<String>(&["ACL", "SETUSER", "highwater", "-config|get"]).unwrap();
-    assert_eq!(open(&user).unwrap().keeping().unwrap().promise, Promise::Unknown);
-}
-
-/// A server that speaks TLS alone, and who vouches for it.
-fn by_tls() -> (Redis, RedisAddress, RedisOptions) {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let path = |name: &str| folder.join(name).display().to_string();
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false"])
-        .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let tls_port = crate::redis_server::free_port();
-    let redis = Redis::with(&[
-        &format!("--tls-port {tls_port}"),
-        &format!("--tls-cert-file {}", path("cert.pem")),
-        &format!("--tls-key-file {}", path("key.pem")),
-        "--tls-auth-clients no",
-    ]);
-    let options = RedisOptions { ca_file: Some(path("cert.pem").into()), ..options("hw:") };
-    (redis, address(&format!("rediss://localhost:{tls_port}")), options)
-}
-
-#[test]
-fn tls_is_spoken_with_whom_the_file_vouches_for() {
-    let (_redis, address, trusting) = by_tls();
-    let store = RedisStore::open(&address, &trusting, &RETENTION).unwrap();
-    store.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
-    drop(store);
-    let error = RedisStore::open(&address, &options("hw:"), &RETENTION).unwrap_err().to_string();
-    assert!(error.to_lowercase().contains("certificate") || error.contains("UnknownIssuer"), "{error}");
 }
