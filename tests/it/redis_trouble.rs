@@ -4,6 +4,8 @@ use std::{mem, sync::Arc, time::Duration};
 
 use highwater::{
     model::{Hour, KeyId, LimitEntry, Time},
+    proto::{self, ListQuotasRequest, quota_service_client::QuotaServiceClient},
+    query::{Detail, Queries, Window},
     service::{Actor, Author},
     store::{Change, Promise, RedisStore, Second, Store, StoreError},
 };
@@ -240,4 +242,71 @@ fn what_redis_promises_is_asked() {
     let keeping = store.keeping().unwrap();
     assert_eq!(keeping.promise, Promise::None);
     assert!(keeping.danger.unwrap().contains("set it to noeviction"));
+}
+
+fn peak_of(quota: &proto::Quota) -> u32 {
+    quota.peak.as_ref().map_or(0, |peak| peak.level)
+}
+
+/// What a reader is told while the store is gone: what was known, what is live, and that something is wrong.
+async fn check_reads(breaks: impl FnOnce(&mut Redis), mends: impl FnOnce(&mut Redis)) {
+    let mut redis = Redis::start();
+    let store: Arc<dyn Store> = Arc::new(redis.open("hw:").unwrap());
+    let mut config = config();
+    config.bounds.lease = Duration::from_secs(300);
+    let serving = Serving::on(config, store.clone());
+    let worker = Worker::ready(&serving, hello(1, 1), &[1]).await;
+    serving.until_level(1).await;
+    soon("keys that are stored", || redis.ask::<u64>(&["HLEN", "hw:{0}:keys"]).is_ok_and(|len| len >= 3)).await;
+    // Each of its meters was used three days ago, when twelve were held.
+    let now = serving.service.clock.now().wall.tick().hour();
+    let rows: Vec<_> = store.keys().unwrap().iter().map(|(id, _)| (*id, Hour(now.0 - 72), key_hour(12))).collect();
+    store.put_hours(&[], &rows).unwrap();
+    let mut quotas = QuotaServiceClient::new(serving.channel().await);
+    let mut list = async || {
+        let request = ListQuotasRequest { project: "default".to_owned(), ..ListQuotasRequest::default() };
+        quotas.list_quotas(request).await.unwrap().into_inner().quotas
+    };
+    // Before anything is known of the week, it is unknown, and not nothing.
+    breaks(&mut redis);
+    soon("a trouble that is told", || !serving.service.health.degraded().is_empty()).await;
+    let unknown = list().await;
+    assert!(unknown.iter().all(|quota| quota.minutes_covered < 60), "{unknown:?}");
+    worker.say(batch(1, [connect(2), connect(3)])).await;
+    serving.until_level(3).await;
+    assert_eq!(list().await.iter().map(|quota| quota.level).max(), Some(3));
+    mends(&mut redis);
+    soon("a store that is well again", || serving.service.health.degraded().is_empty()).await;
+    let started = tokio::time::Instant::now();
+    while list().await.iter().any(|quota| peak_of(quota) != 13) {
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", list().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // What was known once stays known while it is away.
+    redis.pause(true);
+    soon("a trouble that is told", || !serving.service.health.degraded().is_empty()).await;
+    worker.say(batch(2, [connect(4)])).await;
+    serving.until_level(4).await;
+    let known = list().await;
+    assert!(known.iter().all(|quota| peak_of(quota) == 13), "{known:?}");
+    // And history of what is in memory is told.
+    let minute = serving.service.clock.now().wall.tick().minute();
+    let queries = Queries::new(serving.service.clone());
+    let meter = serving.service.live.registry.all_tallies()[0].id;
+    let open = serving.service.rollup().open_from().unwrap();
+    let window = Window::new(open..minute.next().max(open.next()), 1).unwrap();
+    for detail in [Detail::Peaks, Detail::All] {
+        queries.history(meter, &window, detail).unwrap();
+    }
+    redis.pause(false);
+}
+
+#[tokio::test]
+async fn reads_go_on_while_redis_is_away() {
+    check_reads(Redis::kill, Redis::start_again).await;
+}
+
+#[tokio::test]
+async fn reads_go_on_while_redis_hangs() {
+    check_reads(|redis| redis.pause(true), |redis| redis.pause(false)).await;
 }
