@@ -90,10 +90,7 @@ impl Recorder {
             service.health.warn(HISTORY, None);
             self.found_loss = None;
         }
-        match &keeping.danger {
-            Some(danger) => service.health.trouble(KEEPING, danger),
-            None => drop(service.health.well(KEEPING)),
-        }
+        service.health.warn(KEEPING, keeping.danger.clone());
         if service.health.set_keeping(&keeping) {
             let Keeping { promise, words, danger, .. } = keeping;
             match danger {

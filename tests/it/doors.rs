@@ -54,7 +54,16 @@ async fn the_pages_of_a_load_balancer() {
     assert!(page(&serving, "/readyz").await.ends_with("ready\n"));
     serving.service.health.trouble("store", "no space left");
     let degraded = page(&serving, "/readyz").await;
-    assert!(degraded.starts_with("HTTP/1.1 503") && degraded.ends_with("degraded\nstore: no space left\n"));
+    // It counts on: workers stay.
+    assert!(degraded.starts_with("HTTP/1.1 200") && degraded.ends_with("\r\nready\ndegraded: store: no space left\n"));
+    serving.service.health.warn("keeping", Some("it may drop what it holds".to_owned()));
+    let warned = page(&serving, "/readyz").await;
+    assert!(
+        warned.starts_with("HTTP/1.1 200") && warned.ends_with("left\nwarning: keeping: it may drop what it holds\n")
+    );
+    serving.service.health.trouble("recorder", "it stopped");
+    let stopped = page(&serving, "/readyz").await;
+    assert!(stopped.starts_with("HTTP/1.1 503") && stopped.contains("\r\nnot ready\ndegraded: recorder: it stopped\n"));
 }
 
 #[tokio::test]
