@@ -138,6 +138,20 @@ fn what_a_node_has_again_of_another_store_is_not_shown_and_goes() {
 }
 
 #[test]
+fn a_node_that_goes_back_to_another_store_under_a_service_is_noticed() {
+    let redis = Redis::start();
+    let store = redis.open("hw:").unwrap();
+    write(&store, 1, 12);
+    assert_eq!((hours(&store), store.keeping().unwrap().lost), (vec![12], None));
+    redis.ask::<String>(&["SET", "hw:{1}:fence", "3 another victim"]).unwrap();
+    let lost = store.keeping().unwrap().lost;
+    assert!(lost.as_ref().is_some_and(|lost| lost.contains("or went back")), "{lost:?}");
+    assert_eq!((hours(&store), store.keeping().unwrap().lost), (vec![], None));
+    write(&store, 1, 13);
+    assert_eq!(hours(&store), [13]);
+}
+
+#[test]
 fn a_number_that_is_given_again_does_not_show_what_was_there_before() {
     let redis = Redis::start();
     let store = redis.open("hw:").unwrap();

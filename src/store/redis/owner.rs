@@ -33,7 +33,7 @@ pub type Owned = (ProjectNumber, String);
 pub struct Owners {
     /// Projects whose mark was seen to be the store's.
     ours: Mutex<BTreeSet<ProjectNumber>>,
-    /// Projects whose history was written: where a node has no mark of one any more, it was emptied.
+    /// Projects whose history was written: where a node has their mark no more, it was emptied, or went back.
     written: Mutex<BTreeSet<ProjectNumber>>,
     /// History that was found to be gone, in words, until that is told.
     lost: Mutex<Vec<String>>,
@@ -216,7 +216,21 @@ impl RedisStore {
     pub(super) fn take_lost(&self) -> Result<Option<String>> {
         let projects: Vec<_> = Owners::of(&self.owners.written).iter().copied().collect();
         let marks = self.marks(&projects)?;
-        let gone: Vec<_> = projects.iter().zip(marks).filter(|(_, mark)| mark.is_none()).map(|(p, _)| *p).collect();
+        let mut gone = Vec::new();
+        for (project, mark) in projects.into_iter().zip(marks) {
+            let owner = match self.owned(project) {
+                Ok((_, owner)) => owner,
+                // There is no such project any more.
+                Err(StoreError::Damaged(_)) => {
+                    self.owners.forget(project);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if mark.as_deref().and_then(|mark| mark.split_once(' ')).is_none_or(|(_, of)| of != owner) {
+                gone.push(project);
+            }
+        }
         gone.iter().for_each(|project| self.owners.forget(*project));
         let mut lost = std::mem::take(&mut *self.owners.lost.lock().unwrap_or_else(PoisonError::into_inner));
         if !gone.is_empty() {
@@ -228,5 +242,5 @@ impl RedisStore {
 }
 
 fn emptied(projects: usize) -> String {
-    format!("a node was emptied: the history of {projects} projects is gone, and shows as a gap")
+    format!("a node was emptied, or went back: the history of {projects} projects is gone, and shows as a gap")
 }
