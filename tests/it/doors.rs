@@ -1,6 +1,6 @@
 //! The port: health, reflection, the pages of a load balancer, and the bounds on connections.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -55,7 +55,16 @@ async fn the_pages_of_a_load_balancer() {
     assert!(page(serving.address, "/readyz").await.ends_with("ready\n"));
     serving.service.health.trouble("store", "no space left");
     let degraded = page(serving.address, "/readyz").await;
-    assert!(degraded.starts_with("HTTP/1.1 503") && degraded.ends_with("degraded\nstore: no space left\n"));
+    // It counts on: workers stay.
+    assert!(degraded.starts_with("HTTP/1.1 200") && degraded.ends_with("\r\nready\ndegraded: store: no space left\n"));
+    serving.service.health.warn("keeping", Some("it may drop what it holds".to_owned()));
+    let warned = page(serving.address, "/readyz").await;
+    assert!(
+        warned.starts_with("HTTP/1.1 200") && warned.ends_with("left\nwarning: keeping: it may drop what it holds\n")
+    );
+    serving.service.health.trouble("recorder", "it stopped");
+    let stopped = page(serving.address, "/readyz").await;
+    assert!(stopped.starts_with("HTTP/1.1 503") && stopped.contains("\r\nnot ready\ndegraded: recorder: it stopped\n"));
 }
 
 #[tokio::test]

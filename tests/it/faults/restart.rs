@@ -12,7 +12,7 @@ use std::{
 
 use highwater::{
     model::{Flags, Frame},
-    proto::{Bound, History, Meter, Target, target::Target as Named},
+    proto::{Bound, History, Meter},
     store::{Store as _, embedded::EmbeddedStore},
 };
 use rand::{RngExt as _, rngs::StdRng};
