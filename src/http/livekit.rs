@@ -35,7 +35,7 @@ type Answer = (StatusCode, String);
 /// Takes an event. Whoever fails to sign too often is told no more than that, as with any other credential.
 pub async fn webhook(State(service): State<Arc<Service>>, request: Request) -> Answer {
     let (head, body) = request.into_parts();
-    let address = head.extensions.get::<Arc<Peer>>().and_then(|peer| peer.address());
+    let address = Peer::of(&head.extensions).address();
     match take(&service, &head.headers, body).await {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err((StatusCode::UNAUTHORIZED, _))

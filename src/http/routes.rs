@@ -192,10 +192,10 @@ impl Routes {
     /// metrics and webhooks look for themselves.
     fn gated(&self, mut request: Request<impl Sent>) -> Call {
         let Some(rule) = table::rule(request.uri().path()) else { return self.other(request) };
-        let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-        let admitted = auth::admit(&self.service, rule, &request, address);
+        let peer = Peer::of(request.extensions());
+        let admitted = auth::admit(&self.service, rule, &request, &peer);
         let admitted = admitted.and_then(|caller| {
-            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
+            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), peer.address())).flatten();
             let now = self.service.clock.now().mono;
             reads.map_or(Ok(()), |reader| self.service.guard.read(reader, now)).map(|()| caller)
         });

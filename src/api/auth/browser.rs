@@ -5,7 +5,10 @@ use axum::http::{HeaderMap, Request, header, uri::Authority};
 
 use crate::{
     access::{Pass, Refused, Role, Roles},
-    api::auth::{Headers as _, refuse},
+    api::{
+        auth::{Headers as _, refuse},
+        peer::Peer,
+    },
     error::Error,
     service::{Clock, Service},
 };
@@ -108,15 +111,12 @@ fn host<B>(request: &Request<B>) -> Option<&str> {
 /// # Errors
 /// `Unauthenticated` when the cookie is good no more, `Forbidden` when another site may have made it call,
 /// `TooManyFailures`.
-pub(super) fn signed_in<B>(
-    service: &Service,
-    request: &Request<B>,
-    address: Option<IpAddr>,
-) -> Result<Option<Pass>, Error> {
+pub(super) fn signed_in<B>(service: &Service, request: &Request<B>, peer: &Peer) -> Result<Option<Pass>, Error> {
     let Some(cookie) = cookie(service, request.headers()) else { return Ok(None) };
     is_from_page(request)?;
-    let pass = service.access.signed_in(cookie, Clock::wall());
-    pass.map(Some).map_err(|failed| refuse(service, request.uri().path(), failed, address, service.clock.now()))
+    let refused = |failed| refuse(service, request.uri().path(), failed, peer.address(), service.clock.now());
+    let pass = service.access.signed_in(cookie, Clock::wall()).map_err(refused)?;
+    peer.may_use(&pass).map(|()| Some(pass))
 }
 
 /// What a browser signs in with, found right.
@@ -124,13 +124,14 @@ pub(super) fn signed_in<B>(
 /// # Errors
 /// `Unauthenticated` when nobody is known by it, `Forbidden` when there is nothing on the page for them,
 /// `TooManyFailures`.
-pub fn present(service: &Service, token: &str, address: Option<IpAddr>) -> Result<Pass, Error> {
-    let refused = |failed| refuse(service, SIGN_IN, failed, address, service.clock.now());
+pub fn present(service: &Service, token: &str, peer: &Peer) -> Result<Pass, Error> {
+    let refused = |failed| refuse(service, SIGN_IN, failed, peer.address(), service.clock.now());
     let token = token.trim_ascii();
     if token.is_empty() {
         return Err(refused((Refused::Malformed("it is empty"), None)));
     }
     let pass = service.access.verify(token, Clock::wall()).map_err(refused)?;
+    peer.may_use(&pass)?;
     match READERS.has(pass.role()) {
         true => Ok(pass),
         false => Err(Error::Forbidden(
