@@ -1,5 +1,6 @@
-//! Every call of the contract, by every role, by a bearer, a LiveKit token and the cookie of a browser, with ids of its own, of another
-//! project and of nobody, made from the descriptors: whoever may not is told so, and what is another's answers as what does not exist, byte for byte.
+//! Every call of the contract, by every role, by a bearer, a LiveKit token and the cookie of a browser, with ids of its
+//! own, of another project and of nobody, made from the descriptors: whoever may not is told so, and what is another's
+//! answers as what does not exist, byte for byte.
 
 mod descriptors;
 mod raw;
