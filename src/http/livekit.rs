@@ -20,7 +20,7 @@ use crate::{
     livekit::{
         counts::add,
         token::{TokenError, verify},
-        wire::WebhookEvent,
+        wire::{self, WebhookEvent},
     },
     service::Service,
 };
@@ -67,7 +67,7 @@ async fn take(service: &Service, headers: &HeaderMap, body: Body) -> Result<(), 
         error => unsigned(error.to_string()),
     })?;
     let content = headers.get(header::CONTENT_TYPE).and_then(|content| content.to_str().ok()).unwrap_or_default();
-    if content.split(';').next().map(str::trim) != Some(CONTENT_TYPE) {
+    if !content.split(';').next().is_some_and(|content| content.trim().eq_ignore_ascii_case(CONTENT_TYPE)) {
         let words = format!("the content is not of the type {CONTENT_TYPE}");
         return Err(unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
@@ -77,7 +77,7 @@ async fn take(service: &Service, headers: &HeaderMap, body: Body) -> Result<(), 
     if !bool::from(Sha256::digest(&body)[..].ct_eq(&said)) {
         return Err(unsigned("the body is not the one that was signed".to_owned()));
     }
-    let event: WebhookEvent = serde_json::from_slice(&body).map_err(|error| {
+    let event: WebhookEvent = wire::event(&body).map_err(|error| {
         let words = format!("the body is no event: line {}, column {}", error.line(), error.column());
         unreadable(StatusCode::BAD_REQUEST, words)
     })?;

@@ -26,7 +26,7 @@ use crate::{
         process::{PROGRAM, Process},
         rounds,
     },
-    serving::{MODEL, meter},
+    serving::{MODEL, is_meter_of, meter},
 };
 
 const WORKERS: usize = 40;
@@ -233,7 +233,7 @@ async fn upper_bounds_say_so(scene: &mut Scene, since: u64) {
     }
     let highest = *scene.true_peaks.values().max().unwrap();
     let quotas = scene.ask.quotas().await;
-    let quota = quotas.iter().find(|quota| quota.target == Some(target(changing()))).unwrap();
+    let quota = quotas.iter().find(|quota| is_meter_of(&quota.target, &changing().model)).unwrap();
     let (peak, bound) = (quota.peak.as_ref().unwrap().level, quota.peak_bound());
     assert!(peak <= highest || matches!(bound, Bound::AtMost | Bound::About), "{peak} of {highest}, {bound:?}");
     println!("{above} minutes with a peak above the true one; the week's peak is {peak}, {bound:?}, and was {highest}");
