@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 
 import { go } from "../../lib/address";
-import { type Series, gaps, spread } from "../../lib/series";
+import { type Series, knownSince, spread, uncovered } from "../../lib/series";
 import { band, crest, stretches } from "../../lib/trace";
 import { clock, moment } from "../../lib/time";
 
@@ -25,6 +25,11 @@ export interface Mark {
   until?: number | undefined;
   text: string;
   isOutage?: boolean;
+}
+
+/** Where a mark stands, in pixels from the left of the chart. */
+export interface PlacedMark extends Mark {
+  left: number;
 }
 
 export interface ChartProps {
@@ -60,6 +65,7 @@ export function options(
   tones: Record<string, string>,
   setLabels: (labels: { key: string; name: string; top: number; tone: string }[]) => void,
   setHandleTop: (top: number | null) => void,
+  setMarks: (marks: PlacedMark[]) => void,
 ): uPlot.Options {
   const tone = (name: string): string => tones[name] ?? "#888";
   const of = () => latest.current;
@@ -169,6 +175,8 @@ export function options(
       draw: [
         (u) => {
           drawMarks(u, of(), tone);
+          const marks = placed(u, of());
+          queueMicrotask(() => setMarks(marks));
           const { lines, selected, percent, handle } = of();
           setHandleTop(handle && !percent ? u.over.offsetTop + u.valToPos(handle.slots, "y") : null);
           // Labels stand where their lines end.
@@ -224,7 +232,10 @@ export const seriesOf = (lines: Line[], key: string): Series | undefined => line
 
 const compact = (level: number): string => (level >= 10_000 ? `${level / 1_000}k` : String(level));
 
-/** Hatched where nothing is known. */
+/** So wide is the hatch of a single minute at least, in pixels: it is seen in a week. */
+const LEAST_HATCH_PX = 3;
+
+/** Hatched where nothing is known, or not all. */
 function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, muted: string) {
   const reference = lines.find(({ key }) => key === selected) ?? lines.find(({ isPool }) => isPool) ?? lines[0];
   if (!reference) return;
@@ -238,11 +249,11 @@ function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, m
   ctx.clip();
   ctx.strokeStyle = line;
   ctx.lineWidth = devicePixelRatio;
-  for (const [start, end] of gaps(series.peak)) {
+  for (const [start, end] of uncovered(series)) {
     const [a, b] = [series.from + start * series.step, Math.min(series.from + end * series.step, now)];
     const x0 = Math.max(u.valToPos(a, "x", true), left);
-    const x1 = Math.min(u.valToPos(b, "x", true), left + width);
-    if (x1 - x0 < 0.5) continue;
+    const x1 = Math.min(Math.max(u.valToPos(b, "x", true), x0 + LEAST_HATCH_PX * devicePixelRatio), left + width);
+    if (b <= a || x1 - x0 < 0.5) continue;
     ctx.save();
     ctx.beginPath();
     ctx.rect(x0, top, x1 - x0, height);
@@ -254,13 +265,14 @@ function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, m
     }
     ctx.stroke();
     ctx.restore();
-    const isYoung = start === 0 && end < series.peak.length;
-    if (isYoung && x1 - x0 > 180 * devicePixelRatio) {
-      ctx.fillStyle = muted;
-      ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
-      ctx.textAlign = "right";
-      ctx.fillText(`no data before ${moment(b)}`, x1 - 8 * devicePixelRatio, top + 0.3 * height);
-    }
+  }
+  const since = knownSince(series);
+  const x = since === undefined || since === series.from ? 0 : u.valToPos(since, "x", true);
+  if (since !== undefined && x - left > 180 * devicePixelRatio) {
+    ctx.fillStyle = muted;
+    ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
+    ctx.textAlign = "right";
+    ctx.fillText(`no data before ${moment(since)}`, x - 8 * devicePixelRatio, top + 0.3 * height);
   }
   ctx.restore();
 }
@@ -317,13 +329,21 @@ function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: ChartPro
   ctx.restore();
 }
 
+const isShown = ({ at, until }: Mark, { from, to }: ChartProps): boolean => (until ?? at) >= from && at <= to;
+
+/** Where the marks of the window stand. */
+const placed = (u: uPlot, of: ChartProps): PlacedMark[] =>
+  of.marks.filter((mark) => isShown(mark, of)).map((mark) => ({ ...mark, left: u.over.offsetLeft + u.valToPos(Math.max(mark.at, of.from), "x") }));
+
 /** Small marks at the foot for what happened. */
-function drawMarks(u: uPlot, { marks, from, to }: ChartProps, tone: (name: string) => string) {
+function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
+  const { marks, from, to } = of;
   const { ctx } = u;
   const { top, height } = u.bbox;
   ctx.save();
-  for (const { at, until, isOutage } of marks) {
-    if ((until ?? at) < from || at > to) continue;
+  for (const mark of marks) {
+    if (!isShown(mark, of)) continue;
+    const { at, until, isOutage } = mark;
     const x = u.valToPos(Math.max(at, from), "x", true);
     const size = 4 * devicePixelRatio;
     ctx.fillStyle = tone(isOutage ? "red" : "muted");

@@ -6,8 +6,9 @@ import { getCursor, onCursor, setCursor } from "../../lib/cursor";
 import { highest } from "../../lib/series";
 import { under } from "../../lib/trace";
 import { colour, useShade } from "../../lib/theme";
+import { moment } from "../../lib/time";
 import { MOST_SLOTS } from "../../lib/slots";
-import { type ChartProps, drawn, options } from "./chart-paint";
+import { type ChartProps, type PlacedMark, drawn, options } from "./chart-paint";
 
 const LABEL_WIDTH = 168;
 /** Narrower than this there is no room for labels; the table under it names the lines. */
@@ -26,6 +27,7 @@ export function Chart(props: ChartProps) {
   const shade = useShade();
   const [width, setWidth] = useState(0);
   const [labels, setLabels] = useState<{ key: string; name: string; top: number; tone: string }[]>([]);
+  const [marks, setMarks] = useState<PlacedMark[]>([]);
   const [handleTop, setHandleTop] = useState<number | null>(null);
   const gutter = width >= LEAST_WIDTH_FOR_LABELS ? LABEL_WIDTH : 8;
 
@@ -56,7 +58,7 @@ export function Chart(props: ChartProps) {
     const tones = Object.fromEntries(
       ["fill", "amber", "red", "blue", "line", "muted", "text", "faint", "ground"].map((name) => [name, colour(name)]),
     );
-    const made = new uPlot(options(latest, width, gutter, tones, setLabels, setHandleTop), data, element);
+    const made = new uPlot(options(latest, width, gutter, tones, setLabels, setHandleTop, setMarks), data, element);
     plot.current = made;
     return () => {
       plot.current = null;
@@ -208,6 +210,7 @@ export function Chart(props: ChartProps) {
       {props.handle && handleTop !== null && (
         <Handle top={handleTop} gutter={gutter} plot={plot} {...props.handle} />
       )}
+      <Marks marks={marks} section={section} />
       {gutter === LABEL_WIDTH && (
         <ul aria-hidden="true" className="absolute top-0 right-0 z-10 w-[160px]">
           {labels.map(({ key, name, top, tone }) => (
@@ -231,6 +234,51 @@ export function Chart(props: ChartProps) {
         </ul>
       )}
     </div>
+  );
+}
+
+/** Marks nearer than this, in pixels, are one to a pointer. */
+const APART = 12;
+
+/** What happened, over the marks that are drawn: what is looked at is read, as its minute is. */
+function Marks({ marks, section }: { marks: PlacedMark[]; section: string }) {
+  const groups: PlacedMark[][] = [];
+  for (const mark of marks.toSorted((a, b) => a.left - b.left)) {
+    const last = groups.at(-1);
+    if (last?.[0] && mark.left - last[0].left < APART) last.push(mark);
+    else groups.push([mark]);
+  }
+  if (groups.length === 0) return null;
+  return (
+    <ul aria-label="What happened" className="absolute bottom-[22px] left-0 z-10">
+      {groups.map((of) => {
+        const { at = 0, left = 0 } = of[0] ?? {};
+        const said = of.map((mark) => `${moment(mark.at)}: ${mark.text}`).join("\n");
+        const minute = Math.floor(at / 60) * 60;
+        return (
+          <li key={minute} ref={(element) => void (element && (element.style.left = `${left - 7}px`))} className="absolute bottom-0">
+            <button
+              type="button"
+              aria-label={said}
+              title={said}
+              onPointerMove={(event) => {
+                event.stopPropagation();
+                if (!getCursor().pinned) setCursor({ at: minute, section });
+              }}
+              onFocus={(event) => {
+                event.stopPropagation();
+                setCursor({ at: minute, section });
+              }}
+              onClick={(event) => {
+                event.stopPropagation();
+                setCursor({ at: minute, pinned: true, section });
+              }}
+              className="block h-3.5 w-3.5 cursor-help"
+            />
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

@@ -43,7 +43,7 @@ export function Readout({ section, lines, focus, marks }: { section: string; lin
   if (at === null) return <p className="h-6" data-readout={section} />;
   const values = valuesAt(lines, at);
   const main = values.find(({ line }) => line.key === focus) ?? values[0];
-  const near = marks.filter((mark) => (mark.until ? mark.at <= at && at <= mark.until : Math.abs(mark.at - at) <= NEAR_MARK_SECONDS));
+  const near = marks.filter((mark) => mark.at - NEAR_MARK_SECONDS <= at && at <= (mark.until ?? mark.at) + NEAR_MARK_SECONDS);
   return (
     <p className="flex h-6 gap-x-3 overflow-hidden leading-6 whitespace-nowrap" data-readout={section}>
       <strong className="shrink-0 font-medium" aria-live={of === section ? "polite" : "off"}>
