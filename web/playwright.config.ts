@@ -50,6 +50,6 @@ export default defineConfig({
   // What is looked at is looked at in every width and theme (`looksRight`); what is done is done once.
   projects: [
     { name: "flows", grepInvert: /@looks/ },
-    { name: "looks", grep: /@looks/, timeout: 120_000 },
+    { name: "looks", grep: /@looks/ },
   ],
 });

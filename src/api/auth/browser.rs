@@ -1,7 +1,7 @@
 //! Calls of browsers that are signed in by a cookie. A browser sends it by itself, whoever made it call: so such a call
 //! must say that the page made it, which no other site can.
 
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{HeaderMap, Request, header, uri::Authority};
 
 use crate::{
     access::{Pass, Refused, Role, Roles},
@@ -80,12 +80,10 @@ pub(super) fn is_not_foreign<B>(request: &Request<B>) -> Result<(), Error> {
 
 /// Whether a host, with or without a port, is a name of the own machine, which no site can have.
 fn is_own_machine(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether a browser was made to call by what it got from here; `None` when it does not say, or is none.
@@ -101,7 +99,7 @@ fn is_same_origin<B>(request: &Request<B>) -> Option<bool> {
 
 /// Who was asked: the authority of HTTP/2, the header of HTTP/1.1.
 fn host<B>(request: &Request<B>) -> Option<&str> {
-    let authority = request.uri().authority().map(axum::http::uri::Authority::as_str);
+    let authority = request.uri().authority().map(Authority::as_str);
     authority.or_else(|| request.headers().text("host"))
 }
 

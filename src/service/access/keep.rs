@@ -54,7 +54,10 @@ impl Keeper {
 
     /// Writes what would be lost with the process.
     pub fn last_step(&mut self, service: &Service, now: Now) {
-        if let Err(error) = told(service, now).and_then(|()| service.access.keep_uses()) {
+        if let Err(error) = told(service, now)
+            .and_then(|()| service.access.write_revoked(now.wall))
+            .and_then(|()| service.access.keep_uses())
+        {
             tracing::warn!(%error, "the last uses of credentials could not be written");
         }
     }
@@ -68,6 +71,7 @@ impl Keeper {
             due
         };
         service.access.refresh()?;
+        service.access.write_revoked(now.wall)?;
         service.refresh_decisions()?;
         if is_due(&mut self.refusals, REFUSALS_EVERY) {
             told(service, now)?;
