@@ -67,7 +67,7 @@ test("a limit is set, changed, undone and ended, and the audit trail says so", a
   const said = page.getByRole("status", { name: "What happened" });
   await expect(said).toContainText("The limit of Cartesia Sonic 3 is 26.");
   await said.getByRole("button", { name: "Undo" }).click();
-  await expect(said).toContainText("Undone.");
+  await expect(said).toContainText("Undone: the limit is as it was.");
   expect(await slots()).toEqual([20]);
 
   await row.getByRole("button", { name: "Cartesia Sonic 3", exact: true }).click();

@@ -112,10 +112,18 @@ export function weight(quota: Quota): number {
 /** Attempts that the provider turned away in the last seven days: for concurrency, or for rate. */
 export const turnedAway = (quota: Quota): number => Number(quota.closed?.concurrency ?? 0n) + Number(quota.closed?.rate ?? 0n);
 
-/** "20 held; 11 attempts turned away": what was refused was never held, and makes no peak. */
+/** Why the provider turned them away: "at its limit", "for their rate", or how many of each. */
+export function turnedWhy(quota: Quota): string {
+  const [full, fast] = [Number(quota.closed?.concurrency ?? 0n), Number(quota.closed?.rate ?? 0n)];
+  if (full > 0 && fast > 0) return `${count(full)} at the limit, ${count(fast)} for their rate`;
+  return full > 0 ? "at the limit" : "for their rate";
+}
+
+/** "20 held; 11 attempts turned away by the provider, at the limit": what was refused was never held, and makes no peak. */
 export function heldAndTurned(quota: Quota): string {
   const turned = turnedAway(quota);
-  return `${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${turned === 1 ? "attempt" : "attempts"} turned away`;
+  const attempts = turned === 1 ? "attempt" : "attempts";
+  return `${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away by the provider${turned > 0 ? `, ${turnedWhy(quota)}` : ""}`;
 }
 
 export const seconds = (at: Timestamp | undefined): number | undefined => (at ? Number(at.seconds) : undefined);

@@ -5,7 +5,7 @@ import { type KeyboardEvent, type ReactNode, memo, useMemo, useRef, useState } f
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Risk } from "../../gen/highwater/v1/types_pb";
 import { steady } from "../../lib/order";
-import { heldAndTurned, seconds, targetKey, turnedAway, weight } from "../../lib/target";
+import { heldAndTurned, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { When } from "../../parts/when";
@@ -55,7 +55,7 @@ const CLASS: Record<string, string> = {
   limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
-  turned: `w-[104px] text-right whitespace-nowrap ${FOLDED}`,
+  turned: `w-[128px] text-right whitespace-nowrap ${FOLDED}`,
   route: `w-[64px] ${FOLDED}`,
   action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
@@ -240,7 +240,7 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
           {peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(peak.level)}, ${moment(seconds(peak.at) ?? 0)}` : "no peak yet"}
           {quota.minutesNearLimit > 0 && ` · ${minutesLong(quota.minutesNearLimit)} at ≥ 90 %`}
-          {turned > 0 && ` · ${count(turned)} turned away`}
+          {turned > 0 && ` · ${count(turned)} turned away ${turnedWhy(quota)}`}
         </span>
       </th>
       <td className={`px-2 ${CLASS["now"]}`}>
@@ -280,8 +280,8 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
         )}
       </td>
       <td className={`px-2 ${CLASS["near"]} ${quota.minutesNearLimit > 0 ? "" : "text-muted"}`}>{limit ? minutesLong(quota.minutesNearLimit) : ""}</td>
-      <td className={`px-2 ${CLASS["turned"]} ${turned > 0 ? "text-red" : "text-muted"}`} title={turned > 0 ? heldAndTurned(quota) : undefined}>
-        {count(turned)}
+      <td className={`px-2 ${CLASS["turned"]} ${turned > 0 ? "" : "text-muted"}`} title={turned > 0 ? heldAndTurned(quota) : undefined}>
+        {turned > 0 ? <Turned quota={quota} /> : "0"}
       </td>
       <td className={`px-2 text-muted ${CLASS["route"]}`}>
         <span aria-hidden="true">—</span>
@@ -295,6 +295,20 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
     </tr>
   );
 });
+
+/** How many were turned away, and why: what the limit refused, and what was too fast for the provider. */
+function Turned({ quota }: { quota: Quota }) {
+  const why = [
+    { many: quota.closed?.concurrency ?? 0n, word: "at limit" },
+    { many: quota.closed?.rate ?? 0n, word: "rate" },
+  ].filter(({ many }) => many > 0n);
+  return why.map(({ many, word }, nth) => (
+    <span key={word}>
+      {nth > 0 && " · "}
+      <span className="text-red">{count(Number(many))}</span> <span className="text-muted">{word}</span>
+    </span>
+  ));
+}
 
 const left = (quota: Quota, slots: number): string =>
   quota.level > slots ? `${count(quota.level - slots)} over` : `${count(slots - quota.level)} left`;
