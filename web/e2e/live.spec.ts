@@ -104,7 +104,7 @@ test("a session shows within 1.5 s of its acknowledgement", async ({ page }, inf
 /** Pixels that are painted in the column of a minute ("Thu 18:26") of a chart of the last hour: a hatch adds many. */
 const painted = (page: Page, label: RegExp, minute: string): Promise<number> =>
   page.getByRole("group", { name: label }).evaluate((chart, [past = 0]) => {
-    const canvas = chart.querySelector("canvas");
+    const canvas = chart.querySelector<HTMLCanvasElement>(".uplot canvas");
     const over = chart.querySelector(".u-over")?.getBoundingClientRect();
     if (!canvas || !over) return 0;
     const ago = (new Date().getMinutes() - past + 60) % 60;
@@ -123,7 +123,7 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
   const banner = page.getByRole("banner");
   await expect(banner.getByText(/live since/)).toBeVisible();
   const chart = page.getByRole("group", { name: /Chart of TTS/ });
-  await expect(chart.locator("canvas")).toBeVisible();
+  await expect(chart.locator(".uplot canvas")).toBeVisible();
   const asTable = page.getByRole("button", { name: /As table/ });
   const table = page.getByRole("region", { name: "The chart of TTS as a table" });
   await asTable.click();
@@ -131,7 +131,7 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
   await expect(table.getByRole("row").nth(1).getByRole("cell").first()).toHaveText("2", { timeout: 90_000 });
   const whole = (await table.getByRole("rowheader").first().textContent()) ?? "";
   await asTable.click();
-  await expect(chart.locator("canvas")).toBeVisible();
+  await expect(chart.locator(".uplot canvas")).toBeVisible();
   const plain = await painted(page, /Chart of TTS/, whole);
 
   await stop(service, "SIGKILL");

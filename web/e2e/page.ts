@@ -85,7 +85,7 @@ export const test = base.extend<{ port: number; watched: string[] }>({
 /** The quota page of the demo, with its charts. */
 export async function openQuotas(page: Page, query = ""): Promise<void> {
   await page.goto(`/p/demo/quotas${query}`);
-  await expect(page.getByRole("region", { name: "TTS" }).getByRole("group", { name: /Chart of TTS/ }).locator("canvas")).toBeVisible();
+  await expect(page.getByRole("region", { name: "TTS" }).getByRole("group", { name: /Chart of TTS/ }).locator(".uplot canvas")).toBeVisible();
 }
 
 /** Nothing serious for who does not see it, or sees it otherwise. */

@@ -76,8 +76,8 @@ export function useHistory(project: string, targets: Target[], range: Address["r
 const NOTHING = { peak: [], from: 0, step: 60 };
 const WEEK = RANGES["7d"];
 const TEN_MINUTES = 600;
-/** What begins later than this after the window does is young: the fleet may have slept for an hour. */
-const YOUNG_AFTER = 3_600;
+/** What begins later than this after the window does is young: a model that nobody calls at night is not. */
+const YOUNG_AFTER = 86_400;
 
 /** Since when targets are known that are not known for all of the last seven days: the start of their first minute. */
 export function useYoung(project: string, targets: Target[]): ReadonlyMap<string, number> | undefined {

@@ -66,11 +66,12 @@ export function options(
   setLabels: (labels: { key: string; name: string; top: number; tone: string }[]) => void,
   setHandleTop: (top: number | null) => void,
   setMarks: (marks: PlacedMark[]) => void,
+  traced: Map<string, Path2D>,
 ): uPlot.Options {
   const tone = (name: string): string => tones[name] ?? "#888";
   const of = () => latest.current;
   const stroke = (line: Line): string =>
-    line.key === of().selected || (!of().selected && line.key === of().focus)
+    line.key === of().selected
       ? tone("blue")
       : line.tone !== "fill"
         ? tone(line.tone)
@@ -143,7 +144,7 @@ export function options(
         fill: () => `${stroke(line)}59`,
         width: line.isPool ? 1.5 : 1,
         points: { show: false },
-        paths: pathsOf(line),
+        paths: pathsOf(line, traced),
       })),
     ],
     hooks: {
@@ -159,8 +160,7 @@ export function options(
       drawClear: [(u) => drawGaps(u, of(), tone("line"), tone("muted"))],
       drawAxes: [
         (u) => {
-          const { lines, selected, focus } = of();
-          const lit = selected || focus;
+          const { lines, selected: lit } = of();
           lines.forEach((line, nth) => {
             const series = u.series[nth + 1];
             if (!series) return;
@@ -190,15 +190,11 @@ export function options(
             return u.over.offsetTop + Math.min(Math.max(u.valToPos(value, "y"), 0), u.over.offsetHeight) - LABEL_HEIGHT / 2;
           });
           const tops = spread(wanted, LABEL_HEIGHT, CHART_HEIGHT - 20);
-          const lit = selected || of().focus;
           const next = order.map((line, nth) => ({
             key: line.key,
             name: line.name,
             top: tops[nth] ?? 0,
-            tone:
-              line.key === lit
-                ? "text-blue font-medium"
-                : `${line.tone === "red" ? "text-red" : line.tone === "amber" ? "text-amber" : line.isPool ? "text-text font-medium" : "text-muted"} ${lit ? "opacity-60" : ""}`,
+            tone: line.tone === "red" ? "text-red" : line.tone === "amber" ? "text-amber" : line.isPool ? "text-text font-medium" : "text-muted",
           }));
           queueMicrotask(() => setLabels(next));
         },
@@ -207,9 +203,33 @@ export function options(
   };
 }
 
+/** Draws the line that is previewed over the others, on a layer of its own: they are not painted anew while the pointer moves. */
+export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps, line: Line | undefined, path: Path2D | undefined, tone: (name: string) => string) {
+  const ctx = canvas.getContext("2d");
+  if (!ctx) return;
+  if (canvas.width !== u.ctx.canvas.width || canvas.height !== u.ctx.canvas.height) {
+    canvas.width = u.ctx.canvas.width;
+    canvas.height = u.ctx.canvas.height;
+  } else {
+    ctx.clearRect(0, 0, canvas.width, canvas.height);
+  }
+  if (!line || !path) return;
+  drawLimit(u, line, of, tone, ctx);
+  const { left, top, width, height } = u.bbox;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.strokeStyle = tone("blue");
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.lineJoin = "round";
+  ctx.stroke(path);
+  ctx.restore();
+}
+
 /** A line of the highest minutes, over the band from the lowest of each pixel. */
 const pathsOf =
-  (line: Line): uPlot.Series.PathBuilder =>
+  (line: Line, traced: Map<string, Path2D>): uPlot.Series.PathBuilder =>
   (u, nth, first, last) => {
     const stroke = new Path2D();
     const fill = new Path2D();
@@ -222,6 +242,7 @@ const pathsOf =
     const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
     crest(stroke, found, y);
     band(fill, found, y);
+    traced.set(line.key, stroke);
     return { stroke, fill, flags: 0 };
   };
 
@@ -278,9 +299,8 @@ function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, m
 }
 
 /** The limit stepped through its history, and what was above it. */
-function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: ChartProps, tone: (name: string) => string) {
+function drawLimit(u: uPlot, line: Line, { percent, handle, selected, focus }: ChartProps, tone: (name: string) => string, ctx = u.ctx) {
   const { series } = line;
-  const { ctx } = u;
   const { left, top, width, height } = u.bbox;
   const x = (nth: number) => u.valToPos(series.from + nth * series.step, "x", true);
   ctx.save();
@@ -306,7 +326,7 @@ function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: ChartPro
       }
       ctx.fill();
       ctx.globalAlpha = 1;
-      ctx.strokeStyle = line.key === selected ? tone("blue") : line.tone === "fill" ? tone("muted") : tone(line.tone);
+      ctx.strokeStyle = line.key === selected || (ctx !== u.ctx && line.key === focus) ? tone("blue") : line.tone === "fill" ? tone("muted") : tone(line.tone);
       ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
       ctx.beginPath();
       ctx.moveTo(Math.max(x(start), left), y);

@@ -57,7 +57,7 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
     </Suspense>
   );
   return (
-    <section aria-label={KIND_NAME[kind]} className="mt-7">
+    <section aria-label={KIND_NAME[kind]} className="far mt-7">
       <Head kind={kind} pools={pools} meters={meters} since={young?.get(targetKey(pools[0]?.target))} open={open} onOpen={doOpen} onAssign={() => setAssigns(true)}>
         {limitsOf.length > 0 && (
           <Button look="quiet" aria-pressed={percent} onClick={() => setAsPercent(!percent)}>
