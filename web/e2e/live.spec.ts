@@ -161,6 +161,7 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
 test("a project without anything shows how to begin", async ({ page }) => {
   await page.goto("/p/nothing-yet/quotas");
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await expect(page.getByRole("banner").getByText("nothing reported yet")).toBeVisible();
   await expectAccessible(page);
 });
 

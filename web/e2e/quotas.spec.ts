@@ -142,6 +142,12 @@ test("dragging the limit counts the last week, applies, and is undone", async ({
   const hours = Math.floor(near / 60);
   await expect(plan.getByRole("status")).toContainText(hours > 0 ? `${hours} h` : `${near} min`);
   await expect(plan.getByRole("status")).toContainText(/; pool \d+ of \d+/);
+  // Far above what is shown the limit is still seen, and can be taken hold of.
+  await tried.fill(String(before * 4));
+  await expect(async () => {
+    const [handle, plot] = [await slider.boundingBox(), await chart(page, "TTS").boundingBox()];
+    expect((handle?.y ?? 0) + (handle?.height ?? 0) / 2).toBeGreaterThan(plot?.y ?? Infinity);
+  }).toPass();
   await tried.fill(String(before + 4));
   await expect(plan.getByRole("button", { name: `Request ${before + 4}` })).toBeVisible();
   await plan.getByRole("button", { name: "Apply" }).click();

@@ -102,7 +102,7 @@ export function options(
             if (limit != null && !percent && (key === selected || isPool || state !== "fill")) top = Math.max(top, limit);
           }
           // Room above the limit to drag it into.
-          if (handle && !percent) top = Math.max(top, (seriesOf(lines, selected)?.limit.at(-1) ?? 0) * 1.25);
+          if (handle && !percent) top = Math.max(top, (seriesOf(lines, selected)?.limit.at(-1) ?? 0) * 1.25, handle.slots * 1.1);
           return [0, top * 1.08];
         },
       },

@@ -78,7 +78,16 @@ export function Chart(props: ChartProps) {
   }, [from, to, props.selected, data, width, gutter, shade, shape, percent]);
 
   // What only changes colours and marks draws the lines as they were traced.
-  useEffect(() => plot.current?.redraw(false, false), [props.selected, props.marks, props.handle?.slots]);
+  useEffect(() => plot.current?.redraw(false, false), [props.selected, props.marks]);
+
+  // A limit that is dragged beyond the top makes room above it. Room is taken back when it is where it was: never under the hand.
+  const tried = props.handle?.slots;
+  useEffect(() => {
+    const made = plot.current;
+    const { lines: of, selected } = latest.current;
+    const isBack = tried === undefined || tried === of.find(({ key }) => key === selected)?.series.limit.at(-1);
+    made?.redraw(isBack || tried > (made.scales["y"]?.max ?? 0), false);
+  }, [tried]);
 
   useEffect(() => {
     const made = plot.current;
