@@ -1,9 +1,10 @@
 // The frame of every view: the bar, the view of the address, and the sign-in when it is asked for.
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Suspense, lazy, useEffect, useState } from "react";
 
 import { type View, go, useAddress } from "./lib/address";
 import { useCaller } from "./lib/caller";
+import { useLive } from "./lib/live";
 import { quotas, unauthenticated } from "./lib/service";
 import { Bar } from "./parts/bar";
 import { Saying } from "./parts/said";
@@ -20,6 +21,17 @@ const VIEW_OF = {
 } satisfies Record<View, unknown>;
 const SignIn = lazy(() => import("./views/signin"));
 const DemoBar = lazy(() => import("./views/demo-bar"));
+
+/** A service that is there again is asked again for what could not be read, and for what happened meanwhile. */
+function Recovery({ project }: { project: string }) {
+  const { status, since } = useLive(project);
+  const client = useQueryClient();
+  const isLive = status === "live";
+  useEffect(() => {
+    if (isLive) void client.invalidateQueries({ predicate: ({ state, queryKey }) => state.status === "error" || state.fetchFailureCount > 0 || queryKey[0] === "annotations" });
+  }, [client, isLive, since]);
+  return null;
+}
 
 export function App() {
   const { project, view } = useAddress();
@@ -49,6 +61,7 @@ export function App() {
       {project ? (
         <>
           <Bar project={project} />
+          <Recovery project={project} />
           {status.data?.simulation && (
             <Suspense>
               <DemoBar />

@@ -111,13 +111,15 @@ function LiveState({ project }: { project: string }) {
   const said =
     live.status === "connecting"
       ? "connecting"
-      : live.status === "stale"
+      : live.isEmpty
+        ? "nothing reported yet"
+        : live.status === "stale"
         ? `as of ${live.asOf ? clock(live.asOf) : "never"}`
         : live.settling
           ? "settling after a restart"
           : `live since ${clock(live.since)}`;
   return (
-    <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" ? "text-amber" : "text-muted"}`}>
+    <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" && !live.isEmpty ? "text-amber" : "text-muted"}`}>
       <span aria-hidden="true" className="mr-1.5">
         {live.status === "live" ? "●" : "○"}
       </span>

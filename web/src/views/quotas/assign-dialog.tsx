@@ -94,6 +94,8 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
         }
         return ways;
       } catch (error) {
+        // What was set before it failed can be undone too.
+        if (ways.length > 0) say(`${ways.length} of ${changed.length} limits were set.`, undo(...ways));
         throw new Error(`${ways.length} of ${changed.length} limits were set. ${words(error)}`);
       } finally {
         told();

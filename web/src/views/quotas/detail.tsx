@@ -9,7 +9,7 @@ import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
 import { timeAtEach } from "../../lib/series";
 import { limits, quotas, requests } from "../../lib/service";
-import { seconds, targetKey, turnedAway } from "../../lib/target";
+import { heldAndTurned, seconds, targetKey, turnedAway } from "../../lib/target";
 import { ZONE, count, duration } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Failed } from "../../parts/failed";
@@ -63,7 +63,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
       <div className="flex flex-wrap items-center gap-3 min-[1000px]:col-span-2">
         <p className="mr-auto min-w-0 flex-1 basis-72">
           {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
-          {refused > 0 && ` ${count(quota.level)} held; ${count(refused)} attempts turned away in the last seven days.`}
+          {refused > 0 && ` At most ${heldAndTurned(quota)} in the last seven days.`}
         </p>
         {edits && <Button onClick={onSetLimit}>{quota.limit ? "Change limit" : "Set a limit"}</Button>}
         <Button look="main" onClick={onRequest}>

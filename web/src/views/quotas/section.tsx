@@ -2,10 +2,11 @@
 import { Suspense, lazy, useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { type Kind } from "../../gen/highwater/v1/types_pb";
+import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
-import { KIND_NAME, isPool, seconds, targetKey } from "../../lib/target";
-import { count, moment } from "../../lib/time";
+import { useYoung } from "../../lib/history";
+import { KIND_NAME, isPool, seconds, targetKey, targetOf } from "../../lib/target";
+import { count, day, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
@@ -40,6 +41,9 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
     const wanted = filter.trim().toLowerCase();
     return meters.filter((quota) => `${quota.displayName} ${quota.target?.target.value?.model}`.toLowerCase().includes(wanted));
   }, [meters, filter]);
+  const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
+  const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
+  const young = useYoung(project, targets);
   const limitsOf = meters.map((quota) => quota.limit?.slots ?? 0).filter((slots) => slots > 0);
   const differs = limitsOf.length > 1 && Math.max(...limitsOf) > FOURFOLD * Math.min(...limitsOf);
   const selected = quotas.some((quota) => targetKey(quota.target) === select) ? select : "";
@@ -53,8 +57,8 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
     </Suspense>
   );
   return (
-    <section aria-label={KIND_NAME[kind]} className="mt-7">
-      <Head kind={kind} pools={pools} meters={meters} open={open} onOpen={doOpen} onAssign={() => setAssigns(true)}>
+    <section aria-label={KIND_NAME[kind]} className="far mt-7">
+      <Head kind={kind} pools={pools} meters={meters} since={young?.get(targetKey(pools[0]?.target))} open={open} onOpen={doOpen} onAssign={() => setAssigns(true)}>
         {limitsOf.length > 0 && (
           <Button look="quiet" aria-pressed={percent} onClick={() => setAsPercent(!percent)}>
             % of limit{percent ? " ✓" : ""}
@@ -84,6 +88,7 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
         <QuotaTable
           label={`Models of ${KIND_NAME[kind]}`}
           quotas={shown}
+          young={young}
           selected={selected}
           preview={preview}
           opened={open}
@@ -115,6 +120,8 @@ interface HeadProps {
   kind: Kind;
   pools: Quota[];
   meters: Quota[];
+  /** Of a young project: its first second that is known. */
+  since: number | undefined;
   open: string;
   onOpen: (key: string) => void;
   onAssign: () => void;
@@ -122,7 +129,7 @@ interface HeadProps {
 }
 
 /** "TTS · 27 of 40 · assigned 38 · peak 34, Tue 14:03". */
-function Head({ kind, pools, meters, open, onOpen, onAssign, children }: HeadProps) {
+function Head({ kind, pools, meters, since, open, onOpen, onAssign, children }: HeadProps) {
   const pool = pools[0];
   const key = targetKey(pool?.target);
   const assigned = meters.reduce((sum, quota) => sum + (quota.limit?.slots ?? 0), 0);
@@ -142,14 +149,15 @@ function Head({ kind, pools, meters, open, onOpen, onAssign, children }: HeadPro
         <p className="text-muted">
           <span aria-hidden="true">· </span>
           <span className={pool.limit && pool.level >= pool.limit.slots ? "text-red" : "text-text"}>
-            {pool.covered ? count(pool.level) : "—"}
-            {pool.limit ? ` of ${count(pool.limit.slots)}` : " held, the pool has no limit"}
+            {pool.covered ? count(pool.level) : "unknown"}
+            {pool.limit ? ` of ${count(pool.limit.slots)}` : pool.covered ? " held, the pool has no limit" : ", the pool has no limit"}
           </span>
           {" · "}
           <button type="button" title={`Assign ${KIND_NAME[kind]} to its models`} className={`hover:underline ${isShort ? "text-amber" : "text-blue"}`} onClick={onAssign}>
             {assigned > 0 ? `assigned ${count(assigned)}` : "assign"}
           </button>
-          {pool.peak ? ` · peak ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
+          {pool.peak ? ` · peak${since ? ` since ${day(since)}:` : ""} ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
+          {since && ` · no data before ${moment(since)}`}
           {pools.slice(1).map((other) => (
             <span key={targetKey(other.target)}>
               {" · "}
