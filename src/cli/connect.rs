@@ -55,8 +55,8 @@ pub struct ServerArgs {
 }
 
 /// The variables that a credential comes in.
-const KEY_VARIABLE: &str = "HIGHWATER_KEY";
-const KEY_FILE_VARIABLE: &str = "HIGHWATER_KEY_FILE";
+pub(super) const KEY_VARIABLE: &str = "HIGHWATER_KEY";
+pub(super) const KEY_FILE_VARIABLE: &str = "HIGHWATER_KEY_FILE";
 
 /// Which service and project.
 #[derive(Args, Clone, Debug)]
