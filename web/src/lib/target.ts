@@ -54,6 +54,19 @@ export function targetKey(target: Target | undefined): string {
   return `${of.case === "pool" ? "pool:" : ""}${KIND_WORD[of.value.kind]}${model}${account}${unit}`;
 }
 
+/** Whose quota it counts on; the gateway's when nothing is said. */
+export const accountOf = ({ target }: Quota): string => target?.target.value?.account || DEFAULT_ACCOUNT;
+
+/** What tells it from another of the same name: its account and unit, where these are not the gateway's. */
+export function ofAccount(quota: Quota): string {
+  const unit = UNIT_WORD[quota.target?.target.value?.unit ?? Unit.UNSPECIFIED];
+  const of = [accountOf(quota) === DEFAULT_ACCOUNT ? "" : accountOf(quota), unit ? `${unit}s` : ""].filter(Boolean).join(", ");
+  return of && ` (${of})`;
+}
+
+/** What a meter or pool is called. */
+export const nameOf = (quota: Quota): string => `${quota.displayName || (quota.target?.target.value?.model ?? "")}${ofAccount(quota)}`;
+
 /** The target of a key; `undefined` when it is none. */
 export function targetOf(key: string): Target | undefined {
   const found = /^(pool:)?([a-z]+)(?:\/([^@~]+))?(?:@([^~]+))?(?:~([a-z]+))?$/.exec(key);

@@ -74,7 +74,7 @@ export function Values({ section, lines, focus }: { section: string; lines: Line
   return (
     <ul
       aria-label={`Every model at ${moment(at)}`}
-      className="pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:hidden"
+      className="pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:static max-[791px]:grid max-[791px]:min-h-0 max-[791px]:w-full max-[791px]:grid-cols-2 max-[791px]:pb-2"
     >
       {values.slice(0, MOST_VALUES).map(({ line, level, limit }) => (
         <li key={line.key} className={`flex gap-2 ${line.key === focus ? "font-medium text-blue" : ""}`}>

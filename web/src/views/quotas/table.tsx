@@ -5,7 +5,7 @@ import { type KeyboardEvent, type ReactNode, memo, useMemo, useRef, useState } f
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Risk } from "../../gen/highwater/v1/types_pb";
 import { steady } from "../../lib/order";
-import { heldAndTurned, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
+import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { When } from "../../parts/when";
@@ -62,7 +62,7 @@ const CLASS: Record<string, string> = {
 
 const COLUMNS = [
   column.accessor(weight, { id: "status", header: "Status", sortDescFirst: true }),
-  column.accessor((quota) => quota.displayName.toLowerCase(), { id: "model", header: "Model" }),
+  column.accessor((quota) => nameOf(quota).toLowerCase(), { id: "model", header: "Model" }),
   column.accessor("level", { id: "now", header: "Now" }),
   column.accessor((quota) => (quota.limit ? quota.limit.slots - quota.level : Number.MAX_SAFE_INTEGER), { id: "left", header: "Left", sortDescFirst: false }),
   column.accessor((quota) => quota.limit?.slots ?? -1, { id: "limit", header: "Limit" }),
@@ -82,7 +82,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
   const [all, setAll] = useState(false);
   const standing = useRef<string[]>([]);
   // Where nothing else is asked for, the worst first.
-  const data = useMemo(() => quotas.toSorted((a, b) => weight(b) - weight(a) || a.displayName.localeCompare(b.displayName)), [quotas]);
+  const data = useMemo(() => quotas.toSorted((a, b) => weight(b) - weight(a) || nameOf(a).localeCompare(nameOf(b))), [quotas]);
   const table = useReactTable({
     data,
     columns: COLUMNS,
@@ -232,7 +232,7 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
             <span aria-hidden="true" className={`w-2 shrink-0 text-[9px] text-faint transition-transform ${isOpen ? "rotate-90" : ""}`}>
               ▶
             </span>
-            <span className="truncate group-hover/name:underline">{quota.displayName || modelOf(quota)}</span>
+            <span className="truncate group-hover/name:underline">{nameOf(quota)}</span>
           </button>
           <WeekBadge week={quota.week} />
         </span>
@@ -259,7 +259,7 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
         {limit ? (
           <span className="max-[640px]:hidden">{count(limit.slots)}</span>
         ) : edits ? (
-          <button type="button" className="text-blue hover:underline" aria-label={`Set a limit for ${quota.displayName}`} onClick={() => actions.setLimit(quota)}>
+          <button type="button" className="text-blue hover:underline" aria-label={`Set a limit for ${nameOf(quota)}`} onClick={() => actions.setLimit(quota)}>
             Set a limit
           </button>
         ) : (
@@ -288,7 +288,7 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
         <span className="sr-only">no route</span>
       </td>
       <td className={`px-2 last:pr-1 ${CLASS["action"]}`}>
-        <Button look="quiet" onClick={() => actions.request(quota)} aria-label={`Request more of ${quota.displayName}`}>
+        <Button look="quiet" onClick={() => actions.request(quota)} aria-label={`Request more of ${nameOf(quota)}`}>
           Request
         </Button>
       </td>
