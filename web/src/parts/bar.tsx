@@ -28,7 +28,7 @@ export function Bar({ project }: { project: string }) {
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
   const views = VIEWS.filter((name) => name !== "operator" || caller?.operates);
   return (
-    <header className="sticky top-0 z-30 border-b bg-ground max-[560px]:-top-20">
+    <header className="sticky top-0 z-30 border-b bg-ground max-[560px]:-top-[86px]">
       <div className="mx-auto flex min-h-12 max-w-[1392px] flex-wrap items-center gap-x-4 gap-y-1 px-4 py-1 min-[1392px]:px-8">
         <ProjectMenu project={project} />
         <nav aria-label="Views" className="flex flex-wrap gap-x-1">

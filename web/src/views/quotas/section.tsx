@@ -177,7 +177,9 @@ function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: 
   const account = isOneOfMany ? ` of ${accountOf(pool)}` : "";
   return (
     <p className="text-muted">
-      <span aria-hidden="true">· </span>
+      <span aria-hidden="true" className="max-[560px]:hidden">
+        ·{" "}
+      </span>
       {isOneOfMany && (
         <>
           <button type="button" title={`Detail of all ${KIND_NAME[kind]}${account}`} onClick={onOpen} className="text-text hover:underline">
