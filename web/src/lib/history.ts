@@ -1,6 +1,6 @@
 // Histories of a section's meters and pools: one call, and then its newest minutes again and again.
-import { useIsFetching, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 
 import { GetHistoryRequest_Column as Column } from "../gen/highwater/v1/quota_pb";
 import { type Target } from "../gen/highwater/v1/types_pb";
@@ -73,20 +73,6 @@ export function useHistory(project: string, targets: Target[], range: Address["r
   return query;
 }
 
-/** Whether the charts have what they show: what only adds to them is asked for after that. A browser asks for six things at once. */
-function useDrawn(project: string): boolean {
-  const reading = useIsFetching({ queryKey: ["history", project] });
-  const [isDrawn, setDrawn] = useState(false);
-  useEffect(() => {
-    if (isDrawn || reading > 0) return undefined;
-    // Those that are shown with it begin first.
-    const timer = setTimeout(() => setDrawn(true), BEGUN_WITHIN_MS);
-    return () => clearTimeout(timer);
-  }, [isDrawn, reading]);
-  return isDrawn;
-}
-
-const BEGUN_WITHIN_MS = 50;
 const NOTHING = { peak: [], from: 0, step: 60 };
 const WEEK = RANGES["7d"];
 const TEN_MINUTES = 600;
@@ -96,10 +82,9 @@ const YOUNG_AFTER = 86_400;
 /** Since when targets are known that are not known for all of the last seven days: the start of their first minute. */
 export function useYoung(project: string, targets: Target[]): ReadonlyMap<string, number> | undefined {
   const keys = targets.map(targetKey).sort().join("\n");
-  const isDrawn = useDrawn(project);
   const { data } = useQuery({
     queryKey: ["young", project, keys],
-    enabled: targets.length > 0 && isDrawn,
+    enabled: targets.length > 0,
     staleTime: 600_000,
     // What has begun just now has no minute yet.
     refetchInterval: (query) => (query.state.data?.isWhole === false ? 10_000 : false),

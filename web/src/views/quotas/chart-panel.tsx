@@ -50,8 +50,6 @@ export function ChartPanel(props: Props) {
   const happened = useQuery({
     queryKey: ["annotations", project, keys, JSON.stringify(range)],
     queryFn: () => service.listAnnotations({ project, targets, startTime: at(from), endTime: at(to) }),
-    // After the lines that they mark.
-    enabled: !history.isPending,
     staleTime: 30_000,
     refetchInterval: 15_000,
     retry: false,
