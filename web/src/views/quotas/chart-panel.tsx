@@ -7,7 +7,7 @@ import { type Target } from "../../gen/highwater/v1/types_pb";
 import { useAddress, windowOf } from "../../lib/address";
 import { useHistory } from "../../lib/history";
 import { quotas as service, words } from "../../lib/service";
-import { KIND_NAME, isPool, kindOf, nameOf, ofAccount, seconds, targetKey, targetOf } from "../../lib/target";
+import { KIND_NAME, accountOf, isPool, kindOf, nameOf, ofAccount, seconds, targetKey, targetOf } from "../../lib/target";
 import { Failed } from "../../parts/failed";
 import { Skeleton } from "../../parts/skeleton";
 import { Chart } from "./chart";
@@ -137,8 +137,8 @@ export function ChartPanel(props: Props) {
           project={project}
           quota={chosen}
           slots={slots}
-          pool={quotas.find((quota) => isPool(quota.target) && quota.target?.target.value?.account === chosen.target?.target.value?.account)}
-          meters={quotas.filter((quota) => !isPool(quota.target) && quota.target?.target.value?.account === chosen.target?.target.value?.account)}
+          pool={quotas.find((quota) => isPool(quota.target) && accountOf(quota) === accountOf(chosen))}
+          meters={quotas.filter((quota) => !isPool(quota.target) && accountOf(quota) === accountOf(chosen))}
           edits={props.edits}
           onMove={(next) => setDragged({ key: selected, slots: next })}
           onRequest={() => props.onRequest(chosen, slots)}
