@@ -7,7 +7,7 @@
 //! - [`token`]: what signed tokens say: those of events, and those that let us ask.
 //! - [`wire`]: LiveKit's messages as JSON.
 //! - [`thing`]: what they say in our words, and what counts as what.
-//! - [`seen`]: each event is taken once.
+//! - [`seen`], [`heard`]: each event is taken once, also across a restart.
 //! - [`known`], [`ended`]: what is there, by events and lists; the rules are all here.
 //! - [`seat`]: puts it into a book of the live state.
 //! - [`desk`]: the three lists of one project.
@@ -16,6 +16,7 @@
 pub mod counts;
 pub mod desk;
 pub mod ended;
+pub mod heard;
 pub mod known;
 pub mod seat;
 pub mod seen;
@@ -34,8 +35,9 @@ use std::{
 use crate::{
     live::Live,
     livekit::{
-        counts::Counts,
+        counts::{Counts, add},
         desk::{Desk, DeskSettings},
+        heard::Heard,
         seat::SeatError,
         token::{Secrets, Verified},
         wire::WebhookEvent,
@@ -48,6 +50,8 @@ use crate::{
 pub struct LiveKit {
     pub secrets: Box<dyn Secrets>,
     pub counts: Counts,
+    /// What a restart must know.
+    pub heard: Heard,
     /// Of projects whose lists are not read.
     alone: DeskSettings,
     /// Of those that send us events, or whose lists we read: no more than there are API keys.
@@ -57,9 +61,10 @@ pub struct LiveKit {
 }
 
 impl LiveKit {
-    /// A service's LiveKit; `alone` is how projects work whose lists are not read.
-    pub fn new(secrets: Box<dyn Secrets>, alone: DeskSettings) -> Self {
-        Self { secrets, counts: Counts::default(), alone, desks: Mutex::default(), read_at: AtomicU64::new(0) }
+    /// A service's LiveKit; `heard` is what was heard before it started, `alone` how projects work whose lists are not read.
+    pub fn new(secrets: Box<dyn Secrets>, heard: Heard, alone: DeskSettings) -> Self {
+        let (counts, desks, read_at) = (Counts::default(), Mutex::default(), AtomicU64::new(0));
+        Self { secrets, counts, heard, alone, desks, read_at }
     }
 
     /// The lists of this project are going to be read.
@@ -79,7 +84,15 @@ impl LiveKit {
     /// # Errors
     /// When a bound of the project is reached. It may be sent again.
     pub fn event(&self, live: &Live, by: &Verified, event: &WebhookEvent, now: Now) -> Result<(), SeatError> {
-        self.with(&by.project, |desk| desk.event(live, event, by.made, now, &self.counts))
+        if self.heard.had(&by.project, &event.id) {
+            add(&self.counts.repeated, 1);
+            return Ok(());
+        }
+        let is_new = self.with(&by.project, |desk| desk.event(live, event, by.made, now, &self.counts))?;
+        if is_new {
+            self.heard.put(&by.project, &event.id, now.wall);
+        }
+        Ok(())
     }
 
     /// Works at the desk of a project. It is held for as long as that takes: nobody may wait in it.

@@ -66,7 +66,8 @@ impl Desk {
         &mut self.lists[list as usize]
     }
 
-    /// Takes an event that was signed, in a token that was `made` then (seconds, by the sender's clock).
+    /// Takes an event that was signed, in a token that was `made` then (seconds, by the sender's clock); returns whether it
+    /// was not taken before.
     ///
     /// # Errors
     /// When a bound of the project is reached. It may be sent again.
@@ -77,10 +78,10 @@ impl Desk {
         made: Option<u64>,
         now: Now,
         counts: &Counts,
-    ) -> Result<(), SeatError> {
+    ) -> Result<bool, SeatError> {
         if self.seen.has(&event.id) {
             add(&counts.repeated, 1);
-            return Ok(());
+            return Ok(false);
         }
         add(&counts.events, 1);
         add(&counts.given_up, event.num_dropped.max(0).unsigned_abs());
@@ -104,7 +105,7 @@ impl Desk {
             Said::Nothing => {
                 add(&counts.passed_over, 1);
                 self.seen.put(&event.id);
-                return Ok(());
+                return Ok(true);
             }
         };
         let OneList { known, seat, .. } = self.list(list);
@@ -113,7 +114,7 @@ impl Desk {
             Ok(()) => self.seen.put(&event.id),
             Err(_) => add(&counts.refused, 1),
         }
-        self.settle(live, now).and(done)
+        self.settle(live, now).and(done).map(|()| true)
     }
 
     /// Rooms that are to be asked for beside those that LiveKit lists: something is known in them.

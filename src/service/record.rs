@@ -61,7 +61,9 @@ impl Recorder {
             written => written,
         };
         let written = written.and_then(|()| self.note_loss(service)).and_then(|()| service.forget_leaving(now));
-        if let Err(error) = written.and_then(|()| service.keep_outages(now.wall.tick())) {
+        if let Err(error) =
+            written.and_then(|()| service.keep_outages(now.wall.tick())).and_then(|()| service.keep_heard())
+        {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
             let dropped = self.bound_waiting();

@@ -90,7 +90,7 @@ impl Service {
         Ok(Arc::new(Self {
             clock,
             live,
-            livekit: livekit(&config, &access),
+            livekit: livekit(&config, &access, &*store)?,
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
             requests,

@@ -296,3 +296,34 @@ async fn a_restart_learns_from_the_first_reading() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_event_that_is_sent_again_after_a_restart_is_known_also_where_no_list_says_who_is_there() {
+    let store = Arc::new(EmbeddedStore::in_memory().unwrap());
+    let start = || {
+        let mut config = config();
+        config.livekit = Some(livekit(None));
+        Serving::on(config, store.clone())
+    };
+    let mut first = start();
+    let body = joined("PA_1", "AGENT").to_string().into_bytes();
+    let caught = token(&json!({"alg": "HS256"}), &claims(&body), SECRET);
+    let headers = [("authorization", &*caught), ("content-type", "application/webhook+json")];
+    assert_eq!(post_to(first.address, &headers, &body).await.0, 200);
+    assert_eq!(level(&first, Kind::Agent), Some((1, 1, Coverage::Partial)));
+    let mut left = joined("PA_1", "AGENT");
+    (left["event"], left["id"]) = (json!("participant_left"), json!("EV_left"));
+    assert_eq!(send(first.address, &left).await, 200);
+    assert_eq!(level(&first, Kind::Agent).map(|(level, ..)| level), Some(0));
+    until("the store knows of both", || first.service.livekit.heard.unkept().is_none()).await;
+    first.stop();
+    first.stopped().await;
+
+    let second = start();
+    assert_eq!(post_to(second.address, &headers, &body).await.0, 200, "LiveKit need not send it once more");
+    assert_eq!((counted(&second).repeated, counted(&second).events), (1, 0));
+    assert_eq!(level(&second, Kind::Agent).map_or(0, |(level, ..)| level), 0, "it left before the restart");
+    // What is new is taken.
+    assert_eq!(send(second.address, &joined("PA_2", "AGENT")).await, 200);
+    assert_eq!(level(&second, Kind::Agent).map(|(level, ..)| level), Some(1));
+}

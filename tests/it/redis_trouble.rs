@@ -250,7 +250,8 @@ fn peak_of(quota: &proto::Quota) -> u32 {
 
 /// What a reader is told while the store is gone: what was known, what is live, and that something is wrong.
 async fn check_reads(breaks: impl FnOnce(&mut Redis), mends: impl FnOnce(&mut Redis)) {
-    let mut redis = Redis::start();
+    // With `everysec`, a Redis whose disk is busy answers up to two seconds before it writes.
+    let mut redis = Redis::with(&["--appendonly yes", "--appendfsync always"]);
     let store: Arc<dyn Store> = Arc::new(redis.open("hw:").unwrap());
     let mut config = config();
     config.bounds.lease = Duration::from_secs(300);

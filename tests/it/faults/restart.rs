@@ -194,8 +194,8 @@ impl Scene {
         self.load_up_to(DOWN_FOR).await;
         self.restart().await;
         let after = self.histories(since).await;
-        let safe_minutes =
-            (self.kills.last().unwrap() - DURABLE_WITHIN_SECONDS) / SECONDS_A_MINUTE - since / SECONDS_A_MINUTE;
+        let safe_until = (self.kills.last().unwrap() - DURABLE_WITHIN_SECONDS) / SECONDS_A_MINUTE;
+        let safe_minutes = safe_until.saturating_sub(since / SECONDS_A_MINUTE);
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(minutes(before, safe_minutes), minutes(after, safe_minutes), "minutes before the kill changed");
         }
