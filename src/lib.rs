@@ -9,6 +9,7 @@
 //! - [`livekit`]: what LiveKit says of its connections, put into the live state.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`alert`]: what is worth a mail: rules, what they decide, and what is told of it.
 //! - [`foresee`]: how to share what there is.
 //! - [`sim`]: a simulated fleet of voice agents.
 //! - [`error`]: what went wrong, as gRPC says it.
@@ -28,6 +29,7 @@
 //! - [`cli`]: the command line.
 
 pub mod access;
+pub mod alert;
 pub mod api;
 pub mod app;
 pub mod cli;
