@@ -1,0 +1,392 @@
+//! What waits to be told, and to whom: rows that are written with the decision that they tell of. Which of them go out
+//! together, when, and what becomes of them after a try, as pure functions; sending is another room's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    alert::{
+        AlertKind, NoticeKind, Severity,
+        recipient::Recipient,
+        state::{Alert, Subject},
+    },
+    model::{Key, Project, Time},
+};
+
+/// After a notice of a project, what follows within so long goes out together.
+pub const FOLD: Duration = Duration::from_secs(5 * 60);
+/// Messages an hour to one recipient.
+pub const MOST_AN_HOUR: usize = 10;
+const HOUR: Duration = Duration::from_secs(3_600);
+/// A message that could not be delivered for so long is given up.
+pub const GIVE_UP: Duration = Duration::from_secs(72 * 3_600);
+/// The first pause after a failure is at most so long; each is up to twice as long as the one before.
+const FIRST_PAUSE_SECONDS: u64 = 30;
+const LONGEST_PAUSE_SECONDS: u64 = 3_600;
+/// Who sends a message has so long before another may: more than all timeouts of SMTP together.
+pub const LEASE: Duration = Duration::from_secs(5 * 60);
+/// Notices that one message tells of.
+pub const MOST_FOLDED: usize = 100;
+/// Rows that wait for one recipient; the oldest of more are dropped, and counted with what is held back.
+pub const MOST_WAITING: usize = 1_000;
+/// What was told is shown for so long.
+pub const KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Where a row is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Nobody has tried.
+    Queued,
+    /// Somebody sends it, as a part of the message that is named for the row `lead`. After `until` another may.
+    Sending {
+        lead: Arc<str>,
+        until: Time,
+    },
+    /// A try has failed: the same message is tried again.
+    Retry {
+        lead: Arc<str>,
+        at: Time,
+        reason: String,
+    },
+    Sent {
+        lead: Arc<str>,
+        at: Time,
+        answer: String,
+    },
+    /// It is given up, or nobody wants it any longer.
+    Undeliverable {
+        at: Time,
+        reason: String,
+    },
+    /// Another row tells of it.
+    Superseded {
+        at: Time,
+    },
+}
+
+/// One notice for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// 32 hexadecimal digits: always the same for the same notice and recipient.
+    pub id: Arc<str>,
+    pub project: Project,
+    pub recipient: Arc<str>,
+    pub subject: Subject,
+    /// `None` for what is of the service.
+    pub key: Option<Key>,
+    /// The episode, by its first second, and the number of the notice in it.
+    pub notice: NoticeKind,
+    pub kind: AlertKind,
+    pub severity: Severity,
+    /// Percent of the limit that the rule names; 0 for slots.
+    pub stage_percent: u32,
+    pub detail: String,
+    /// As it was when it was decided.
+    pub alert: Alert,
+    pub created: Time,
+    /// Not before.
+    pub due: Time,
+    /// It had to wait for the end of quiet hours, or of the hour.
+    pub held: bool,
+    pub attempts: u32,
+    pub delivery: Delivery,
+}
+
+/// A message that is to be sent now: its first row is the one that it is named for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub rows: Vec<Row>,
+    /// How many of them had to wait, those that were dropped included.
+    pub held_back: u64,
+}
+
+/// What came of a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It was taken, with these words.
+    Sent(String),
+    /// It may be taken another time.
+    Failed(String),
+    /// It will never be taken.
+    Refused(String),
+}
+
+type To = (Project, Arc<str>);
+
+/// The rows, by their ids.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    rows: BTreeMap<Arc<str>, Row>,
+    /// Those that are not over, by their recipient.
+    open: HashMap<To, BTreeSet<Arc<str>>>,
+    /// When messages went out to a recipient within the last hour.
+    log: HashMap<To, Vec<Time>>,
+    /// Rows that were dropped since the last message.
+    dropped: HashMap<To, u64>,
+}
+
+impl Row {
+    pub fn is_open(&self) -> bool {
+        matches!(self.delivery, Delivery::Queued | Delivery::Sending { .. } | Delivery::Retry { .. })
+    }
+
+    fn to(&self) -> To {
+        (self.project.clone(), self.recipient.clone())
+    }
+
+    /// When it was over; `None` while it is open.
+    fn ended(&self) -> Option<Time> {
+        match self.delivery {
+            Delivery::Sent { at, .. } | Delivery::Undeliverable { at, .. } | Delivery::Superseded { at } => Some(at),
+            Delivery::Queued | Delivery::Sending { .. } | Delivery::Retry { .. } => None,
+        }
+    }
+
+    fn lead(&self) -> Option<&Arc<str>> {
+        match &self.delivery {
+            Delivery::Sending { lead, .. } | Delivery::Retry { lead, .. } | Delivery::Sent { lead, .. } => Some(lead),
+            Delivery::Queued | Delivery::Undeliverable { .. } | Delivery::Superseded { .. } => None,
+        }
+    }
+}
+
+impl Outbox {
+    /// The rows that were kept.
+    pub fn new(rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut outbox = Self::default();
+        for row in rows {
+            if let Delivery::Sent { lead, at, .. } = &row.delivery
+                && *lead == row.id
+            {
+                outbox.log.entry(row.to()).or_default().push(*at);
+            }
+            outbox.put(row);
+        }
+        outbox.log.values_mut().for_each(|times| times.sort_unstable());
+        outbox
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values()
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Row> {
+        self.rows.get(id)
+    }
+
+    /// Rows that are not over.
+    pub fn open(&self) -> impl Iterator<Item = &Row> {
+        self.open.values().flatten().filter_map(|id| self.rows.get(id))
+    }
+
+    /// Takes rows over that are written.
+    pub fn take(&mut self, rows: impl IntoIterator<Item = Row>) {
+        rows.into_iter().for_each(|row| self.put(row));
+    }
+
+    fn put(&mut self, row: Row) {
+        let open = self.open.entry(row.to()).or_default();
+        if row.is_open() {
+            open.insert(row.id.clone())
+        } else {
+            open.remove(&row.id)
+        };
+        if open.is_empty() {
+            self.open.remove(&row.to());
+        }
+        self.rows.insert(row.id.clone(), row);
+    }
+
+    /// Forgets the rows of a project, and returns their ids.
+    pub fn forget(&mut self, project: &Project) -> Vec<Arc<str>> {
+        let ids: Vec<_> = self.rows.values().filter(|row| row.project == *project).map(|row| row.id.clone()).collect();
+        ids.iter().for_each(|id| drop(self.rows.remove(id)));
+        self.open.retain(|(of, _), _| of != project);
+        self.log.retain(|(of, _), _| of != project);
+        self.dropped.retain(|(of, _), _| of != project);
+        ids
+    }
+
+    /// Takes out rows that have been over for so long that nobody asks; returns their ids.
+    pub fn expire(&mut self, now: Time) -> Vec<Arc<str>> {
+        let is_old = |row: &&Row| row.ended().is_some_and(|ended| now.since(ended) >= KEEP);
+        let ids: Vec<_> = self.rows.values().filter(is_old).map(|row| row.id.clone()).collect();
+        ids.iter().for_each(|id| drop(self.rows.remove(id)));
+        ids
+    }
+
+    /// What a row for a recipient changes: itself, and those that it supersedes. Nothing where it is there already, or
+    /// where nobody was told of what has ended.
+    pub fn queue(&self, mut row: Row, recipient: &Recipient) -> Vec<Row> {
+        if self.rows.contains_key(&row.id) {
+            return Vec::new();
+        }
+        let mut changed = Vec::new();
+        let of_alert = |other: &&Row| other.subject == row.subject && other.alert.began == row.alert.began;
+        let open = self.open.get(&row.to()).into_iter().flatten().filter_map(|id| self.rows.get(id));
+        let waiting = open.filter(of_alert).filter(|other| other.delivery == Delivery::Queued);
+        let mut told_before = false;
+        for other in waiting {
+            told_before |= matches!(other.notice, NoticeKind::Fired | NoticeKind::Repeated);
+            row.held |= other.held;
+            row.due = row.due.min(other.due);
+            changed.push(Row { delivery: Delivery::Superseded { at: row.created }, ..other.clone() });
+        }
+        if row.notice == NoticeKind::Resolved {
+            let was_sent = self.rows.values().filter(|other| other.to() == row.to()).filter(of_alert).any(|other| {
+                matches!(other.notice, NoticeKind::Fired | NoticeKind::Repeated) && other.lead().is_some()
+            });
+            match (was_sent, told_before) {
+                (true, _) => {}
+                (false, true) => row.notice = NoticeKind::FiredAndResolved,
+                // Nobody was told that it fired.
+                (false, false) => return Vec::new(),
+            }
+        }
+        if let Some(until) = recipient.quiet_until(row.severity, row.created) {
+            (row.due, row.held) = (row.due.max(until), true);
+        }
+        changed.push(row);
+        changed
+    }
+
+    /// When a recipient may be sent the next message.
+    fn next_message(&self, to: &To) -> (Time, bool) {
+        let Some(times) = self.log.get(to) else { return (Time(0), false) };
+        let folded = times.last().map_or(Time(0), |last| last.after(FOLD));
+        let full = times.len().checked_sub(MOST_AN_HOUR).map_or(Time(0), |first| times[first].after(HOUR));
+        (folded.max(full), full > folded)
+    }
+
+    /// The messages that are to be sent now, at most `most`: their rows are being sent from here on. `recipient` says who
+    /// is still there.
+    pub fn claim(&mut self, now: Time, most: usize) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        let recipients: Vec<_> = self.open.keys().cloned().collect();
+        for to in recipients {
+            if batches.len() >= most {
+                break;
+            }
+            let open: Vec<&Row> = self.open[&to].iter().filter_map(|id| self.rows.get(id)).collect();
+            // What was tried before is the same message again, and is no new one.
+            let again = open.iter().find_map(|row| match &row.delivery {
+                Delivery::Retry { lead, at, .. } if *at <= now => Some(lead.clone()),
+                Delivery::Sending { lead, until } if *until <= now => Some(lead.clone()),
+                _ => None,
+            });
+            let (next, is_full) = self.next_message(&to);
+            let is_first = again.is_none();
+            let mut rows: Vec<Row> = match &again {
+                Some(lead) => open.into_iter().filter(|row| row.lead() == Some(lead)).cloned().collect(),
+                None => {
+                    let due = open.into_iter().filter(|row| row.delivery == Delivery::Queued && row.due <= now);
+                    due.cloned().collect()
+                }
+            };
+            if rows.is_empty() {
+                continue;
+            }
+            if is_first && next > now {
+                if is_full {
+                    rows.iter().for_each(|row| {
+                        self.rows.entry(row.id.clone()).and_modify(|row| row.held = true);
+                    });
+                }
+                continue;
+            }
+            // The worst first, and of these the newest: the message is of that one.
+            match &again {
+                Some(lead) => rows.sort_by_key(|row| row.id != *lead),
+                None => rows.sort_by_key(|row| std::cmp::Reverse((row.severity, row.created, row.id.clone()))),
+            }
+            rows.truncate(MOST_FOLDED);
+            let lead = rows[0].id.clone();
+            for row in &mut rows {
+                row.delivery = Delivery::Sending { lead: lead.clone(), until: now.after(LEASE) };
+                row.attempts += 1;
+            }
+            let held_back = rows.iter().filter(|row| row.held).count() as u64 + self.dropped.remove(&to).unwrap_or(0);
+            if is_first {
+                let times = self.log.entry(to).or_default();
+                times.retain(|time| now.since(*time) < HOUR);
+                times.push(now);
+            }
+            self.take(rows.iter().cloned());
+            batches.push(Batch { rows, held_back });
+        }
+        batches
+    }
+
+    /// Rows as they are after a try; `jitter` is any random number.
+    pub fn tried(&self, batch: &Batch, tried: &Tried, now: Time, jitter: u64) -> Vec<Row> {
+        let lead = batch.rows[0].id.clone();
+        let first = batch.rows.iter().map(|row| row.created).min().unwrap_or(now);
+        let delivery = match tried {
+            Tried::Sent(answer) => Delivery::Sent { lead, at: now, answer: answer.clone() },
+            Tried::Refused(reason) => Delivery::Undeliverable { at: now, reason: reason.clone() },
+            Tried::Failed(reason) if now.since(first) >= GIVE_UP => {
+                let hours = GIVE_UP.as_secs() / 3_600;
+                Delivery::Undeliverable { at: now, reason: format!("given up after {hours} hours: {reason}") }
+            }
+            Tried::Failed(reason) => {
+                let at = now.after(pause(batch.rows[0].attempts, jitter));
+                Delivery::Retry { lead, at, reason: reason.clone() }
+            }
+        };
+        batch.rows.iter().map(|row| Row { delivery: delivery.clone(), ..row.clone() }).collect()
+    }
+
+    /// Gives claimed rows back as they were, since it could not be written that they are being sent.
+    pub fn unclaim(&mut self, batches: &[Batch]) {
+        for row in batches.iter().flat_map(|batch| &batch.rows) {
+            self.rows.entry(row.id.clone()).and_modify(|row| {
+                row.attempts = row.attempts.saturating_sub(1);
+                if let Delivery::Sending { lead, .. } = &row.delivery {
+                    row.delivery = match row.attempts {
+                        0 => Delivery::Queued,
+                        _ => Delivery::Retry { lead: lead.clone(), at: Time(0), reason: String::new() },
+                    };
+                }
+            });
+        }
+    }
+
+    /// Rows of a recipient who is to be told nothing any more.
+    pub fn ended(&self, project: &Project, recipient: &Arc<str>, reason: &str, now: Time) -> Vec<Row> {
+        let open = self.open.get(&(project.clone(), recipient.clone()));
+        let queued = open.into_iter().flatten().filter_map(|id| self.rows.get(id));
+        let ended =
+            |row: &Row| Row { delivery: Delivery::Undeliverable { at: now, reason: reason.to_owned() }, ..row.clone() };
+        queued.map(ended).collect()
+    }
+
+    /// The oldest of too many that wait for a recipient.
+    pub fn overflow(&mut self, now: Time) -> Vec<Row> {
+        let mut dropped = Vec::new();
+        for (to, ids) in &self.open {
+            let Some(over) = ids.len().checked_sub(MOST_WAITING + 1) else { continue };
+            let mut queued: Vec<&Row> = ids.iter().filter_map(|id| self.rows.get(id)).collect();
+            queued.retain(|row| row.delivery == Delivery::Queued);
+            queued.sort_by_key(|row| row.created);
+            for row in queued.into_iter().take(over + 1) {
+                let reason = format!("more than {MOST_WAITING} notices wait for this recipient");
+                dropped.push(Row { delivery: Delivery::Undeliverable { at: now, reason }, ..row.clone() });
+                *self.dropped.entry(to.clone()).or_default() += 1;
+            }
+        }
+        dropped
+    }
+}
+
+/// The pause after so many tries.
+fn pause(attempts: u32, jitter: u64) -> Duration {
+    let longest =
+        FIRST_PAUSE_SECONDS.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE_SECONDS);
+    Duration::from_secs(1 + jitter % longest)
+}
+
+#[cfg(test)]
+mod tests;
