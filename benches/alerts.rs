@@ -45,6 +45,7 @@ fn entry(key: u32, tick: u64) -> Entry {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 fn measure(name: &str, frame: impl Fn(u64) -> Frame, again: bool) {
     let meters = meters();
+    let project = meters.0[0].project.clone();
     let mut engine = Engine::new(RuleBook::default(), []);
     let all =
         Frame { tick: 1, full: true, entries: (0..METERS).map(|key| entry(key, 1)).collect(), ..Frame::default() };
@@ -54,7 +55,7 @@ fn measure(name: &str, frame: impl Fn(u64) -> Frame, again: bool) {
             let frame = frame(tick);
             let start = Instant::now();
             if again {
-                engine.look_again(&meters, Tick(tick));
+                engine.look_again(&project, &meters, Tick(tick));
             }
             engine.take(&frame, &[], &meters);
             start.elapsed()
@@ -72,5 +73,5 @@ fn main() {
     measure("a second in which nothing happens", |tick| Frame { tick, ..Frame::default() }, false);
     measure("a second in which a tenth of 200,000 meters moves", |tick| of(tick, 10, false), false);
     measure("a full frame of 200,000 meters", |tick| of(tick, 1, true), false);
-    measure("the same after a change of limits or rules", |tick| of(tick, 1, true), true);
+    measure("the same after a change of a project's rules", |tick| of(tick, 1, true), true);
 }

@@ -19,6 +19,7 @@
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`query`]: what anyone may ask.
 //! - [`livekit_lists`]: reads the lists of LiveKit's API.
+//! - [`notify`]: tells people of alerts: e-mail and webhooks.
 //! - [`metrics`]: what Prometheus scrapes.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
@@ -46,6 +47,7 @@ pub mod livekit;
 pub mod livekit_lists;
 pub mod metrics;
 pub mod model;
+pub mod notify;
 pub mod proto;
 pub mod query;
 pub mod rollup;

@@ -9,7 +9,7 @@ use crate::{
         rule::{RuleBook, Rung},
         state::{Alert, Phase, Sample, Subject, Turn},
     },
-    model::{Coverage, Entry, Frame, Key, KeyId, Tick},
+    model::{Coverage, Entry, Frame, Key, KeyId, Project, Tick},
 };
 
 /// An alert that is pending, or ending, is kept anew after so many seconds of it: what a restart may forget.
@@ -149,11 +149,12 @@ impl Engine {
         decided
     }
 
-    /// Limits or rules changed, or a limit may have ended by its time: all keys are looked at anew.
-    pub fn look_again(&mut self, keys: &impl Keys, at: Tick) {
+    /// Rules changed: the keys of their project are looked at anew.
+    pub fn look_again(&mut self, project: &Project, keys: &impl Keys, at: Tick) {
         self.alerts.values_mut().for_each(|kept| kept.ladder = None);
         for id in (0..).map(KeyId).take(self.watched.len()) {
-            if let Some(watched) = self.watched(id) {
+            if let Some(watched) = self.watched(id).filter(|_| keys.key(id).is_some_and(|key| key.project == *project))
+            {
                 self.watch(id, keys, keys.limit(id, at), watched);
             }
         }

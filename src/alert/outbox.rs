@@ -261,16 +261,16 @@ impl Outbox {
         (folded.max(full), full > folded)
     }
 
-    /// The messages that are to be sent now, at most `most`: their rows are being sent from here on. `recipient` says who
-    /// is still there.
-    pub fn claim(&mut self, now: Time, most: usize) -> Vec<Batch> {
+    /// The messages that are to be sent now, at most `most`, of rows that are `wanted`: they are being sent from here on.
+    pub fn claim(&mut self, now: Time, most: usize, wanted: &dyn Fn(&Row) -> bool) -> Vec<Batch> {
         let mut batches = Vec::new();
         let recipients: Vec<_> = self.open.keys().cloned().collect();
         for to in recipients {
             if batches.len() >= most {
                 break;
             }
-            let open: Vec<&Row> = self.open[&to].iter().filter_map(|id| self.rows.get(id)).collect();
+            let open: Vec<&Row> =
+                self.open[&to].iter().filter_map(|id| self.rows.get(id)).filter(|row| wanted(row)).collect();
             // What was tried before is the same message again, and is no new one.
             let again = open.iter().find_map(|row| match &row.delivery {
                 Delivery::Retry { lead, at, .. } if *at <= now => Some(lead.clone()),
@@ -342,6 +342,11 @@ impl Outbox {
     /// Gives claimed rows back as they were, since it could not be written that they are being sent.
     pub fn unclaim(&mut self, batches: &[Batch]) {
         for row in batches.iter().flat_map(|batch| &batch.rows) {
+            let is_lead = row.lead() == Some(&row.id);
+            // It did not go out: the next one need not wait for it.
+            if let Some(times) = self.log.get_mut(&row.to()).filter(|_| is_lead && row.attempts <= 1) {
+                times.pop();
+            }
             self.rows.entry(row.id.clone()).and_modify(|row| {
                 row.attempts = row.attempts.saturating_sub(1);
                 if let Delivery::Sending { lead, .. } = &row.delivery {

@@ -11,6 +11,8 @@ use crate::{
 /// A crossing within so long after an alert ended goes on with it: an hour. An alert that came back ends when it has been
 /// calm for as long, so that what flaps is told of at its beginning, once more, and at its end.
 pub const CONTINUE_SECONDS: u64 = 60 * 60;
+/// Longest name of who snoozed or acknowledged an alert, in bytes.
+pub const MAX_BY_BYTES: usize = 128;
 /// What happened to an alert is kept for so many events, the newest.
 pub const MOST_EVENTS: usize = 50;
 

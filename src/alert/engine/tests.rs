@@ -264,7 +264,7 @@ fn what_is_acknowledged_is_not_repeated() {
         for rule in AlertRule::defaults(&project) {
             engine.rules.set(AlertRule { repeat_seconds: 3_600, ..rule });
         }
-        engine.look_again(&keys, Tick(1));
+        engine.look_again(&project, &keys, Tick(1));
         if acknowledged {
             engine.get_mut(Subject::Level(KEY)).unwrap().acknowledge("kim", Time::from_secs(1));
         }

@@ -59,12 +59,12 @@ fn queue(outbox: &mut Outbox, row: Row) {
 
 /// The ids of each message that goes out.
 fn claim(outbox: &mut Outbox, seconds: u64) -> Vec<Vec<String>> {
-    let batches = outbox.claim(at(seconds), 100);
+    let batches = outbox.claim(at(seconds), 100, &|_| true);
     batches.iter().map(|batch| batch.rows.iter().map(|row| row.id.to_string()).collect()).collect()
 }
 
 fn sent(outbox: &mut Outbox, seconds: u64) -> Vec<Vec<String>> {
-    let batches = outbox.claim(at(seconds), 100);
+    let batches = outbox.claim(at(seconds), 100, &|_| true);
     for batch in &batches {
         let rows = outbox.tried(batch, &Tried::Sent("250 ok".into()), at(seconds), 0);
         outbox.take(rows);
@@ -133,7 +133,7 @@ fn ten_an_hour_and_the_next_one_tells_what_was_held_back() {
     let mut messages = Vec::new();
     for minute in 0..120 {
         queue(&mut outbox, fired(&format!("m{minute:03}"), minute, u64::from(minute) * 60));
-        for batch in outbox.claim(at(u64::from(minute) * 60), 100) {
+        for batch in outbox.claim(at(u64::from(minute) * 60), 100, &|_| true) {
             let rows = outbox.tried(&batch, &Tried::Sent(String::new()), at(u64::from(minute) * 60), 0);
             outbox.take(rows);
             messages.push((minute, batch.rows.len(), batch.held_back));
@@ -163,7 +163,7 @@ fn quiet_hours_hold_back_what_is_not_critical() {
     assert_eq!(sent(&mut outbox, 60), [["b"]]);
     let morning = (8 * 60 + 46) * 60 + 40;
     assert!(sent(&mut outbox, morning - 1).is_empty());
-    let batch = outbox.claim(at(morning), 1).remove(0);
+    let batch = outbox.claim(at(morning), 1, &|_| true).remove(0);
     assert_eq!((batch.rows.len(), batch.held_back), (2, 2));
 }
 
@@ -171,7 +171,7 @@ fn quiet_hours_hold_back_what_is_not_critical() {
 fn a_message_that_was_tried_is_the_same_message_again() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    let batch = outbox.claim(at(0), 1).remove(0);
+    let batch = outbox.claim(at(0), 1, &|_| true).remove(0);
     let rows = outbox.tried(&batch, &Tried::Failed("451 later".into()), at(5), 29);
     assert_eq!(rows[0].delivery, Delivery::Retry { lead: "a".into(), at: at(35), reason: "451 later".into() });
     outbox.take(rows);
@@ -203,7 +203,7 @@ fn what_can_not_be_delivered_is_given_up_after_three_days() {
     queue(&mut outbox, fired("a", 1, 0));
     let (mut now, mut tries) = (0, 0);
     loop {
-        let Some(batch) = outbox.claim(at(now), 1).pop() else {
+        let Some(batch) = outbox.claim(at(now), 1, &|_| true).pop() else {
             now += 1;
             continue;
         };
@@ -222,10 +222,21 @@ fn what_can_not_be_delivered_is_given_up_after_three_days() {
 }
 
 #[test]
+fn what_could_not_be_written_is_claimed_again_at_once() {
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, 0));
+    let batches = outbox.claim(at(0), 1, &|_| true);
+    outbox.unclaim(&batches);
+    assert_eq!(outbox.get("a").unwrap().delivery, Delivery::Queued);
+    assert_eq!(claim(&mut outbox, 1), [["a"]]);
+    assert_eq!(outbox.get("a").unwrap().attempts, 1);
+}
+
+#[test]
 fn what_is_refused_is_over_and_what_is_old_is_forgotten() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    let batch = outbox.claim(at(0), 1).remove(0);
+    let batch = outbox.claim(at(0), 1, &|_| true).remove(0);
     let rows = outbox.tried(&batch, &Tried::Refused("550 nobody".into()), at(1), 0);
     outbox.take(rows);
     assert_eq!(outbox.open().count(), 0);
@@ -243,7 +254,7 @@ fn too_many_that_wait_are_dropped_and_counted() {
     let dropped = outbox.overflow(at(20));
     assert_eq!((dropped.len(), &*dropped[0].id), (5, "00000"));
     outbox.take(dropped);
-    assert_eq!(outbox.claim(at(300), 1)[0].held_back, 5);
+    assert_eq!(outbox.claim(at(300), 1, &|_| true)[0].held_back, 5);
 }
 
 #[test]
