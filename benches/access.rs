@@ -51,14 +51,15 @@ fn main() {
     let made = keyed.access.create_key(new, &Actor::offline(), Clock::wall());
     let (_, token) = made.expect("a key can be made");
     let (with_key, without) = (call(Some(token.expose())), call(None));
+    let peer = Arc::default();
     let rule = table::rule(PATH).expect("it is served");
     measure("the gate, where nobody needs a key", CALLS, || {
-        black_box(auth::admit(&open, rule, &with_key, None).is_ok());
+        black_box(auth::admit(&open, rule, &with_key, &peer).is_ok());
     });
     measure("the gate, a key that the thread has verified", CALLS, || {
-        black_box(auth::admit(&keyed, rule, &with_key, None).is_ok());
+        black_box(auth::admit(&keyed, rule, &with_key, &peer).is_ok());
     });
     measure("the gate, none", CALLS / 10, || {
-        black_box(auth::admit(&keyed, rule, &without, None).is_err());
+        black_box(auth::admit(&keyed, rule, &without, &peer).is_err());
     });
 }

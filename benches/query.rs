@@ -137,7 +137,7 @@ fn measure(name: &str, goal: &str, mut work: impl FnMut() -> usize) -> String {
 /// A call of someone who needs no key.
 fn known<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.extensions_mut().insert(Caller::anyone(None, ""));
+    request.extensions_mut().insert(Caller::anyone(Arc::default(), ""));
     request
 }
 

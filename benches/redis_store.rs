@@ -32,13 +32,27 @@ const OPTIONS: [&str; 6] = ["--save", "", "--appendonly", "yes", "--loglevel", "
 
 fn main() {
     let server = Server::start();
-    commands(&server);
-    memory(&server);
-    reading(&server);
+    let mut table = Table(String::new());
+    commands(&server, &mut table);
+    memory(&server, &mut table);
+    reading(&server, &mut table);
+    if let Some(path) = std::env::var_os("HIGHWATER_BENCH_MARKDOWN") {
+        std::fs::write(path, format!("| what | here | goal |\n|---|---:|---:|\n{}", table.0)).unwrap();
+    }
+}
+
+/// What was measured, as rows of a page and as lines of the terminal.
+struct Table(String);
+
+impl Table {
+    fn row(&mut self, what: &str, here: &str, goal: &str) {
+        println!("{what}: {here} (goal: {goal})");
+        self.0.push_str(&format!("| {what} | {here} | {goal} |\n"));
+    }
 }
 
 /// Commands that a second and a fold take: those that are sent, and those that scripts run beside them.
-fn commands(server: &Server) {
+fn commands(server: &Server, table: &mut Table) {
     let store = server.open("bench:");
     let keys: Vec<_> = (0..METERS).map(|n| (KeyId(n), key(n))).collect();
     for keys in keys.chunks(2_000) {
@@ -56,14 +70,16 @@ fn commands(server: &Server) {
     }
     let seconds = server.counts().since(&begun);
     took.sort_by(f64::total_cmp);
-    println!("a second of {METERS} active meters: one step, {:.1} ms (median of {SECONDS})", took[took.len() / 2]);
+    let step = format!("{:.1} ms", took[took.len() / 2]);
+    table.row(&format!("a second of {METERS} active meters, one step (median of {SECONDS})"), &step, "none");
     let rows: Vec<_> = keys.iter().map(|(key, _)| (*key, walk(key.0, 60))).collect();
     let begun = server.counts();
     let started = Instant::now();
     let ids: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
     assert!(store.hour_of(&ids, Hour(FIRST)).unwrap().is_empty());
     store.fold(Hour(FIRST), &rows).unwrap();
-    println!("a fold of {METERS} meters: {:.0} ms", started.elapsed().as_secs_f64() * 1_000.0);
+    let folded = format!("{:.0} ms", started.elapsed().as_secs_f64() * 1_000.0);
+    table.row(&format!("a fold of {METERS} meters"), &folded, "none");
     let fold = server.counts().since(&begun);
     // Each step but the last, which lets the frames go, reads the strings that it adds to.
     let folding = fold.sent(fold.of("evalsha") - 1);
@@ -72,11 +88,12 @@ fn commands(server: &Server) {
     let sent = per_second(seconds.sent(0), folding);
     let all = per_second(seconds.all(), fold.all());
     let most = 3 + METERS / 500;
-    println!("commands a second, folds included: {sent:.2} sent, {all:.2} with those of scripts; at most {most}");
+    table.row("commands sent a second, folds included", &format!("{sent:.2}"), &format!("at most {most}"));
+    table.row("the same with those that scripts run", &format!("{all:.2}"), "none");
 }
 
 /// Memory of a week's peaks, by `MEMORY USAGE`.
-fn memory(server: &Server) {
+fn memory(server: &Server, table: &mut Table) {
     for (name, row) in [("sessions that come and go", walk as fn(u32, u32) -> KeyHour), ("plain noise", noise)] {
         let prefix = format!("memory-{}:", &name[..5]);
         let store = server.open(&prefix);
@@ -100,17 +117,19 @@ fn memory(server: &Server) {
             server.ask::<u64>(&["HSET", "hash", &field, &(minute % 60).to_string()]);
         }
         let hash = server.ask::<u64>(&["MEMORY", "USAGE", "hash", "SAMPLES", "0"]) as f64;
-        println!(
-            "a week's peaks of a meter ({name}): {here:.0} B; packed rows {packed:.0} B ({:.1} times), a hash {hash:.0} B \
-             ({:.0} times)",
-            packed / here,
-            hash / here
+        let what = format!("a week's peaks of a meter by `MEMORY USAGE`, {name}");
+        table.row(&what, &format!("{here:.0} B"), "at most 3,300 B");
+        table.row(
+            "the same as packed rows of SETRANGE",
+            &format!("{packed:.0} B, {:.1} times", packed / here),
+            "6 times",
         );
+        table.row("the same as a hash of minutes", &format!("{hash:.0} B, {:.0} times", hash / here), "180 times");
     }
 }
 
 /// Seven days of 20 meters, which lie in two weeks.
-fn reading(server: &Server) {
+fn reading(server: &Server, table: &mut Table) {
     let store = server.open("reading:");
     let keys: Vec<_> = (0..CHARTED).map(|n| (KeyId(n), key(n))).collect();
     store.put_hours(&keys, &[]).unwrap();
@@ -130,7 +149,8 @@ fn reading(server: &Server) {
         })
         .collect();
     took.sort_by(f64::total_cmp);
-    println!("seven days of {CHARTED} meters: {:.2} ms (median of {ROUNDS})", took[ROUNDS / 2]);
+    let what = format!("seven days of {CHARTED} meters read (median of {ROUNDS})");
+    table.row(&what, &format!("{:.2} ms", took[ROUNDS / 2]), "at most 3 ms");
 }
 
 fn key(n: u32) -> Key {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the benchmarks, and puts the tables of three of them into docs/benchmarks.md: between the lines
+# Runs the benchmarks, and puts the tables of four of them into docs/benchmarks.md: between the lines
 # "<!-- begin NAME -->" and "<!-- end NAME -->".
 # Usage: scripts/bench.sh [NAME...]   NAME: core side_by_side quick history redis_store metrics access
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -44,6 +44,10 @@ for name in "${names[@]}"; do
                 cat "$work/rows" >>"$work/table"
             done
             put quick "$work/table"
+            ;;
+        redis_store)
+            HIGHWATER_BENCH_MARKDOWN="$work/table" cargo bench --locked --bench redis_store
+            put redis_store "$work/table"
             ;;
         *) cargo bench --locked --bench "$name" ;;
     esac

@@ -6,7 +6,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 LINT=(proto format clippy dependencies scripts)
-TEST=(page rust doc loom fuzz python)
+TEST=(page rust browser doc loom fuzz python)
 FUZZ_SECONDS="${FUZZ_SECONDS:-20}"
 
 check_proto() { buf lint proto; }
@@ -28,13 +28,24 @@ check_scripts() {
 
 check_rust() { cargo nextest run --locked --profile ci; }
 
-# The page's plain code; its flows in a browser are `npm run e2e` in web/.
+# The page's plain code; what it does in a browser is `browser`.
 check_page() {
     if [ ! -f web/package.json ]; then
         echo "no web: nothing to run"
         return
     fi
     (cd web && npm test --silent)
+}
+
+# The page in a browser, against the binary of `make run`: a debug build answers a week too slowly for a person's patience,
+# which is what the page's timeouts are.
+check_browser() {
+    if [ ! -f web/package.json ]; then
+        echo "no web: nothing to run"
+        return
+    fi
+    cargo build --locked --profile quick
+    (cd web && HIGHWATER_BIN="$TARGET/quick/highwater" npm run --silent e2e)
 }
 
 check_doc() { cargo test --locked --doc; }
@@ -62,12 +73,13 @@ passed=0 failed=0 skipped=0 failed_before=0
 tally() {
     local found
     # nextest: "5 tests run: 4 passed (1 slow), 1 failed, 2 skipped"; cargo test: "ok. 3 passed; 0 failed; 1 ignored";
-    # pytest: "1 failed, 2 passed, 1 skipped in 3.10s"; fuzz.sh: "fuzz: 3 passed, 0 failed".
+    # pytest: "1 failed, 2 passed, 1 skipped in 3.10s"; fuzz.sh: "fuzz: 3 passed, 0 failed"; Playwright, a line each:
+    # "  2 failed", "  1 skipped", "  3 did not run", "  35 passed (2.1m)".
     found="$(sed 's/\x1b\[[0-9;]*m//g' "$1" |
-        grep -E '^ +Summary \[|^test result: |^(=+ )?[0-9]+ (passed|failed|skipped|error).* in [0-9.]+s|^fuzz: [0-9]+ passed' |
-        grep -oE '[0-9]+ (passed|failed|timed out|errors?|skipped|ignored)' || true)"
+        grep -E '^ +Summary \[|^test result: |^(=+ )?[0-9]+ (passed|failed|skipped|error).* in [0-9.]+s|^fuzz: [0-9]+ passed|^  [0-9]+ (passed|failed|skipped|interrupted|did not run)( \([0-9.]+(ms|s|m|h)\))?$' |
+        grep -oE '[0-9]+ (passed|failed|timed out|errors?|skipped|ignored|interrupted|did not run)' || true)"
     passed=$((passed + $(sum "$found" 'passed')))
-    failed=$((failed + $(sum "$found" 'failed|timed out|errors?')))
+    failed=$((failed + $(sum "$found" 'failed|timed out|errors?|interrupted|did not run')))
     skipped=$((skipped + $(sum "$found" 'skipped|ignored')))
 }
 sum() { awk -v what="^($2)\$" '{ n = $1; $1 = ""; sub(/^ /, ""); if ($0 ~ what) s += n } END { print s + 0 }' <<<"$1"; }

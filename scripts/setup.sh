@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a target needs and the machine lacks; says so when it does, and is quick and quiet when all is there.
-# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto page python redis make
+# Usage: scripts/setup.sh NEED...   NEED: build lint test bench fuzz proto page browser python redis make
 #
 # It writes to .tools/ alone, and the page's modules to web/node_modules. A missing system package is installed with apt-get when that may be done without a
 # password, else it says what to install.
@@ -49,6 +49,14 @@ need_page() {
         die "npm could not install the page's modules: see above"
     mkdir -p web/node_modules
     cp web/package-lock.json "$mark"
+}
+
+# The browser that the page is tested in. CHROMIUM names another than Debian's.
+need_browser() {
+    [ -f web/package.json ] || return 0
+    have "${CHROMIUM:-/usr/bin/chromium}" && return
+    [ -z "${CHROMIUM:-}" ] || die "there is no $CHROMIUM, which CHROMIUM names"
+    debian "Chromium (the page is tested in it)" chromium fonts-liberation
 }
 
 need_rust_lints() {
@@ -159,6 +167,7 @@ need_lint() {
 need_test() {
     need_lint
     need_page
+    need_browser
     need_fuzz
     cargo_tool nextest
     need_prometheus
@@ -166,10 +175,10 @@ need_test() {
     need_python
 }
 
-[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, page, python, redis or make"
+[ $# -gt 0 ] || die "say what is needed: build, lint, test, bench, fuzz, proto, page, browser, python, redis or make"
 for need in "$@"; do
     case "$need" in
-        build | lint | test | bench | fuzz | proto | page | python | redis | make) "need_$need" ;;
-        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, page, python, redis, make)" ;;
+        build | lint | test | bench | fuzz | proto | page | browser | python | redis | make) "need_$need" ;;
+        *) die "unknown need: $need (build, lint, test, bench, fuzz, proto, page, browser, python, redis, make)" ;;
     esac
 done

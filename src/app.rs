@@ -60,7 +60,7 @@ impl App {
     /// # Errors
     /// When the store, the catalogue or the plans can't be read.
     pub fn build(mut config: Config) -> Result<Self, AppError> {
-        config.access.key_file = key_file(&config);
+        config.access.key_file = key_path(&config);
         let store = store::open(&config.store, &config.redis, &config.retention).map_err(StartError::from)?;
         Self::with_store(config, store)
     }
@@ -170,7 +170,7 @@ impl Servers {
 
 /// The file of the key that credentials are kept under: the one that is named, or the one beside the store. Where nobody
 /// needs a key none is made.
-fn key_file(config: &Config) -> Option<std::path::PathBuf> {
+fn key_path(config: &Config) -> Option<std::path::PathBuf> {
     let named = config.access.key_file.clone();
     named.or_else(|| key_file::beside(&config.store).filter(|path| !config.dev || path.exists()))
 }

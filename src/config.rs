@@ -3,6 +3,7 @@
 
 mod alerts;
 mod build;
+pub mod files;
 mod livekit;
 mod parse;
 pub mod place;
@@ -174,29 +175,47 @@ pub struct Mistake {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 
-/// Reads the file that the flags or variables name, if they name one, and builds the configuration.
+/// Reads the file that the flags or variables name, if they name one, builds the configuration, and looks at the files
+/// that it names.
 ///
 /// # Errors
-/// Every mistake, that the file can't be read included.
+/// Every mistake: also a file that can't be read, and what is wrong in a catalogue or a plan.
 pub fn load(raw: &RawConfig) -> Result<Config, Mistakes> {
-    let Some((path, origin)) = &raw.file else { return Config::build(raw, None) };
-    match fs::read_to_string(path) {
-        Ok(text) => Config::build(raw, Some((path, &text))),
-        Err(error) => {
-            let problem = format!("{} can't be read: {error}", path.display());
-            let mut mistakes = vec![Mistake { origin: origin.clone(), key: String::new(), problem }];
-            mistakes.extend(Config::build(raw, None).err().map(|others| others.0).unwrap_or_default());
-            Err(Mistakes(mistakes))
-        }
-    }
+    let (config, mut mistakes) = match &raw.file {
+        None => Config::assess(raw, None),
+        Some((path, origin)) => match fs::read_to_string(path) {
+            Ok(text) => Config::assess(raw, Some((path, &text))),
+            Err(error) => {
+                let (config, mut mistakes) = Config::assess(raw, None);
+                let problem = format!("{} can't be read: {error}", path.display());
+                mistakes.push(Mistake { origin: origin.clone(), key: String::new(), problem });
+                (config, mistakes)
+            }
+        },
+    };
+    mistakes.extend(files::mistakes(&config));
+    or_mistakes(config, mistakes)
+}
+
+/// The configuration, unless something is wrong with it.
+fn or_mistakes(config: Config, mut mistakes: Vec<Mistake>) -> Result<Config, Mistakes> {
+    mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
+    if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
 }
 
 impl Config {
-    /// The configuration of what was typed: in the file (its path and its text), in variables and in flags.
+    /// The configuration of what was typed: in the file (its path and its text), in variables and in flags. No file that
+    /// it names is looked at.
     ///
     /// # Errors
     /// Every mistake, those in values that others override included.
     pub fn build(raw: &RawConfig, file: Option<(&Path, &str)>) -> Result<Self, Mistakes> {
+        let (config, mistakes) = Self::assess(raw, file);
+        or_mistakes(config, mistakes)
+    }
+
+    /// The configuration, and everything that is wrong with it. The first is to be used only when the second is empty.
+    fn assess(raw: &RawConfig, file: Option<(&Path, &str)>) -> (Self, Vec<Mistake>) {
         let (mut given, mut mistakes) = file.map(|(path, text)| raw::read_file(path, text)).unwrap_or_default();
         given.extend(raw.given.iter().cloned());
         let (config, wrong_values) = build::build(&given, raw.livekit_secret.as_ref(), raw.smtp_password.as_ref());
@@ -206,8 +225,7 @@ impl Config {
             key: String::new(),
             problem: format!("is not known; did you mean `{near}`?"),
         }));
-        mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
-        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+        (config, mistakes)
     }
 
     /// What is in force as a file of settings, with where each value comes from: what `highwater check-config` prints.

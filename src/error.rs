@@ -74,6 +74,8 @@ pub enum Error {
     ShuttingDown,
     /// The store does not answer.
     Store { detail: String },
+    /// A key was revoked in this process alone: the store does not answer.
+    RevokedHere { detail: String },
     /// A mistake of the service.
     Internal { detail: String },
 }
@@ -106,7 +108,7 @@ impl Error {
                 Code::ResourceExhausted
             }
             Self::Superseded => Code::Aborted,
-            Self::ShuttingDown | Self::Store { .. } => Code::Unavailable,
+            Self::ShuttingDown | Self::Store { .. } | Self::RevokedHere { .. } => Code::Unavailable,
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -131,6 +133,12 @@ impl Error {
             Self::Superseded => "a newer stream of this incarnation took over".to_owned(),
             Self::ShuttingDown => "the service is shutting down: try again".to_owned(),
             Self::Store { .. } => "the store does not answer: try again".to_owned(),
+            Self::RevokedHere { .. } => {
+                "the key is revoked in this service, and what is open on it ends; the store does not \
+                                         answer and is told when it does: revoke it again if the service is restarted \
+                                         before"
+                    .to_owned()
+            }
             Self::Internal { .. } => "the service made a mistake; its log says more".to_owned(),
         }
     }
@@ -138,7 +146,7 @@ impl Error {
     /// What is logged, where that is more than the client is told.
     pub fn log_message(&self) -> Option<&str> {
         match self {
-            Self::Store { detail } | Self::Internal { detail } => Some(detail),
+            Self::Store { detail } | Self::RevokedHere { detail } | Self::Internal { detail } => Some(detail),
             _ => None,
         }
     }
@@ -176,6 +184,7 @@ impl Error {
             Self::Busy { .. } | Self::TooManyFailures | Self::ShuttingDown | Self::Store { .. } => {
                 ErrorDetails::with_retry_info(self.retry_after())
             }
+            Self::RevokedHere { .. } => ErrorDetails::with_error_info("REVOKED_HERE", DOMAIN, []),
             Self::Internal { .. } | Self::Unserved => ErrorDetails::new(),
         }
     }

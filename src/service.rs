@@ -12,6 +12,7 @@ pub mod limits;
 mod livekit;
 pub mod outages;
 pub mod projects;
+pub mod promised;
 pub mod record;
 pub mod release;
 pub mod requests;

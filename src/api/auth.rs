@@ -16,7 +16,7 @@ use tonic::Request;
 
 use crate::{
     access::{Pass, Refused, Role, audit::Entry},
-    api::auth::table::Rule,
+    api::{auth::table::Rule, peer::Peer},
     error::Error,
     model::{Now, Project, key::DEFAULT_PROJECT},
     service::{Actor, Clock, Service},
@@ -42,7 +42,7 @@ pub struct Caller {
     pass: Option<Pass>,
     role: Role,
     project: Project,
-    address: Option<IpAddr>,
+    peer: Arc<Peer>,
     request_id: Box<str>,
 }
 
@@ -68,9 +68,9 @@ impl Caller {
     }
 
     /// Who calls where nobody needs a key: an operator of the project `default`.
-    pub fn anyone(address: Option<IpAddr>, request_id: &str) -> Arc<Self> {
+    pub fn anyone(peer: Arc<Peer>, request_id: &str) -> Arc<Self> {
         let project = Project::new(DEFAULT_PROJECT).expect("OK because the name of the default is one");
-        Arc::new(Self { pass: None, role: Role::Operator, project, address, request_id: request_id.into() })
+        Arc::new(Self { pass: None, role: Role::Operator, project, peer, request_id: request_id.into() })
     }
 
     pub fn role(&self) -> Role {
@@ -110,20 +110,20 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         let key = self.pass.as_ref().map_or(DEV, Pass::id).into();
         let role = self.pass.as_ref().map(|_| self.role);
-        Actor { key, role, address: self.address, request_id: self.request_id.clone() }
+        Actor { key, role, address: self.peer.address(), request_id: self.request_id.clone() }
     }
 }
 
 /// Looks at a call: who makes it, and whether they may by its rule. `None` for what is open to all.
 ///
 /// # Errors
-/// `Unauthenticated` when nobody is known by what was presented, `Forbidden` when they may not, or when it can't be known
-/// that a browser's call was made by the page, `TooManyFailures`.
+/// `Unauthenticated` when nobody is known by what was presented, `Forbidden` when they may not, or not on this connection,
+/// or when it can't be known that a browser's call was made by the page, `TooManyFailures`.
 pub fn admit<B>(
     service: &Service,
     rule: Rule,
     request: &http::Request<B>,
-    address: Option<IpAddr>,
+    peer: &Arc<Peer>,
 ) -> Result<Option<Arc<Caller>>, Error> {
     let headers = request.headers();
     let roles = match rule {
@@ -133,18 +133,18 @@ pub fn admit<B>(
     let request_id = headers.text(REQUEST_ID).filter(|id| id.len() <= MAX_REQUEST_ID_BYTES).unwrap_or_default();
     if service.config.dev {
         browser::is_not_foreign(request)?;
-        return Ok(Some(Caller::anyone(address, request_id)));
+        return Ok(Some(Caller::anyone(peer.clone(), request_id)));
     }
     let signed_in = match headers.contains_key(AUTHORIZATION) {
         true => None,
-        false => browser::signed_in(service, request, address)?,
+        false => browser::signed_in(service, request, peer)?,
     };
     let pass = match signed_in {
         Some(pass) => pass,
-        None => authenticate(service, request.uri().path(), headers, address)?,
+        None => authenticate(service, request.uri().path(), headers, peer)?,
     };
     let (role, project) = (pass.role(), pass.project().clone());
-    let caller = Caller { pass: Some(pass), role, project, address, request_id: request_id.into() };
+    let caller = Caller { pass: Some(pass), role, project, peer: peer.clone(), request_id: request_id.into() };
     if !roles.has(role) {
         let words = format!("a key of the role {role} may not do this: one of {roles} is needed");
         let forbidden = Error::Forbidden(words.into());
@@ -170,8 +170,9 @@ pub fn note_forbidden(service: &Service, caller: &Caller, call: &str, error: &Er
 /// As [`admit`]; `Forbidden` when it is of another project or may not report.
 pub fn renew(service: &Service, token: &str, caller: &Caller) -> Result<Pass, Error> {
     let path = "/highwater.v1.IngestService/Attach";
-    let refused = |failed| refuse(service, path, failed, caller.address, service.clock.now());
+    let refused = |failed| refuse(service, path, failed, caller.peer.address(), service.clock.now());
     let pass = service.access.verify(token, Clock::wall()).map_err(refused)?;
+    caller.peer.may_use(&pass)?;
     let may_report = matches!(table::rule(path), Some(Rule::Roles(roles)) if roles.has(pass.role()));
     // An operator's stream may be of any project, so that only the role counts there.
     let same = pass.project() == caller.project() || pass.role() == Role::Operator && caller.is_operator();
@@ -185,18 +186,18 @@ pub fn renew(service: &Service, token: &str, caller: &Caller) -> Result<Pass, Er
 ///
 /// # Errors
 /// As [`admit`].
-pub fn may_scrape(service: &Service, headers: &HeaderMap, address: Option<IpAddr>) -> Result<(), Error> {
+pub fn may_scrape(service: &Service, headers: &HeaderMap, peer: &Peer) -> Result<(), Error> {
     if service.config.dev || service.config.listen.ip().is_loopback() {
         return Ok(());
     }
-    match authenticate(service, "/metrics", headers, address)?.role() {
+    match authenticate(service, "/metrics", headers, peer)?.role() {
         Role::Metrics | Role::Operator => Ok(()),
         role => Err(Error::Forbidden(format!("a key of the role {role} may not scrape: metrics is needed").into())),
     }
 }
 
-fn authenticate(service: &Service, path: &str, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Pass, Error> {
-    let refused = |(refused, key)| refuse(service, path, (refused, key), address, service.clock.now());
+fn authenticate(service: &Service, path: &str, headers: &HeaderMap, peer: &Peer) -> Result<Pass, Error> {
+    let refused = |(refused, key)| refuse(service, path, (refused, key), peer.address(), service.clock.now());
     let Some(presented) = headers.text(AUTHORIZATION) else {
         return Err(refused((Refused::Missing, None)));
     };
@@ -204,7 +205,8 @@ fn authenticate(service: &Service, path: &str, headers: &HeaderMap, address: Opt
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => token.trim_ascii(),
         _ => return Err(refused((Refused::Malformed("it is not sent as `Bearer`"), None))),
     };
-    service.access.verify(token, Clock::wall()).map_err(refused)
+    let pass = service.access.verify(token, Clock::wall()).map_err(refused)?;
+    peer.may_use(&pass).map(|()| pass)
 }
 
 /// Notes a refusal, and what is to be said of it.

@@ -59,7 +59,7 @@ impl IngestService for Ingest {
     type AttachStream = ReceiverStream<Result<AttachResponse, Status>>;
 
     async fn attach(&self, request: Request<Streaming<AttachRequest>>) -> Result<Response<Self::AttachStream>, Status> {
-        let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
+        let peer = Peer::of(request.extensions());
         let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
         let (notices, seats) = (self.notices.clone(), self.seats.clone());
         let caller = Caller::of(&request)?;

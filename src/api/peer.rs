@@ -4,13 +4,23 @@
 use std::{
     net::IpAddr,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Waker},
 };
 
+use axum::http::Extensions;
 use tokio::sync::watch;
+
+use crate::{
+    access::{Pass, Role},
+    error::Error,
+};
+
+/// What stands before a project's name in a client certificate that speaks for it: a URI among the subject's alternative
+/// names.
+const FOR_PROJECT: &str = "uri:highwater://project/";
 
 /// One connection.
 #[derive(Debug, Default)]
@@ -36,6 +46,13 @@ pub struct Identity {
     pub fingerprint: [u8; 32],
 }
 
+impl Identity {
+    /// The projects that it names, if it names any.
+    fn projects(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| name.strip_prefix(FOR_PROJECT))
+    }
+}
+
 impl Peer {
     pub fn new(address: IpAddr, identity: Option<Identity>) -> Self {
         Self { address: Some(address), identity, ..Self::default() }
@@ -45,9 +62,30 @@ impl Peer {
         self.address
     }
 
-    /// Who it is by its certificate, if it showed one: what a project or role may be bound to.
-    pub fn peer_identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+    /// The one that a call came on.
+    pub fn of(extensions: &Extensions) -> Arc<Self> {
+        extensions.get::<Arc<Self>>().cloned().unwrap_or_default()
+    }
+
+    /// Whether a credential may be used on it: one whose client certificate names projects
+    /// (`highwater://project/NAME`) is for credentials of those alone, and for none that is for all projects.
+    ///
+    /// # Errors
+    /// `Forbidden` when it may not.
+    pub fn may_use(&self, pass: &Pass) -> Result<(), Error> {
+        let mut projects = self.identity.iter().flat_map(Identity::projects).peekable();
+        if projects.peek().is_none() {
+            return Ok(());
+        }
+        let is_for_all = matches!(pass.role(), Role::Operator | Role::Metrics);
+        if !is_for_all && projects.any(|project| project == pass.project().as_str()) {
+            return Ok(());
+        }
+        // What the certificate names, its holder knows; of what the credential is for nothing is told.
+        let named = self.identity.iter().flat_map(Identity::projects).collect::<Vec<_>>().join(", ");
+        Err(Error::Forbidden(
+            format!("the client certificate is for credentials of the project {named}, and this is none").into(),
+        ))
     }
 
     /// A call came.

@@ -8,8 +8,6 @@ pub mod check;
 pub mod view;
 mod watch;
 
-use std::sync::Arc;
-
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -128,7 +126,7 @@ impl QuotaService for Quotas {
         request: Request<WatchQuotasRequest>,
     ) -> Result<Response<Self::WatchQuotasStream>, Status> {
         let caller = Caller::of(&request)?;
-        let peer = request.extensions().get::<Arc<Peer>>().cloned().unwrap_or_default();
+        let peer = Peer::of(request.extensions());
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         let (project, kinds) = check::kinds_of_project(&request.project, &request.kinds)?;

@@ -5,9 +5,13 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    app::{App, AppError},
-    config::{self, Mistakes, RawConfig},
-    http,
+    app::{App, AppError, key_path},
+    config::{self, Config, Mistakes, RawConfig},
+    http::{
+        self,
+        tls::{Certificates, TlsError},
+    },
+    service::access::key_file::{self, KeyFileError},
     telemetry::{self, TelemetryError},
 };
 
@@ -17,6 +21,10 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] Mistakes),
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error("{address} can't be listened on: {error}")]
     Listen { address: std::net::SocketAddr, error: io::Error },
@@ -24,12 +32,23 @@ pub enum ServeError {
     App(#[from] AppError),
 }
 
+/// The configuration of what was typed, when the files that it names are what they are for.
+///
+/// # Errors
+/// Every mistake of what was typed; a certificate or a key file that can't be used.
+pub fn configured(raw: &RawConfig) -> Result<Config, ServeError> {
+    let config = config::load(raw)?;
+    Certificates::load(&config.tls)?;
+    key_path(&config).as_deref().map_or(Ok(()), key_file::check)?;
+    Ok(config)
+}
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When the configuration has mistakes, the address is taken, or the store can't be opened.
 pub fn serve(raw: &RawConfig) -> Result<(), ServeError> {
-    let config = config::load(raw)?;
+    let config = configured(raw)?;
     telemetry::start(&config)?;
     let address = config.listen;
     // First of all: workers that come while the store is opened wait in the kernel.

@@ -5,8 +5,9 @@ use std::io::{Write, stdout};
 use clap::Args;
 
 use crate::{
+    app::serve::{ServeError, configured},
     cli::CliError,
-    config::{self, Mistakes, RawConfig},
+    config::RawConfig,
 };
 
 #[derive(Args, Debug)]
@@ -18,15 +19,15 @@ pub struct CheckConfigArgs {
 /// Prints what is in force.
 ///
 /// # Errors
-/// When the configuration has mistakes.
+/// When the configuration, or a file that it names, has mistakes.
 pub fn run(args: CheckConfigArgs) -> Result<(), CliError> {
-    let config = config::load(&args.config).map_err(|mistakes| mistaken(&mistakes))?;
+    let config = configured(&args.config).map_err(|error| mistaken(&error))?;
     let mut out = stdout().lock();
     write!(out, "{}", config.describe())?;
     Ok(out.flush()?)
 }
 
-/// A configuration's mistakes as a command tells them.
-pub fn mistaken(mistakes: &Mistakes) -> CliError {
-    CliError::Mistakes { message: mistakes.to_string(), hint: None }
+/// What is wrong with a configuration, as a command tells it.
+pub fn mistaken(error: &ServeError) -> CliError {
+    CliError::Mistakes { message: error.to_string(), hint: None }
 }

@@ -114,12 +114,9 @@ impl CliError {
                 (message.clone(), hint.clone())
             }
             Self::Usage(message) => (message.clone(), Some("`--help` says more".to_owned())),
-            Self::Unreachable { server, cause } => (
-                format!("can't reach the service at {server}: {cause}"),
-                Some(
-                    "is the service running? start it with `highwater serve`, or name another with --server".to_owned(),
-                ),
-            ),
+            Self::Unreachable { server, cause } => {
+                (format!("can't reach the service at {server}: {cause}"), Some(unreachable_hint(cause).to_owned()))
+            }
             Self::Unready { server, cause } => (
                 format!("the service at {server} is there, but: {cause}"),
                 Some(format!(
@@ -137,6 +134,17 @@ impl CliError {
     pub fn exit(&self) -> ExitCode {
         eprint!("{}", self.report());
         ExitCode::from(self.code())
+    }
+}
+
+/// What to do about a service that can't be reached. What is said of certificates comes from rustls.
+fn unreachable_hint(cause: &str) -> &'static str {
+    if cause.contains("CaUsedAsEndEntity") {
+        "its certificate is that of a CA, which no client takes: give it one of its own (basicConstraints=CA:FALSE)"
+    } else if cause.contains("invalid peer certificate") {
+        "its certificate is not trusted here: name the file of the CA that signed it with --ca or HIGHWATER_CA"
+    } else {
+        "is the service running? start it with `highwater serve`, or name another with --server"
     }
 }
 
@@ -250,6 +258,12 @@ mod tests {
             "highwater: can't reach the service at http://127.0.0.1:7422: connection refused\n  is the service running? \
              start it with `highwater serve`, or name another with --server\n",
         );
+        for (cause, hint) in [("UnknownIssuer", "with --ca or HIGHWATER_CA"), ("Other(CaUsedAsEndEntity)", "CA:FALSE")]
+        {
+            let said = format!("invalid peer certificate: {cause}");
+            let error = CliError::from_status(&Status::unavailable(said), "https://127.0.0.1:7422");
+            assert!(error.report().contains(hint), "{}", error.report());
+        }
         check(
             &Status::resource_exhausted("too many\u{1b}[31m"),
             1,

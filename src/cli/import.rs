@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{Read, Write, stdout},
     path::Path,
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -16,12 +17,13 @@ use crate::{
         store::StoreArgs,
         table::{Column, Table},
     },
+    config::{Config, Retention},
     import::{
         self, Gathered, ImportError, Options, Report,
         report::{self, time_text},
-        trace::{TraceError, TraceReader},
+        trace::{Skipped, TraceError, TraceReader},
     },
-    model::Project,
+    model::{Project, Time},
     service::Clock,
 };
 
@@ -72,6 +74,9 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
         Shift::Auto => trace.shift_to(Clock::start().now().wall),
         Shift::None => 0,
     };
+    if trace.window().is_none() {
+        return nothing(trace.skipped, &args);
+    }
     let is_new = args.store.is_new_file();
     let store = args.store.open()?;
     let bar = progress_bar();
@@ -85,15 +90,29 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
         drop(store);
         args.store.remove_file();
     }
-    let report = report.map_err(refused)?;
+    let report = report.map_err(|error| refused(error, &trace.skipped))?;
     if args.json { Ok(writeln!(stdout().lock(), "{}", report.json()?)?) } else { print(&report, weeks, &args) }
 }
 
-fn refused(error: ImportError) -> CliError {
+/// What was read and holds no session: which rows were skipped is all there is to say.
+fn nothing(skipped: Vec<Skipped>, args: &ImportArgs) -> Result<(), CliError> {
+    let message = format!("{}: {}", args.file.display(), ImportError::Empty);
+    let message = with_skipped(message, &skipped);
+    if args.json {
+        writeln!(stdout().lock(), "{}", Report::of_nothing(skipped).json()?)?;
+    }
+    Err(CliError::Mistakes { message, hint: None })
+}
+
+fn refused(error: ImportError, skipped: &[Skipped]) -> CliError {
     match error {
         ImportError::Store(error) => CliError::from_store(error),
-        other => CliError::Mistakes { message: other.to_string(), hint: None },
+        other => CliError::Mistakes { message: with_skipped(other.to_string(), skipped), hint: None },
     }
+}
+
+fn with_skipped(message: String, skipped: &[Skipped]) -> String {
+    if skipped.is_empty() { message } else { format!("{message}\n{}", skipped_rows(skipped).join("\n")) }
 }
 
 fn read(path: &Path) -> Result<Gathered, CliError> {
@@ -146,12 +165,13 @@ fn print(report: &Report, weeks: i64, args: &ImportArgs) -> Result<(), CliError>
         "P50, P95, P99: the slots that were enough for this share of all seconds of the trace",
     ));
     lines.extend(unknown_models(report));
+    lines.extend(soon_dropped(report, Clock::start().now().wall));
     lines.extend(skipped(report));
     Ok(screen.write(&mut stdout().lock(), &lines)?)
 }
 
 fn headline(report: &Report, weeks: i64, args: &ImportArgs) -> Vec<Line> {
-    let (from, to) = (time_text(report.window.0), time_text(report.window.1));
+    let [from, to] = report.window.map_or_else(Default::default, |(from, to)| [from, to].map(time_text));
     let shifted = if weeks == 0 { String::new() } else { format!(" (shifted by {weeks} weeks)") };
     vec![
         Line::from(format!("{} into {}, project {}", args.file.display(), args.store.store, args.project)),
@@ -187,17 +207,40 @@ fn unknown_models(report: &Report) -> Option<Line> {
         .then(|| Line::of(Style::Warning, format!("not in the catalogue, and counted all the same: {names}")))
 }
 
+/// A trace that ended before what a service keeps: the next one that opens the store drops its minutes, at least.
+fn soon_dropped(report: &Report, now: Time) -> Option<Line> {
+    let Retention { points_days, summaries_months } = Config::default().retention;
+    let kept = Duration::from_secs(u64::from(points_days) * 24 * 3_600);
+    let is_old = report.window.is_some_and(|(_, last)| now.since(last) > kept);
+    is_old.then(|| {
+        Line::of(
+            Style::Warning,
+            format!(
+                "it ended before what a service keeps ({points_days} days of minutes, {summaries_months} months of hours), \
+                 which drops the rest when it opens the store; --shift auto moves the trace to now"
+            ),
+        )
+    })
+}
+
 fn skipped(report: &Report) -> Vec<Line> {
-    let skipped = &report.skipped;
-    if skipped.is_empty() {
+    if report.skipped.is_empty() {
         return vec![Line::of(Style::Dim, "no row was skipped")];
     }
-    let mut lines = vec![Line::from(format!("{} rows were skipped:", skipped.len()))];
+    skipped_rows(&report.skipped).into_iter().map(Line::from).collect()
+}
+
+/// The first of the rows that were skipped, each with its line and why.
+fn skipped_rows(skipped: &[Skipped]) -> Vec<String> {
+    let mut lines = match skipped.len() {
+        1 => vec!["1 row was skipped:".to_owned()],
+        count => vec![format!("{count} rows were skipped:")],
+    };
     let shown = skipped.iter().take(MOST_SKIPPED_SHOWN);
-    lines.extend(shown.map(|row| Line::from(format!("  line {}: {}", row.line, row.reason))));
+    lines.extend(shown.map(|row| format!("  line {}: {}", row.line, row.reason)));
     let more = skipped.len().saturating_sub(MOST_SKIPPED_SHOWN);
     if more > 0 {
-        lines.push(Line::from(format!("  and {more} more; --json lists all")));
+        lines.push(format!("  and {more} more; --json lists all"));
     }
     lines
 }

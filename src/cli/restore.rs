@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     cli::{CliError, screen::say},
     config::StorePlace,
-    store::embedded,
+    store::{StoreError, embedded},
 };
 
 #[derive(Args, Debug)]
@@ -38,6 +38,13 @@ fn file(place: &StorePlace) -> Result<&Path, CliError> {
 /// # Errors
 /// When the backup is not whole, or there is a store that is in use or is not to be replaced.
 pub fn run(args: RestoreArgs) -> Result<(), CliError> {
-    embedded::restore(&args.from, file(&args.store)?, args.replace).map_err(CliError::from_store)?;
+    let restored = embedded::restore(&args.from, file(&args.store)?, args.replace);
+    restored.map_err(|error| match error {
+        StoreError::Damaged(why) => CliError::Mistakes {
+            message: format!("{} can't be restored: {why}", args.from.display()),
+            hint: Some("nothing was changed; take another backup".to_owned()),
+        },
+        other => CliError::from_store(other),
+    })?;
     say(&format!("{} is restored from {}", args.store, args.from.display()))
 }

@@ -20,7 +20,7 @@ pub struct ServeArgs {
 /// When the configuration has mistakes, the address is taken, or the store can't be opened.
 pub fn run(args: ServeArgs) -> Result<(), CliError> {
     serve(&args.config).map_err(|error| match error {
-        ServeError::Config(mistakes) => check_config::mistaken(&mistakes),
+        ServeError::Config(_) | ServeError::Tls(_) | ServeError::KeyFile(_) => check_config::mistaken(&error),
         ServeError::Listen { .. } => CliError::Failed {
             message: error.to_string(),
             hint: Some("is another service running there? `highwater status` tells; --listen takes another".to_owned()),

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use jiff::{SignedDuration, tz::TimeZone};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::config::{ClientCertificates, LogFormat};
 
@@ -41,10 +41,15 @@ pub fn switch(text: &str) -> Result<bool, String> {
 pub fn log_filter(text: &str) -> Result<String, String> {
     let wrong =
         |why: String| format!("{text:?} is not a filter ({why}); write one such as info or warn,highwater=debug");
-    match text.trim().is_empty() {
-        true => Err(wrong("it is empty".to_owned())),
-        false => EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| wrong(error.to_string())),
+    if text.trim().is_empty() {
+        return Err(wrong("it is empty".to_owned()));
     }
+    // A word alone would be the name of a module, whose lines then are all that is written.
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok() || word.contains(['=', '[']);
+    if let Some(word) = text.split(',').map(str::trim).find(|word| !is_level(word)) {
+        return Err(wrong(format!("{word:?} is no level: off, error, warn, info, debug or trace")));
+    }
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| wrong(error.to_string()))
 }
 
 pub fn client_certificates(text: &str) -> Result<ClientCertificates, String> {
@@ -131,5 +136,7 @@ mod tests {
         assert!(log_filter("warn,highwater=debug").is_ok());
         assert!(log_filter("highwater=loud").is_err());
         assert!(log_filter(" ").is_err());
+        assert!(log_filter("wran").unwrap_err().contains("\"wran\" is no level"));
+        assert!(log_filter("info,highwater").is_err() && log_filter("off").is_ok());
     }
 }

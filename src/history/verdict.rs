@@ -87,7 +87,11 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
 fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, zone: &TimeZone) -> Verdict {
     let said = |sentence: String, about: Option<usize>| Verdict { sentence, about, days_at_limit: 0, wanted_slots: 0 };
     if used.is_empty() {
-        return said("Nothing has been reported yet: what the first worker reports shows here.".to_owned(), None);
+        let words = match list {
+            [] => "Nothing has been reported yet: what the first worker reports shows here.",
+            _ => "Nothing was reported in the last seven days: what the next worker reports shows here.",
+        };
+        return said(words.to_owned(), None);
     }
     let limited: Vec<_> = used.iter().filter(|(_, standing)| standing.limit.is_some()).copied().collect();
     if limited.is_empty() {

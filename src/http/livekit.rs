@@ -20,7 +20,7 @@ use crate::{
     livekit::{
         counts::add,
         token::{TokenError, verify},
-        wire::WebhookEvent,
+        wire::{self, WebhookEvent},
     },
     service::Service,
 };
@@ -35,7 +35,7 @@ type Answer = (StatusCode, String);
 /// Takes an event. Whoever fails to sign too often is told no more than that, as with any other credential.
 pub async fn webhook(State(service): State<Arc<Service>>, request: Request) -> Answer {
     let (head, body) = request.into_parts();
-    let address = head.extensions.get::<Arc<Peer>>().and_then(|peer| peer.address());
+    let address = Peer::of(&head.extensions).address();
     match take(&service, &head.headers, body).await {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err((StatusCode::UNAUTHORIZED, _))
@@ -67,7 +67,7 @@ async fn take(service: &Service, headers: &HeaderMap, body: Body) -> Result<(), 
         error => unsigned(error.to_string()),
     })?;
     let content = headers.get(header::CONTENT_TYPE).and_then(|content| content.to_str().ok()).unwrap_or_default();
-    if content.split(';').next().map(str::trim) != Some(CONTENT_TYPE) {
+    if !content.split(';').next().is_some_and(|content| content.trim().eq_ignore_ascii_case(CONTENT_TYPE)) {
         let words = format!("the content is not of the type {CONTENT_TYPE}");
         return Err(unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
@@ -77,7 +77,7 @@ async fn take(service: &Service, headers: &HeaderMap, body: Body) -> Result<(), 
     if !bool::from(Sha256::digest(&body)[..].ct_eq(&said)) {
         return Err(unsigned("the body is not the one that was signed".to_owned()));
     }
-    let event: WebhookEvent = serde_json::from_slice(&body).map_err(|error| {
+    let event: WebhookEvent = wire::event(&body).map_err(|error| {
         let words = format!("the body is no event: line {}, column {}", error.line(), error.column());
         unreadable(StatusCode::BAD_REQUEST, words)
     })?;

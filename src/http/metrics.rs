@@ -47,8 +47,8 @@ struct Page {
 
 /// The page, for who may scrape.
 pub async fn page(State(scrapes): State<Scrapes>, request: Request) -> Response {
-    let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-    if let Err(error) = auth::may_scrape(&scrapes.0.service, request.headers(), address) {
+    let peer = Peer::of(request.extensions());
+    if let Err(error) = auth::may_scrape(&scrapes.0.service, request.headers(), &peer) {
         return refused(&error);
     }
     match scrapes.page().await {

@@ -201,10 +201,10 @@ impl Routes {
     /// metrics and webhooks look for themselves.
     fn gated(&self, mut request: Request<impl Sent>) -> Call {
         let Some(rule) = table::rule(request.uri().path()) else { return self.other(request) };
-        let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
-        let admitted = auth::admit(&self.service, rule, &request, address);
+        let peer = Peer::of(request.extensions());
+        let admitted = auth::admit(&self.service, rule, &request, &peer);
         let admitted = admitted.and_then(|caller| {
-            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), address)).flatten();
+            let reads = is_read(request.uri().path()).then(|| reader(caller.as_deref(), peer.address())).flatten();
             let now = self.service.clock.now().mono;
             reads.map_or(Ok(()), |reader| self.service.guard.read(reader, now)).map(|()| caller)
         });
@@ -285,26 +285,26 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Whether workers should come here, and what is wrong if they should not. A service that still learns what its workers
-/// hold is ready: it needs them.
+/// Whether workers should come here, and what is wrong. A service that still learns what its workers hold is ready: it
+/// needs them. So is one whose store is away: it counts on.
 async fn ready(State(pages): State<Pages>) -> axum::response::Response {
+    let (service, plain) = (&pages.service, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")]);
     // Anyone may ask, and words of troubles may name a file: operators are told them by `highwater status`.
-    let whole = pages.service.config.dev;
-    let said = |lines: Vec<String>| {
-        let part = move |line: String| line.split(':').next().filter(|_| !whole).map(str::to_owned).unwrap_or(line);
-        lines.into_iter().map(part)
+    let whole = service.config.dev;
+    let said = |word: &str, lines: Vec<String>| -> String {
+        let part = |line: &String| if whole { line.len() } else { line.find(':').unwrap_or(line.len()) };
+        lines.iter().map(|line| format!("{word}: {}\n", &line[..part(line)])).collect()
     };
-    let mut wrong: Vec<_> = said(pages.service.health.degraded()).collect();
-    if pages.draining.has_begun() {
-        wrong.push("service: shutting down".to_owned());
-    }
-    let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    if wrong.is_empty() {
-        let words = if pages.service.live.is_settling() { "ready, settling\n" } else { "ready\n" };
-        let warnings = said(pages.service.health.warnings()).map(|warning| format!("warning: {warning}\n"));
-        return (plain, std::iter::once(words.to_owned()).chain(warnings).collect::<String>()).into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, plain, format!("degraded\n{}\n", wrong.join("\n"))).into_response()
+    let is_draining = pages.draining.has_begun();
+    let (status, word) = match (is_draining || service.health.no_use().is_some(), service.live.is_settling()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+        (false, true) => (StatusCode::OK, "ready, settling"),
+        (false, false) => (StatusCode::OK, "ready"),
+    };
+    let draining = if is_draining { "service: shutting down\n" } else { "" };
+    let degraded = said("degraded", service.health.degraded());
+    let warnings = said("warning", service.health.warnings());
+    (status, plain, format!("{word}\n{draining}{degraded}{warnings}")).into_response()
 }
 
 /// What nobody else answers: an address of the page, or a call that there is not.

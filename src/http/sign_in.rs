@@ -55,7 +55,7 @@ pub async fn sign_out(State(service): State<Arc<Service>>, request: Request) -> 
 
 async fn enter(service: &Service, request: Request) -> Result<Option<HeaderValue>, Refusal> {
     is_from_page(&request).map_err(refusal)?;
-    let address = request.extensions().get::<Arc<Peer>>().and_then(|peer| peer.address());
+    let peer = Peer::of(request.extensions());
     if !is_json(request.headers()) {
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content is not of the type {JSON}")));
     }
@@ -64,7 +64,7 @@ async fn enter(service: &Service, request: Request) -> Result<Option<HeaderValue
         // Nobody needs one.
         return Ok(None);
     }
-    let pass = browser::present(service, token.expose(), address).map_err(refusal)?;
+    let pass = browser::present(service, token.expose(), &peer).map_err(refusal)?;
     let now = Clock::wall();
     let (value, until) = service.access.sign_in(&pass, now);
     Ok(Some(set_cookie(service, value.expose(), until.since(now))))

@@ -39,6 +39,8 @@ pub struct Gathered {
     pub workers: Vec<String>,
     pub sessions: Vec<Session>,
     pub skipped: Vec<Skipped>,
+    /// The lines of the first connect and of the last disconnect that were added, with those times.
+    ends: Option<[(Time, u64); 2]>,
     seen: HashSet<(u32, SessionId)>,
     meter_places: HashMap<Meter, u32>,
     worker_places: HashMap<String, u32>,
@@ -84,6 +86,9 @@ impl Gathered {
         if !self.push(&row.worker_id, id, &meter, times, Outcome::Ok) {
             return Err(format!("session {:?} of worker {:?} is there already", row.session_id, row.worker_id));
         }
+        let (begins, ends) = ((row.connected, row.line), (row.disconnected, row.line));
+        let [first, last] = self.ends.unwrap_or([begins, ends]);
+        self.ends = Some([first.min(begins), if ends.0 > last.0 { ends } else { last }]);
         Ok(())
     }
 
@@ -111,6 +116,11 @@ impl Gathered {
         let first = self.sessions.iter().map(|session| session.connected).min()?;
         let last = self.sessions.iter().map(|session| session.disconnected).max()?;
         Some((first, last))
+    }
+
+    /// The lines of the first connect and of the last disconnect; 0 for sessions that came from no file.
+    pub fn window_lines(&self) -> (u64, u64) {
+        self.ends.map_or((0, 0), |[first, last]| (first.1, last.1))
     }
 
     /// Moves all sessions by whole weeks, so that the last ends within the week before `now`; returns the weeks.

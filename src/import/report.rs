@@ -27,8 +27,8 @@ pub struct Line {
 pub struct Report {
     pub meters: Vec<Line>,
     pub pools: Vec<Line>,
-    /// First connect and last disconnect.
-    pub window: (Time, Time),
+    /// First connect and last disconnect; `None` when no session was taken.
+    pub window: Option<(Time, Time)>,
     pub skipped: Vec<Skipped>,
     /// Models that the catalogue does not know: they are counted all the same.
     pub unknown_models: Vec<String>,
@@ -39,8 +39,10 @@ pub struct Report {
 struct JsonReport<'a> {
     meters: Vec<JsonLine<'a>>,
     pools: Vec<JsonLine<'a>>,
-    from: String,
-    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
     skipped: Vec<JsonSkipped<'a>>,
     unknown_models: &'a [String],
 }
@@ -72,13 +74,19 @@ pub fn time_text(time: Time) -> String {
 }
 
 impl Report {
+    /// The report of a trace that has nothing to import.
+    pub fn of_nothing(skipped: Vec<Skipped>) -> Self {
+        let (meters, pools, unknown_models) = Default::default();
+        Self { meters, pools, window: None, skipped, unknown_models }
+    }
+
     /// The report as one JSON object.
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(&JsonReport {
             meters: lines_of(&self.meters),
             pools: lines_of(&self.pools),
-            from: time_text(self.window.0),
-            to: time_text(self.window.1),
+            from: self.window.map(|(from, _)| time_text(from)),
+            to: self.window.map(|(_, to)| time_text(to)),
             skipped: self.skipped.iter().map(|s| JsonSkipped { line: s.line, reason: &s.reason }).collect(),
             unknown_models: &self.unknown_models,
         })

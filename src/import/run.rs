@@ -40,10 +40,11 @@ pub enum ImportError {
     #[error("{} has history in {} already; use --replace to replace what lies in the trace's time", key, hour_text(*hour))]
     Overlap { key: Key, hour: Hour },
     #[error(
-        "the trace spans more than {MAX_TRACE_DAYS} days, from {} to {}: a date is wrong, or it is to be split",
-        super::report::time_text(*first), super::report::time_text(*last)
+        "the trace spans more than {MAX_TRACE_DAYS} days, from {} (line {}) to {} (line {}): a date is wrong, or it is to be \
+         split",
+        super::report::time_text(first.0), first.1, super::report::time_text(last.0), last.1
     )]
-    TooLong { first: Time, last: Time },
+    TooLong { first: (Time, u64), last: (Time, u64) },
     #[error("the engine refused the trace: {0}")]
     Refused(#[from] Refusal),
 }
@@ -86,7 +87,8 @@ pub fn run(
 ) -> Result<Report, ImportError> {
     let (first, last) = trace.window().ok_or(ImportError::Empty)?;
     if last.since(first) > MAX_TRACE {
-        return Err(ImportError::TooLong { first, last });
+        let (first_line, last_line) = trace.window_lines();
+        return Err(ImportError::TooLong { first: (first, first_line), last: (last, last_line) });
     }
     let hours = first.tick().hour()..last.tick_before().hour().next();
     make_room(store, options, hours)?;
@@ -282,7 +284,7 @@ impl Engine<'_> {
         let mut pools: Vec<_> = pools.into_iter().map(|pool| line(pool)).collect();
         pools.sort_by_key(|pool| pool.target.kind() as u8);
         let unknown_models = unknown_models(trace);
-        Report { meters, pools, window, skipped: trace.skipped.clone(), unknown_models }
+        Report { meters, pools, window: Some(window), skipped: trace.skipped.clone(), unknown_models }
     }
 }
 

@@ -152,7 +152,7 @@ fn left(reason: Named) -> Outcome {
 }
 
 fn room_id(room: &Room) -> &str {
-    if room.sid.is_empty() { &room.name } else { &room.sid }
+    cut(if room.sid.is_empty() { &room.name } else { &room.sid })
 }
 
 fn time(seconds: i64, finer: i64, finer_per_micro: i64, micros_per_finer: i64) -> Option<Time> {
@@ -194,13 +194,19 @@ fn ingress(info: &Ingress) -> Option<Thing> {
     thing(&info.ingress_id, &run, Kind::Ingress, room, room, nanos(state.started_at))
 }
 
-/// None where an id is not one: it would reach a terminal, and be kept.
+/// None where an id is not one: it would reach a terminal, and be kept. The name of a room is a label: whatever it is, its
+/// participants count.
 fn thing(id: &str, run: &str, kind: Kind, room: &str, room_id: &str, began: Option<Time>) -> Option<Thing> {
-    let is_id = |text: &str, most: usize| text.len() <= most && !text.chars().any(char::is_control);
-    let are_ids = !id.is_empty() && is_id(id, MAX_ID_BYTES) && is_id(run, MAX_ID_BYTES);
-    let are_rooms = is_id(room, MAX_ROOM_BYTES) && is_id(room_id, MAX_ROOM_BYTES);
-    let thing = Thing { id: id.into(), run: run.into(), kind, room: room.into(), room_id: room_id.into(), began };
-    (are_ids && are_rooms).then_some(thing)
+    let is_id = |text: &str| text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control);
+    let are_ids = !id.is_empty() && is_id(id) && is_id(run);
+    let room = cut(room).replace(char::is_control, "\u{fffd}").into();
+    let thing = Thing { id: id.into(), run: run.into(), kind, room, room_id: cut(room_id).into(), began };
+    are_ids.then_some(thing)
+}
+
+/// As much of a room's name or id as is kept.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_ROOM_BYTES)]
 }
 
 /// A line of `ListParticipants`; none for those that are not counted, or have left.
@@ -274,6 +280,8 @@ mod tests {
         check(&joined(r#","kind":"CONNECTOR""#), "+ participant PA_1 in call");
         check(&joined(r#","kind":8"#), "+ participant PA_1 in call");
         check(&joined(r#","kind":"FROM_THE_FUTURE""#), "+ participant PA_1 in call");
+        check(&joined("").replace("call", r"two\nlines\t"), "+ participant PA_1 in two\u{fffd}lines\u{fffd}");
+        check(&joined("").replace("call", &"é".repeat(600)), &format!("+ participant PA_1 in {}", "é".repeat(512)));
         check(&joined(r#","kind":"SIP""#), "+ sip PA_1 in call");
         check(&joined(r#","kind":"AGENT""#), "+ agent PA_1 in call");
         check(&joined(r#","kind":"INGRESS""#), "nothing");

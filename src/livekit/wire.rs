@@ -2,16 +2,47 @@
 //! name or number, 64-bit numbers as numbers or texts, zero values left out, `null` for left out, unknown fields passed
 //! over.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, Visitor},
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 /// A field that may be `null`, which means that it was left out.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// A message: an object, or `null`, and no list of its fields, which serde would take too.
+fn object<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(fields))
+        }
+
+        fn visit_unit<E>(self) -> Result<T, E> {
+            Ok(T::default())
+        }
+    }
+    from.deserialize_any(Object(PhantomData))
+}
+
+/// The event of a webhook's body.
+///
+/// # Errors
+/// When it is none, with the line and the column.
+pub fn event(body: &[u8]) -> serde_json::Result<WebhookEvent> {
+    let mut from = serde_json::Deserializer::from_slice(body);
+    let event = object(&mut from)?;
+    from.end().map(|()| event)
 }
 
 /// A 64-bit number: a number, or a text that is one.
@@ -118,13 +149,13 @@ names! {
 pub struct WebhookEvent {
     #[serde(deserialize_with = "or_default")]
     pub event: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "object")]
     pub room: Room,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "object")]
     pub participant: Participant,
-    #[serde(alias = "egress_info", deserialize_with = "or_default")]
+    #[serde(alias = "egress_info", deserialize_with = "object")]
     pub egress_info: Egress,
-    #[serde(alias = "ingress_info", deserialize_with = "or_default")]
+    #[serde(alias = "ingress_info", deserialize_with = "object")]
     pub ingress_info: Ingress,
     #[serde(deserialize_with = "or_default")]
     pub id: String,
@@ -184,7 +215,7 @@ pub struct Ingress {
     pub ingress_id: String,
     #[serde(alias = "room_name", deserialize_with = "or_default")]
     pub room_name: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "object")]
     pub state: IngressState,
 }
 
@@ -256,7 +287,19 @@ mod tests {
     use super::*;
 
     fn event(text: &str) -> WebhookEvent {
-        serde_json::from_str(text).unwrap()
+        super::event(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_list_of_fields_is_no_message() {
+        let lists = [
+            r#"["participant_joined",["RM","arr"],["PA_ARR",2,0,1]]"#,
+            r#"{"event":"participant_joined","participant":["PA_ARR",2,0,1]}"#,
+            r#"{"event":"ingress_started","ingressInfo":{"ingressId":"IN_1","state":[2]}}"#,
+            r#"{"event":"room_started"} {}"#,
+        ];
+        lists.iter().for_each(|list| assert!(super::event(list.as_bytes()).is_err(), "{list}"));
+        assert_eq!(event(r#"{"event":"room_started","room":null}"#).event, "room_started");
     }
 
     #[test]

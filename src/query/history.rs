@@ -9,6 +9,7 @@ use crate::{
         time::{HOURS_PER_DAY, MINUTES_PER_HOUR},
     },
     query::{Queries, Result, peaks::Minutes},
+    store::StoreError,
 };
 
 /// Most steps of a window: a week of minutes.
@@ -54,6 +55,14 @@ pub enum WindowError {
     Empty,
     /// It has so many steps, which is more than [`MOST_STEPS`].
     TooMany(u32),
+}
+
+/// What the store has beside what is in memory: nothing, while it does not answer.
+fn beside_memory<T>(read: std::result::Result<Vec<T>, StoreError>) -> std::result::Result<Vec<T>, StoreError> {
+    match read {
+        Err(StoreError::Unavailable(_) | StoreError::Lost(_)) => Ok(Vec::new()),
+        read => read,
+    }
 }
 
 impl Window {
@@ -156,7 +165,7 @@ impl Queries {
         };
         if window.is_of_hours() {
             let open = self.open_hours(key, window.hours())?;
-            let mut kept = self.service.store.peaks(key, window.hours())?;
+            let mut kept = self.stored(&window.hours(), |hours| self.service.store.peaks(key, hours))?;
             kept.retain(|kept| open.iter().all(|(open, _)| *open != kept.hour));
             for hour in kept {
                 let minutes = hour.peaks.iter().zip(hour.flags);
@@ -198,7 +207,8 @@ impl Queries {
         let store = &*self.service.store;
         self.peaks.put(store, key, hours.start..open_from, &mut minutes)?;
         // An import may have come into hours that are still open.
-        store.peaks(key, open_from..hours.end)?.iter().for_each(|hour| minutes.put_hour(hour));
+        let imported = beside_memory(store.peaks(key, open_from..hours.end))?;
+        imported.iter().for_each(|hour| minutes.put_hour(hour));
         for (minute, point) in open {
             let at = (minute.0 - range.start.0) as usize;
             if !point.is_gap() || Flags(minutes.flags[at]).has(Flags::GAP) {
@@ -211,7 +221,7 @@ impl Queries {
     fn steps_of_minutes(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {
         let open = self.open_hours(key, window.hours())?;
         let mut steps = Steps::new(window.minutes(), window.width);
-        let mut hours = self.service.store.hours(key, window.hours())?;
+        let mut hours = self.stored(&window.hours(), |hours| self.service.store.hours(key, hours))?;
         hours.retain(|(hour, _)| open.iter().all(|(open, _)| open != hour));
         hours.iter().chain(&open).for_each(|(hour, key_hour)| steps.add_hour(*hour, key_hour));
         Ok(steps.finish())
@@ -220,7 +230,7 @@ impl Queries {
     fn steps_of_hours(&self, key: KeyId, window: &Window) -> Result<Vec<StepPoint>> {
         let open = self.open_hours(key, window.hours())?;
         let mut steps = Steps::new(window.minutes(), window.width);
-        let mut summaries = self.service.store.summaries(key, window.hours())?;
+        let mut summaries = self.stored(&window.hours(), |hours| self.service.store.summaries(key, hours))?;
         summaries.retain(|(hour, _)| open.iter().all(|(open, _)| open != hour));
         summaries.extend(open.iter().map(|(hour, key_hour)| (*hour, key_hour.summary())));
         summaries.sort_unstable_by_key(|(hour, _)| *hour);
@@ -239,11 +249,22 @@ impl Queries {
             (from.0..to.0).filter_map(|hour| Some((Hour(hour), rollup.hour(key, Hour(hour))?))).collect()
         };
         for (hour, key_hour) in &mut open {
-            if let Some((_, earlier)) = self.service.store.hours(key, *hour..hour.next())?.first() {
+            if let Some((_, earlier)) = beside_memory(self.service.store.hours(key, *hour..hour.next()))?.first() {
                 key_hour.fill_gaps(earlier);
             }
         }
         Ok(open)
+    }
+
+    /// What the store has of a window. Where all of it is in memory, it is needed for what was imported alone.
+    fn stored<T>(
+        &self,
+        hours: &Range<Hour>,
+        read: impl FnOnce(Range<Hour>) -> std::result::Result<Vec<T>, StoreError>,
+    ) -> Result<Vec<T>> {
+        let open_from = self.service.rollup().open_from().map(Minute::hour);
+        let read = read(hours.clone());
+        Ok(if open_from.is_some_and(|open_from| open_from <= hours.start) { beside_memory(read) } else { read }?)
     }
 }
 

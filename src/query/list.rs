@@ -138,7 +138,7 @@ impl Queries {
         let service = &*self.service;
         let listing = self.listings.of(project, &service.live.registry, &service.catalogue);
         let keys = part.of(&listing).take(part.most.unwrap_or(usize::MAX)).map(|key| key.tally.id);
-        self.weeks.are_fresh(keys, minute_in_progress(service, service.live.tick(now)), service)
+        self.weeks.are_fresh(keys, minute_in_progress(service, service.live.tick(now)), now, service)
     }
 
     /// The list of a project with all kinds as it was when it was first asked for in this second: what a hundred
@@ -185,7 +185,7 @@ impl Queries {
         let service = &*self.service;
         let tally = &listed.tally;
         let minute = minute_in_progress(service, as_of);
-        let past = self.weeks.of(tally.id, minute, service)?;
+        let past = self.weeks.of(tally.id, minute, now, service)?;
         let limits = service.limits.of(tally.id);
         let limit = limits.in_force(now.wall).cloned();
         let since = Tick((as_of.0 + 1).saturating_sub(RISK_SECONDS));

@@ -1,16 +1,18 @@
 //! The last seven days of each key that is asked for: read from the store once, then kept up with each minute. Bounded.
+//! While the store does not answer, what is known of them goes on by what is in memory, and the rest is unknown.
 
 use std::{
     collections::VecDeque,
     ops::Range,
     sync::{Arc, Mutex, PoisonError, TryLockError},
+    time::Duration,
 };
 
 use dashmap::DashMap;
 
 use crate::{
     history::LimitInForce,
-    model::{Hour, KeyId, LimitHistory, Minute, Point, hour::MINUTES, time::MINUTES_PER_WEEK},
+    model::{Hour, KeyHour, KeyId, LimitHistory, Minute, Now, Point, hour::MINUTES, time::MINUTES_PER_WEEK},
     query::past::{HourFacts, Past},
     service::Service,
     store::StoreError,
@@ -18,10 +20,16 @@ use crate::{
 
 /// Keys whose week is kept: at most 140 MB, each being 17 kB when in every hour something happens and comes near its limit.
 const MOST_WEEKS: usize = 8_192;
+/// How long a store that did not answer is not asked for weeks: a list of many keys waits for one of them and not for all.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 /// The weeks that are kept.
 #[derive(Debug, Default)]
-pub struct Weeks(DashMap<KeyId, Arc<Mutex<Week>>>);
+pub struct Weeks {
+    by_key: DashMap<KeyId, Arc<Mutex<Week>>>,
+    /// When the store was last asked and did not answer; `None` when it did.
+    silent: Mutex<Option<Now>>,
+}
 
 /// The last seven days of one key, the minute in progress left out.
 #[derive(Debug, Default)]
@@ -32,38 +40,62 @@ struct Week {
     read: Range<Hour>,
     /// The minute in progress when it was last brought up to date, and the decisions on its limit until then.
     as_of: Option<(Minute, usize)>,
+    /// The store did not answer then: there is more to know.
+    is_behind: bool,
     past: Arc<Past>,
 }
 
 impl Weeks {
     /// Whether the weeks of these keys are at hand, so that asking for them does not read the store.
-    pub fn are_fresh(&self, keys: impl IntoIterator<Item = KeyId>, now: Minute, service: &Service) -> bool {
+    pub fn are_fresh(
+        &self,
+        keys: impl IntoIterator<Item = KeyId>,
+        minute: Minute,
+        now: Now,
+        service: &Service,
+    ) -> bool {
+        let asks = self.asks(now);
         keys.into_iter().all(|key| {
-            let Some(week) = self.0.get(&key).map(|week| week.clone()) else { return false };
-            let as_of = (now, service.limits.of(key).entries().len());
+            let Some(week) = self.by_key.get(&key).map(|week| week.clone()) else { return false };
+            let as_of = (minute, service.limits.of(key).entries().len());
             match week.try_lock() {
-                Ok(week) => week.as_of == Some(as_of),
-                Err(TryLockError::Poisoned(week)) => week.into_inner().as_of == Some(as_of),
+                Ok(week) => week.is_fresh(as_of, asks),
+                Err(TryLockError::Poisoned(week)) => week.into_inner().is_fresh(as_of, asks),
                 // Someone brings it up to date: that is worth waiting for elsewhere.
                 Err(TryLockError::WouldBlock) => false,
             }
         })
     }
 
-    /// What the last seven days of a key come to, without the minute in progress. Reads the store once a minute and key.
-    pub fn of(&self, key: KeyId, now: Minute, service: &Service) -> Result<Arc<Past>, StoreError> {
-        if self.0.len() >= MOST_WEEKS && !self.0.contains_key(&key) {
-            self.make_room(now);
+    /// What the last seven days of a key come to, without the minute in progress. Reads the store once a minute and key; of
+    /// one that does not answer nothing is waited for, and what it alone knows is not known.
+    ///
+    /// # Errors
+    /// When what it says can't be read.
+    pub fn of(&self, key: KeyId, minute: Minute, now: Now, service: &Service) -> Result<Arc<Past>, StoreError> {
+        if self.by_key.len() >= MOST_WEEKS && !self.by_key.contains_key(&key) {
+            self.make_room(minute);
         }
-        let week = self.0.entry(key).or_default().clone();
+        let week = self.by_key.entry(key).or_default().clone();
         let mut week = week.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = service.limits.of(key);
-        let as_of = (now, limits.entries().len());
-        if week.as_of != Some(as_of) {
-            week.catch_up(key, now, &limits, service)?;
-            week.as_of = Some(as_of);
+        let as_of = (minute, limits.entries().len());
+        let asks = self.asks(now);
+        if !week.is_fresh(as_of, asks) {
+            let mut hours = Hours { key, service, answers: asks };
+            week.catch_up(minute, &limits, &mut hours)?;
+            (week.as_of, week.is_behind) = (Some(as_of), !hours.answers);
+            if asks {
+                *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = (!hours.answers).then_some(now);
+            }
         }
         Ok(week.past.clone())
+    }
+
+    /// Whether the store is to be asked.
+    fn asks(&self, now: Now) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.is_none_or(|since| now.mono.since(since.mono) >= LEFT_ALONE)
     }
 
     /// Drops the weeks that nobody asked for in this minute, or all if there is none.
@@ -72,21 +104,45 @@ impl Weeks {
             Ok(week) => week.as_of.is_some_and(|(minute, _)| minute >= now),
             Err(_) => true,
         };
-        self.0.retain(|_, week| asked_now(week));
-        if self.0.len() >= MOST_WEEKS {
-            self.0.clear();
+        self.by_key.retain(|_, week| asked_now(week));
+        if self.by_key.len() >= MOST_WEEKS {
+            self.by_key.clear();
+        }
+    }
+}
+
+/// The stored hours of a key.
+struct Hours<'s> {
+    key: KeyId,
+    service: &'s Service,
+    /// Whether the store answers: once it did not, it is not asked again.
+    answers: bool,
+}
+
+impl Hours<'_> {
+    /// Those of a window; `None` when the store does not answer.
+    fn of(&mut self, window: Range<Hour>) -> Result<Option<Vec<(Hour, KeyHour)>>, StoreError> {
+        if !self.answers {
+            return Ok(None);
+        }
+        match self.service.store.hours(self.key, window) {
+            Err(StoreError::Unavailable(_) | StoreError::Lost(_)) => {
+                self.answers = false;
+                Ok(None)
+            }
+            read => read.map(Some),
         }
     }
 }
 
 impl Week {
-    fn catch_up(
-        &mut self,
-        key: KeyId,
-        now: Minute,
-        limits: &LimitHistory,
-        service: &Service,
-    ) -> Result<(), StoreError> {
+    /// Whether nothing more is to be known.
+    fn is_fresh(&self, as_of: (Minute, usize), asks: bool) -> bool {
+        self.as_of == Some(as_of) && !(self.is_behind && asks)
+    }
+
+    fn catch_up(&mut self, now: Minute, limits: &LimitHistory, hours: &mut Hours<'_>) -> Result<(), StoreError> {
+        let (key, service) = (hours.key, hours.service);
         let window = Minute((now.0 + 1).saturating_sub(MINUTES_PER_WEEK))..now;
         // The open minutes first: an hour that is folded meanwhile is then in the store.
         let (open_from, open) = {
@@ -95,19 +151,19 @@ impl Week {
             (open_from, rollup.points(key, window.clone()))
         };
         let whole = window.start.hour().next()..open_from.max(window.start.hour().next());
-        self.read_folded(key, whole.clone(), limits, service)?;
+        self.read_folded(whole.clone(), limits, hours)?;
 
         let mut past = Past::default();
         let zone = &service.config.time_zone;
         let mut limit = LimitInForce::new(limits);
-        let oldest = service.store.hours(key, window.start.hour()..whole.start)?;
+        let oldest = hours.of(window.start.hour()..whole.start)?.unwrap_or_default();
         for (hour, key_hour) in &oldest {
             let minutes = minutes_of(*hour, &key_hour.points).filter(|(minute, _)| *minute >= window.start);
             past.add(&HourFacts::of(*hour, minutes, &mut limit), zone);
         }
         self.folded.iter().for_each(|facts| past.add(facts, zone));
         // What an import put into hours that are still open shows where nothing else is known.
-        let imported = service.store.hours(key, whole.end..now.hour().next().max(whole.end))?;
+        let imported = hours.of(whole.end..now.hour().next().max(whole.end))?.unwrap_or_default();
         for hour in (whole.end.0..=now.hour().0).map(Hour) {
             let mut points = [Point::GAP; MINUTES];
             if let Some((_, imported)) = imported.iter().find(|(imported, _)| *imported == hour) {
@@ -129,10 +185,9 @@ impl Week {
     /// Reads the hours of `whole` that were not read yet, and forgets those before it.
     fn read_folded(
         &mut self,
-        key: KeyId,
         whole: Range<Hour>,
         limits: &LimitHistory,
-        service: &Service,
+        hours: &mut Hours<'_>,
     ) -> Result<(), StoreError> {
         if self.read.start > whole.start || self.read.end < whole.start || self.read.end > whole.end {
             self.folded.clear();
@@ -144,7 +199,8 @@ impl Week {
         self.read.start = whole.start;
         if self.read.end < whole.end {
             let mut limit = LimitInForce::new(limits);
-            for (hour, key_hour) in service.store.hours(key, self.read.end..whole.end)? {
+            let Some(unread) = hours.of(self.read.end..whole.end)? else { return Ok(()) };
+            for (hour, key_hour) in unread {
                 let facts = HourFacts::of(hour, minutes_of(hour, &key_hour.points), &mut limit);
                 if !facts.is_empty() {
                     self.folded.push_back(facts);

@@ -5,12 +5,14 @@
 //! - [`failures`]: what becomes of credentials that are refused.
 //! - [`keep`]: what is done beside the calls.
 //! - [`key_file`]: the key that what is kept of them is protected with.
+//! - [`revoked`]: keys that were revoked while the store did not answer.
 //! - [`sign_in`]: browsers that are signed in by a cookie.
 
 pub mod decide;
 pub mod failures;
 pub mod keep;
 pub mod key_file;
+pub mod revoked;
 pub mod sign_in;
 
 use std::{
@@ -83,6 +85,8 @@ pub struct Access {
     credentials: RwLock<Credentials>,
     /// Held from looking at what there is until a decision on it is durable and seen.
     deciding: Mutex<()>,
+    /// Revocations that the store does not have yet.
+    revoked: revoked::Unwritten,
     /// How many surprises of the ledger the credentials know.
     surprises: AtomicU64,
     /// Tells what is open that credentials were changed.
@@ -101,6 +105,11 @@ pub struct Access {
 pub struct Changes(watch::Receiver<u64>);
 
 impl Changes {
+    /// Whether anything changed since it was last waited for.
+    pub fn is_news(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
     /// Waits for the next change.
     pub async fn next(&mut self) {
         if self.0.changed().await.is_err() {
@@ -176,6 +185,7 @@ impl Access {
             ledger,
             vault,
             deciding: Mutex::default(),
+            revoked: revoked::Unwritten::default(),
             surprises: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             failures: Failures::default(),
@@ -271,7 +281,8 @@ impl Access {
 
     fn catch_up(&self, surprises: u64) -> Result<(), StoreError> {
         if self.surprises.load(Ordering::Acquire) != surprises {
-            let records = records(&*self.store)?;
+            let mut records = records(&*self.store)?;
+            self.revoked.meet(&mut records);
             let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
             credentials.retain(|id| records.iter().any(|record| record.id == id));
             records.into_iter().for_each(|record| credentials.put(record, &self.vault));

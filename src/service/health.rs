@@ -9,8 +9,10 @@ use crate::store::Keeping;
 
 /// The part that troubles of the store are told of.
 pub const STORE: &str = "store";
-/// The part that troubles of how safely the store keeps are told of.
+/// The part that warnings of how safely the store keeps are told of.
 pub const KEEPING: &str = "keeping";
+/// The part that warnings of history that is gone are told of.
+pub const HISTORY: &str = "history";
 /// The part that makes each second durable.
 pub const RECORDER: &str = "recorder";
 /// The part that keeps credentials.
@@ -18,7 +20,7 @@ pub const ACCESS: &str = "access";
 /// The part that sends mails.
 pub const MAIL: &str = "mail";
 /// Every part that may be told of.
-pub const PARTS: &[&str] = &[STORE, KEEPING, RECORDER, ACCESS];
+pub const PARTS: &[&str] = &[STORE, RECORDER, ACCESS];
 
 /// What is wrong now, and what is about to be, by the part that it is of.
 #[derive(Debug, Default)]
@@ -38,9 +40,12 @@ fn lines(words: &Mutex<BTreeMap<&'static str, String>>) -> Vec<String> {
 }
 
 impl Health {
-    /// Something is wrong with a part: workers had better go elsewhere.
+    /// Something is wrong with a part: what it does is done late, or not at all.
     pub fn trouble(&self, part: &'static str, words: impl Into<String>) {
-        lock(&self.troubles).insert(part, words.into());
+        let words = words.into();
+        // Errors say by themselves which part they are of: it is said once.
+        let rest = words.strip_prefix(part).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned);
+        lock(&self.troubles).insert(part, rest.unwrap_or(words));
     }
 
     /// Nothing is wrong with it any more; returns whether anything was.
@@ -57,6 +62,12 @@ impl Health {
             None => drop(warnings.remove(part)),
         }
         is_news
+    }
+
+    /// Why nothing is counted for good any more, if so: workers had better go elsewhere. A store that is away is no reason,
+    /// since the service counts on, and every other one would fare the same.
+    pub fn no_use(&self) -> Option<String> {
+        lock(&self.troubles).get(RECORDER).map(|words| format!("{RECORDER}: {words}"))
     }
 
     /// The parts that something is wrong with.
@@ -85,5 +96,29 @@ impl Health {
     /// What wants looking after, a line a part: `certificate: ends in 6 days`.
     pub fn warnings(&self) -> Vec<String> {
         lines(&self.warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_named_once() {
+        let health = Health::default();
+        for words in ["store: redis://127.0.0.1: refused", "redis://127.0.0.1: refused"] {
+            health.trouble(STORE, words);
+            assert_eq!(health.degraded(), ["store: redis://127.0.0.1: refused"]);
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_no_reason_to_go_elsewhere() {
+        let health = Health::default();
+        health.trouble(STORE, "away");
+        health.trouble(ACCESS, "away");
+        assert_eq!(health.no_use(), None);
+        health.trouble(RECORDER, "it stopped");
+        assert_eq!(health.no_use().as_deref(), Some("recorder: it stopped"));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     rollup::Rollup,
     service::{
         Service,
-        health::{KEEPING, STORE},
+        health::{HISTORY, KEEPING, STORE},
     },
     store::{Keeping, KnownWorker, Second, StoreError},
 };
@@ -27,6 +27,8 @@ const HOURS_PER_MONTH: u32 = 31 * 24;
 const HOURS_PER_DAY: u32 = 24;
 /// Seconds after which the store is asked again how safely it keeps.
 const KEEPING_SECONDS: u32 = 60;
+/// How long it is told that history was found to be gone: a day, so that somebody sees it.
+const LOSS_TOLD_SECONDS: u64 = 24 * 3_600;
 /// The note of a store that lost history: when that was noticed (seconds since the Unix epoch).
 pub const LOST_NOTE: &str = "history_lost";
 
@@ -41,6 +43,8 @@ pub struct Recorder {
     until_keeping: u32,
     /// When it was noticed that the store lost history, until the store has the note of it.
     unnoted_loss: Option<Tick>,
+    /// When it was last found that history is gone, until that is told no longer.
+    found_loss: Option<Tick>,
 }
 
 impl Recorder {
@@ -71,23 +75,29 @@ impl Recorder {
             tracing::info!("the store is well again");
         }
         service.counts.recorder.stands(self.waiting.frames.len(), self.roller.late_events);
-        self.ask_keeping(service);
+        self.ask_keeping(service, now.wall.tick());
     }
 
     /// Asks the store now and then how safely it keeps, and tells what is new. That it does not answer is told elsewhere.
-    fn ask_keeping(&mut self, service: &Service) {
+    fn ask_keeping(&mut self, service: &Service, now: Tick) {
         if self.until_keeping > 0 {
             self.until_keeping -= 1;
             return;
         }
-        let Ok(keeping) = service.store.keeping() else { return };
+        let Ok(mut keeping) = service.store.keeping() else { return };
         self.until_keeping = KEEPING_SECONDS - 1;
-        match &keeping.danger {
-            Some(danger) => service.health.trouble(KEEPING, danger),
-            None => drop(service.health.well(KEEPING)),
+        if let Some(lost) = keeping.lost.take() {
+            tracing::error!(lost, "history is gone, and shows as a gap");
+            service.health.warn(HISTORY, Some(lost));
+            self.unnoted_loss.get_or_insert(now);
+            self.found_loss = Some(now);
+        } else if self.found_loss.is_some_and(|found| now.0 >= found.0 + LOSS_TOLD_SECONDS) {
+            service.health.warn(HISTORY, None);
+            self.found_loss = None;
         }
+        service.health.warn(KEEPING, keeping.danger.clone());
         if service.health.set_keeping(&keeping) {
-            let Keeping { promise, words, danger } = keeping;
+            let Keeping { promise, words, danger, .. } = keeping;
             match danger {
                 None => tracing::info!(%promise, words, "how safely the store keeps what is written"),
                 Some(danger) => tracing::warn!(%promise, words, danger, "the store may drop what is stored"),

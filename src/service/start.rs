@@ -3,19 +3,17 @@
 
 use std::{
     collections::HashSet,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
 use crate::{
     access::ProjectRecord,
-    config::Config,
-    live::Live,
-    model::{
-        KeyId,
-        catalogue::{Catalogue, CatalogueError},
-        plan::{PlanError, Plans},
+    config::{
+        Config,
+        files::{self, FileError},
     },
+    live::Live,
+    model::KeyId,
     rollup::Rollup,
     service::{
         Access, Alerts, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests, Service, Simulation,
@@ -36,12 +34,8 @@ pub enum StartError {
     Access(#[from] AccessError),
     #[error("the store is a copy that was interrupted; run the same `highwater migrate` again")]
     Unfinished,
-    #[error("{}: {error}", path.display())]
-    File { path: PathBuf, error: std::io::Error },
-    #[error("{}: {error}", path.display())]
-    Catalogue { path: PathBuf, error: CatalogueError },
-    #[error("{}: {error}", path.display())]
-    Plan { path: PathBuf, error: PlanError },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl Service {
@@ -53,8 +47,8 @@ impl Service {
         if is_unfinished(&*store)? {
             return Err(StartError::Unfinished);
         }
-        let catalogue = load_catalogue(config.catalogue.as_deref())?;
-        let plans = load_plans(config.plans.as_deref())?;
+        let catalogue = files::catalogue(config.catalogue.as_deref())?;
+        let plans = files::plans(config.plans.as_deref())?;
         let mut rollup = Rollup::new(config.bounds.late_until, store.folded_until()?);
         store.frames()?.iter().for_each(|frame| rollup.apply(frame));
         // A clock that was set back while the service was down goes on where history ended.
@@ -120,31 +114,4 @@ impl Service {
         service.alerts.begin(&service, now);
         Ok(service)
     }
-}
-
-fn read(path: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(path).map_err(|error| StartError::File { path: path.to_owned(), error })
-}
-
-fn load_catalogue(extra: Option<&Path>) -> Result<Catalogue, StartError> {
-    let builtin = Catalogue::builtin();
-    let Some(path) = extra else { return Ok(builtin) };
-    builtin.with_extra(&read(path)?).map_err(|error| StartError::Catalogue { path: path.to_owned(), error })
-}
-
-fn load_plans(folder: Option<&Path>) -> Result<Plans, StartError> {
-    let mut plans = Plans::builtin();
-    let Some(folder) = folder else { return Ok(plans) };
-    let failed = |error| StartError::File { path: folder.to_owned(), error };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.sort();
-    for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
-        if let Err(error) = plans.add(&read(&path)?) {
-            return Err(StartError::Plan { path, error });
-        }
-    }
-    Ok(plans)
 }

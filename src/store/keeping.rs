@@ -21,8 +21,10 @@ pub struct Keeping {
     pub promise: Promise,
     /// Why, and what would make it better, in words.
     pub words: String,
-    /// What puts at risk all that is stored, such as eviction: the service is degraded until it is gone.
+    /// What puts at risk all that is stored, such as eviction: it wants looking after.
     pub danger: Option<String>,
+    /// What of history was found to be gone since this was asked last; told once.
+    pub lost: Option<String>,
 }
 
 impl Promise {
@@ -43,10 +45,15 @@ impl fmt::Display for Promise {
 }
 
 impl Keeping {
+    /// With nothing that is wrong.
+    pub const fn of(promise: Promise, words: String) -> Self {
+        Self { promise, words, danger: None, lost: None }
+    }
+
     /// A file that is synced with each second.
     pub fn embedded() -> Self {
         let words = "a file on this machine, synced with each second".to_owned();
-        Self { promise: Promise::Strict, words, danger: None }
+        Self::of(Promise::Strict, words)
     }
 }
 

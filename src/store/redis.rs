@@ -22,21 +22,24 @@ mod link;
 mod mirror;
 mod names;
 mod numbers;
+mod owner;
 mod promise;
 mod retain;
 mod scripts;
+mod search;
+mod takeover;
 mod writer;
 
 use std::{
-    collections::BTreeSet,
     fmt,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use link::Link;
-use names::{Names, ProjectNumber};
+use names::Names;
 use numbers::Numbers;
+use owner::Owners;
 use writer::Writer;
 
 use crate::{
@@ -49,7 +52,7 @@ use crate::{
 };
 
 /// The format that is written, and the newest that is read.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 const DAY_SECONDS: u64 = 24 * 3_600;
 const MONTH_DAYS: u64 = 31;
@@ -78,10 +81,14 @@ impl Lifetimes {
 pub struct RedisStore {
     link: Link,
     names: Names,
+    /// The id of the store.
+    id: String,
+    /// The format that it has.
+    format: u64,
     lifetimes: Lifetimes,
     numbers: Numbers,
-    /// Projects whose history was written: where a node has no fence of one any more, it was emptied.
-    written: Mutex<BTreeSet<ProjectNumber>>,
+    /// Whose the history is that is there.
+    owners: Owners,
     /// One step at a time. `None` where it was opened for reading alone.
     writer: Option<Mutex<Writer>>,
     /// Whether nobody knows if the last decision was written: its answer was lost, or is awaited.
@@ -102,7 +109,10 @@ impl RedisStore {
     pub fn open(address: &RedisAddress, options: &RedisOptions, retention: &Retention) -> Result<Self> {
         let mut store = Self::reader(address, options, Lifetimes::of(retention));
         let writer = Writer::open(&store.link, &store.names)?;
+        (store.id, store.format) = (writer.id().to_owned(), writer.format);
+        let is_to_be_cleared = writer.is_to_be_cleared;
         store.writer = Some(Mutex::new(writer));
+        store.take_over(is_to_be_cleared)?;
         store.writer()?.mirror = store.read_mirror()?;
         Ok(store)
     }
@@ -112,21 +122,26 @@ impl RedisStore {
     /// # Errors
     /// As [`RedisStore::open`], and `Unavailable` when there is none.
     pub fn open_read_only(address: &RedisAddress, options: &RedisOptions) -> Result<Self> {
-        let store = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
-        match store.meta("format")? {
-            None => Err(StoreError::Unavailable(format!("{}: there is no store in it", store.link.name()))),
-            Some(found) if found > FORMAT => Err(StoreError::Format { found, known: FORMAT }),
-            Some(_) => Ok(store),
+        let mut store = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
+        let none = || StoreError::Unavailable(format!("{}: there is no store in it", store.link.name()));
+        let format = store.meta("format")?.ok_or_else(none)?;
+        if format > FORMAT {
+            return Err(StoreError::Format { found: format, known: FORMAT });
         }
+        let id: Option<String> = store.link.ask(redis::cmd("HGET").arg(store.names.meta()).arg("id"))?;
+        (store.id, store.format) = (id.ok_or_else(none)?, format);
+        Ok(store)
     }
 
     fn reader(address: &RedisAddress, options: &RedisOptions, lifetimes: Lifetimes) -> Self {
         Self {
             link: Link::new(address.clone(), options.clone()),
             names: Names::new(&options.prefix),
+            id: String::new(),
+            format: FORMAT,
             lifetimes,
             numbers: Numbers::default(),
-            written: Mutex::default(),
+            owners: Owners::default(),
             writer: None,
             in_doubt: AtomicBool::new(false),
         }
@@ -140,15 +155,17 @@ impl RedisStore {
         content::check(self)
     }
 
-    /// Removes all that has the prefix of the store, whatever it is.
+    /// Removes all of a store.
     ///
     /// # Errors
     /// `Unavailable` when Redis can't be reached, or another service writes the store.
     pub fn clear(address: &RedisAddress, options: &RedisOptions) -> Result<()> {
-        let store = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
+        let mut store = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
         // Nobody else may be writing it meanwhile.
-        Writer::open(&store.link, &store.names)?;
-        store.link.remove_all(&store.names.pattern())
+        let writer = Writer::open(&store.link, &store.names)?;
+        store.id = writer.id().to_owned();
+        store.writer = Some(Mutex::new(writer));
+        store.remove_whole()
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>> {

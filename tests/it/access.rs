@@ -92,7 +92,7 @@ fn seconds(ahead: i64) -> i64 {
 }
 
 /// A LiveKit access token that ends `ahead` seconds from now, with what else its claims say.
-fn mint(issuer: &str, secret: &str, ahead: i64, more: &str) -> String {
+pub fn mint(issuer: &str, secret: &str, ahead: i64, more: &str) -> String {
     sign(
         r#"{"alg":"HS256","typ":"JWT"}"#,
         &format!(r#"{{"iss":"{issuer}","sub":"agent","exp":{}{more}}}"#, seconds(ahead)),
@@ -106,9 +106,9 @@ fn sign(header: &str, claims: &str, secret: &str) -> String {
     format!("{body}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-const PERFORM: &str = r#","inference":{"perform":true}"#;
+pub const PERFORM: &str = r#","inference":{"perform":true}"#;
 
-fn register_livekit(serving: &Serving, of: &str) {
+pub fn register_livekit(serving: &Serving, of: &str) {
     let secret = Secret::new(LIVEKIT_SECRET.as_bytes().to_vec());
     let access = &serving.service.access;
     access.register_livekit(LIVEKIT_KEY, secret, new_key(Role::Worker, of), &Actor::offline(), Clock::wall()).unwrap();

@@ -1,6 +1,6 @@
-//! Every call of the contract, by every role, by a bearer and by the cookie of a browser, with ids of its own, of another
-//! project and of nobody, made from the descriptors: whoever may not is told so, and what is another's answers as what
-//! does not exist, byte for byte.
+//! Every call of the contract, by every role, by a bearer, a LiveKit token and the cookie of a browser, with ids of its
+//! own, of another project and of nobody, made from the descriptors: whoever may not is told so, and what is another's
+//! answers as what does not exist, byte for byte.
 
 mod alerts;
 mod descriptors;
@@ -25,7 +25,7 @@ use raw::Raw;
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
 
 use crate::{
-    access::{bearer, key, keyed, new_key},
+    access::{LIVEKIT_KEY, LIVEKIT_SECRET, PERFORM, bearer, key, keyed, mint, new_key, register_livekit},
     serving::{MODEL, SOON, Serving, id, meter},
 };
 
@@ -317,7 +317,10 @@ async fn nobody_is_where_they_do_not_belong() {
     let keys = Role::ALL.into_iter().map(|role| (role, key(&world.serving, new_key(role, OWN))));
     let both =
         |(role, (id, token)): (_, (String, String))| [(role, world.cookie(&token), id.clone()), (role, token, id)];
-    let shown: Vec<_> = keys.flat_map(both).collect();
+    // A LiveKit agent's own token is a worker's.
+    register_livekit(&world.serving, OWN);
+    let agent = (Role::Worker, mint(LIVEKIT_KEY, LIVEKIT_SECRET, 600, PERFORM), LIVEKIT_KEY.to_owned());
+    let shown: Vec<_> = keys.flat_map(both).chain([agent]).collect();
     let mut calls = 0;
     for method in methods() {
         let rule = rule(&method);

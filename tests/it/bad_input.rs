@@ -386,7 +386,8 @@ fn a_trace_of_centuries_is_refused_and_a_long_pause_is_not() {
     let first = "s1,w,tts,a/x,1999-01-01T00:00:00Z,1999-01-01T00:00:05Z";
     let far = import(&format!("{first}\ns2,w,tts,a/x,9998-01-01T00:00:00Z,9998-01-01T00:00:05Z"));
     let error = far.unwrap_err().to_string();
-    assert!(error.contains("from 1999-01-01T00:00:00Z to 9998-01-01T00:00:05Z"), "{error}");
+    let ends = "from 1999-01-01T00:00:00Z (line 2) to 9998-01-01T00:00:05Z (line 3)";
+    assert!(error.contains(ends), "{error}");
     // A session of centuries is skipped, the others are imported.
     let long = "s2,w,tts,a/x,1999-01-01T00:00:00Z,9998-01-01T00:00:05Z";
     assert_eq!(import(&format!("{long}\n{first}")).unwrap(), [1]);

@@ -26,15 +26,13 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     sync::oneshot,
     time::{sleep, timeout},
 };
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::serving::SOON;
+use crate::{doors, serving::SOON};
 
 /// What most of these tests need: a build that is not optimized takes many times as long for each hour as one that is.
 const HISTORY: Duration = Duration::from_secs(2 * 3_600);
@@ -236,19 +234,9 @@ async fn heavy_the_demo_of_seven_days_is_served() {
     let week_minutes = u32::try_from(SEVEN_DAYS.as_secs() / 60).unwrap();
     assert!(rows.iter().any(|row| row.minutes_covered + 10 >= week_minutes), "{rows:?}");
     assert!(rows.iter().any(|row| row.week() == Week::Repeating && row.minutes_near_limit > 0), "{rows:?}");
-    let ready = page(running.address, "/readyz").await;
+    let ready = doors::page(running.address, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     running.stop().await;
-}
-
-/// What a browser is answered at a path.
-async fn page(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let asked = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(asked.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The port: health, reflection, the pages of a load balancer, and the bounds on connections.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -27,13 +27,14 @@ use tonic_types::StatusExt as _;
 
 use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect_of, hello, meter};
 
-pub async fn page(serving: &Serving, path: &str) -> String {
-    try_page(serving, path).await.unwrap()
+/// What is answered at a path, its head with it.
+pub async fn page(address: SocketAddr, path: &str) -> String {
+    try_page(address, path).await.unwrap()
 }
 
 /// The same where the connection may be closed before it is answered.
-async fn try_page(serving: &Serving, path: &str) -> io::Result<String> {
-    let mut socket = TcpStream::connect(serving.address).await?;
+async fn try_page(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut socket = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: highwater\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
@@ -50,11 +51,20 @@ async fn closed(mut socket: TcpStream, within: Duration) -> bool {
 #[tokio::test]
 async fn the_pages_of_a_load_balancer() {
     let serving = Serving::start();
-    assert!(page(&serving, "/healthz").await.starts_with("HTTP/1.1 200"));
-    assert!(page(&serving, "/readyz").await.ends_with("ready\n"));
+    assert!(page(serving.address, "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(page(serving.address, "/readyz").await.ends_with("ready\n"));
     serving.service.health.trouble("store", "no space left");
-    let degraded = page(&serving, "/readyz").await;
-    assert!(degraded.starts_with("HTTP/1.1 503") && degraded.ends_with("degraded\nstore: no space left\n"));
+    let degraded = page(serving.address, "/readyz").await;
+    // It counts on: workers stay.
+    assert!(degraded.starts_with("HTTP/1.1 200") && degraded.ends_with("\r\nready\ndegraded: store: no space left\n"));
+    serving.service.health.warn("keeping", Some("it may drop what it holds".to_owned()));
+    let warned = page(serving.address, "/readyz").await;
+    assert!(
+        warned.starts_with("HTTP/1.1 200") && warned.ends_with("left\nwarning: keeping: it may drop what it holds\n")
+    );
+    serving.service.health.trouble("recorder", "it stopped");
+    let stopped = page(serving.address, "/readyz").await;
+    assert!(stopped.starts_with("HTTP/1.1 503") && stopped.contains("\r\nnot ready\ndegraded: recorder: it stopped\n"));
 }
 
 #[tokio::test]
@@ -109,7 +119,7 @@ async fn a_connection_without_a_place_is_closed_at_once() {
     drop(one);
     // The place is free again as soon as the service has seen that.
     let again = async {
-        while !try_page(&serving, "/healthz").await.is_ok_and(|page| page.starts_with("HTTP/1.1 200")) {
+        while !try_page(serving.address, "/healthz").await.is_ok_and(|page| page.starts_with("HTTP/1.1 200")) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

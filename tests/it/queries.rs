@@ -12,7 +12,9 @@ use highwater::proto::{
 use tokio::time::timeout;
 use tonic::{Code, Streaming, transport::Channel};
 
-use crate::serving::{MODEL, SOON, Serving, Worker, batch, config, connect, disconnect, hello, id, meter, wrong};
+use crate::serving::{
+    MODEL, SOON, Serving, Worker, batch, config, connect, disconnect, hello, id, is_meter_of, meter, wrong,
+};
 
 const TTS: i32 = 3;
 
@@ -235,9 +237,7 @@ async fn limits_have_a_history_and_outlive_the_service() {
     client.set_limit(limit(5)).await.unwrap();
     let kept = client.apply_plan(plan).await.unwrap().into_inner().kept;
     let [kept] = &kept[..] else { panic!("{kept:?}") };
-    let is_of_meter =
-        matches!(&kept.target, Some(Target { target: Some(Named::Meter(meter)) }) if meter.model == MODEL);
-    assert!(is_of_meter && kept.slots == 5, "{kept:?}");
+    assert!(is_meter_of(&kept.target, MODEL) && kept.slots == 5, "{kept:?}");
     serving.stop();
     serving.stopped().await;
 

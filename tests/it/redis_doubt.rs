@@ -46,7 +46,7 @@ fn unheard(redis: &Redis, decide: impl FnOnce() -> Result<(), Error>) {
     redis.pause(true);
     let error = decide().unwrap_err();
     redis.pause(false);
-    assert!(matches!(error, Error::Store { .. }), "{error}");
+    assert!(matches!(error, Error::Store { .. } | Error::RevokedHere { .. }), "{error}");
     until("a step that is taken late", || end() == before + 1);
 }
 
@@ -144,9 +144,45 @@ fn a_decision_that_was_lost_with_its_answer_is_as_if_it_had_never_been() {
     assert!(is_lost(service.store.change(&Change::default())) && is_lost(service.access.refresh()));
     assert!(revoke(&service, &id).is_err());
     lose(&redis, &*service.store);
-    assert_holds(&service, 2, &[5], None);
+    // But for a revocation, which holds here until it is written.
+    assert_eq!(service.store.audit_end().unwrap(), 2);
+    assert!(service.access.record(&id).unwrap().revoked.is_some());
     revoke(&service, &id).unwrap();
     assert_holds(&service, 3, &[5], Some(&id));
+}
+
+#[test]
+fn a_key_that_is_revoked_while_redis_is_away_ends_at_once_and_is_written_later() {
+    let mut redis = Redis::start();
+    let service = serve(&redis);
+    let project = Project::new("default").unwrap();
+    let new = NewKey { name: "a".to_owned(), project, role: Role::Worker, not_before: None, expires: None };
+    let (record, token) = service.access.create_key(new, &Actor::service(), Clock::wall()).unwrap();
+    let is_let_in = || service.access.verify(token.expose(), Clock::wall()).is_ok();
+    assert!(is_let_in());
+    set_limit(&service, 5).unwrap();
+    let before = service.access.changes();
+    redis.kill();
+    for _ in 0..2 {
+        let error = revoke(&service, &record.id).unwrap_err();
+        assert!(matches!(error, Error::RevokedHere { .. }), "{error}");
+        assert!(error.client_message().contains("revoked in this service"));
+        assert!(!is_let_in());
+    }
+    // What is open on it was told to look again.
+    assert!(before.is_news());
+    let keep = || Keeper::new(service.clock.now()).step(&service, service.clock.now());
+    keep();
+    assert!(!is_let_in());
+    redis.start_again();
+    keep();
+    assert_holds(&service, 3, &[5], Some(&record.id));
+    assert!(!is_let_in());
+    // Again: it is written already.
+    revoke(&service, &record.id).unwrap();
+    drop(service);
+    let service = serve(&redis);
+    assert!(service.access.record(&record.id).unwrap().revoked.is_some());
 }
 
 #[test]

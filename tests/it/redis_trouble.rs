@@ -1,16 +1,17 @@
 //! A service whose Redis fails: it goes on counting, says what is wrong, and heals by itself; what was lost is noticed.
 
-use std::{fs, mem, process::Command, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use highwater::{
-    config::{RedisOptions, place::RedisAddress},
     model::{Hour, KeyId, LimitEntry, Time},
+    proto::{self, ListQuotasRequest, quota_service_client::QuotaServiceClient},
+    query::{Detail, Queries, Window},
     service::{Actor, Author},
     store::{Change, Promise, RedisStore, Second, Store, StoreError},
 };
 
 use crate::{
-    redis_server::{RETENTION, Redis, address, options, soon},
+    redis_server::{Redis, options, soon},
     serving::{Serving, Worker, batch, config, connect, hello},
     store_contract::{frame, key, key_hour, keys},
 };
@@ -220,8 +221,8 @@ fn one_service_at_a_time_writes_a_store() {
         assert!(error.contains("another highwater writes it now"), "{error}");
     }
     assert_eq!(second.frames().unwrap(), [frame(1), frame(2)]);
-    // Also of projects that the newer one has not written to yet: it marks them with its fence when it does.
-    assert_eq!(second.hours(KeyId(1), Hour(0)..Hour(9)).unwrap().len(), 1);
+    // Also of projects that the newer one has not written to yet.
+    assert_eq!(second.hours(KeyId(1), Hour(0)..Hour(9)).unwrap().len(), 0);
     // One that ends well is not waited for.
     drop(first);
     drop(second);
@@ -243,71 +244,69 @@ fn what_redis_promises_is_asked() {
     assert!(keeping.danger.unwrap().contains("set it to noeviction"));
 }
 
-/// The list of docs/redis.md.
-fn access_list() -> Vec<String> {
-    let docs = fs::read_to_string("docs/redis.md").unwrap();
-    let from = docs.find("ACL SETUSER").unwrap();
-    let rules = docs[from..].split("```").next().unwrap().replace("\\\n", " ");
-    rules.split_whitespace().map(str::to_owned).collect()
+fn peak_of(quota: &proto::Quota) -> u32 {
+    quota.peak.as_ref().map_or(0, |peak| peak.level)
 }
 
-#[test]
-fn the_user_of_the_docs_may_do_what_is_needed_and_no_more() {
-    let redis = Redis::start();
-    let rules = access_list();
-    redis.ask::<String>(&rules.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
-    let password = redis.path().join("password");
-    fs::write(&password, "wrong\n").unwrap();
-    let user =
-        RedisOptions { user: Some("highwater".to_owned()), password_file: Some(password.clone()), ..options("hw:") };
-    let open = |options: &RedisOptions| RedisStore::open(&redis.address(), options, &RETENTION);
-    let refused = open(&user).unwrap_err().to_string();
-    assert!(refused.contains("does not let us in") && !refused.contains("wrong"), "{refused}");
-    fs::write(&password, "PASSWORD\n").unwrap();
-    let store = open(&user).unwrap();
-    store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
-    store.fold(Hour(0), &[(KeyId(1), key_hour(3))]).unwrap();
-    store.change(&Change { audit: vec![vec![1]], ..Change::default() }).unwrap();
-    store.retain(Hour(1), Hour(1)).unwrap();
-    store.drop_audit(1).unwrap();
-    assert_eq!(store.keeping().unwrap().promise, Promise::Strict);
-    assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
-    drop(store);
-    let forbidden = open(&RedisOptions { prefix: "other:".to_owned(), ..user.clone() }).unwrap_err().to_string();
-    assert!(forbidden.contains("access control list"), "{forbidden}");
-    // A provider that tells no settings.
-    redis.ask::<String>(&["ACL", "SETUSER", "highwater", "-config|get"]).unwrap();
-    assert_eq!(open(&user).unwrap().keeping().unwrap().promise, Promise::Unknown);
+/// What a reader is told while the store is gone: what was known, what is live, and that something is wrong.
+async fn check_reads(breaks: impl FnOnce(&mut Redis), mends: impl FnOnce(&mut Redis)) {
+    let mut redis = Redis::start();
+    let store: Arc<dyn Store> = Arc::new(redis.open("hw:").unwrap());
+    let mut config = config();
+    config.bounds.lease = Duration::from_secs(300);
+    let serving = Serving::on(config, store.clone());
+    let worker = Worker::ready(&serving, hello(1, 1), &[1]).await;
+    serving.until_level(1).await;
+    soon("keys that are stored", || redis.ask::<u64>(&["HLEN", "hw:{0}:keys"]).is_ok_and(|len| len >= 3)).await;
+    // Each of its meters was used three days ago, when twelve were held.
+    let now = serving.service.clock.now().wall.tick().hour();
+    let rows: Vec<_> = store.keys().unwrap().iter().map(|(id, _)| (*id, Hour(now.0 - 72), key_hour(12))).collect();
+    store.put_hours(&[], &rows).unwrap();
+    let mut quotas = QuotaServiceClient::new(serving.channel().await);
+    let mut list = async || {
+        let request = ListQuotasRequest { project: "default".to_owned(), ..ListQuotasRequest::default() };
+        quotas.list_quotas(request).await.unwrap().into_inner().quotas
+    };
+    // Before anything is known of the week, it is unknown, and not nothing.
+    breaks(&mut redis);
+    soon("a trouble that is told", || !serving.service.health.degraded().is_empty()).await;
+    let unknown = list().await;
+    assert!(unknown.iter().all(|quota| quota.minutes_covered < 60), "{unknown:?}");
+    worker.say(batch(1, [connect(2), connect(3)])).await;
+    serving.until_level(3).await;
+    assert_eq!(list().await.iter().map(|quota| quota.level).max(), Some(3));
+    mends(&mut redis);
+    soon("a store that is well again", || serving.service.health.degraded().is_empty()).await;
+    let started = tokio::time::Instant::now();
+    while list().await.iter().any(|quota| peak_of(quota) != 13) {
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", list().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // What was known once stays known while it is away.
+    redis.pause(true);
+    soon("a trouble that is told", || !serving.service.health.degraded().is_empty()).await;
+    worker.say(batch(2, [connect(4)])).await;
+    serving.until_level(4).await;
+    let known = list().await;
+    assert!(known.iter().all(|quota| peak_of(quota) == 13), "{known:?}");
+    // And history of what is in memory is told.
+    let minute = serving.service.clock.now().wall.tick().minute();
+    let queries = Queries::new(serving.service.clone());
+    let meter = serving.service.live.registry.all_tallies()[0].id;
+    let open = serving.service.rollup().open_from().unwrap();
+    let window = Window::new(open..minute.next().max(open.next()), 1).unwrap();
+    for detail in [Detail::Peaks, Detail::All] {
+        queries.history(meter, &window, detail).unwrap();
+    }
+    redis.pause(false);
 }
 
-/// A server that speaks TLS alone, and who vouches for it.
-fn by_tls() -> (Redis, RedisAddress, RedisOptions) {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let path = |name: &str| folder.join(name).display().to_string();
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false"])
-        .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let tls_port = crate::redis_server::free_port();
-    let redis = Redis::with(&[
-        &format!("--tls-port {tls_port}"),
-        &format!("--tls-cert-file {}", path("cert.pem")),
-        &format!("--tls-key-file {}", path("key.pem")),
-        "--tls-auth-clients no",
-    ]);
-    let options = RedisOptions { ca_file: Some(path("cert.pem").into()), ..options("hw:") };
-    (redis, address(&format!("rediss://localhost:{tls_port}")), options)
+#[tokio::test]
+async fn reads_go_on_while_redis_is_away() {
+    check_reads(Redis::kill, Redis::start_again).await;
 }
 
-#[test]
-fn tls_is_spoken_with_whom_the_file_vouches_for() {
-    let (_redis, address, trusting) = by_tls();
-    let store = RedisStore::open(&address, &trusting, &RETENTION).unwrap();
-    store.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
-    drop(store);
-    let error = RedisStore::open(&address, &options("hw:"), &RETENTION).unwrap_err().to_string();
-    assert!(error.to_lowercase().contains("certificate") || error.contains("UnknownIssuer"), "{error}");
+#[tokio::test]
+async fn reads_go_on_while_redis_hangs() {
+    check_reads(|redis| redis.pause(true), |redis| redis.pause(false)).await;
 }

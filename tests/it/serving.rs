@@ -129,6 +129,12 @@ pub fn meter(model: &str) -> highwater::proto::Meter {
     highwater::proto::Meter { kind: 3, model: model.into(), ..Default::default() }
 }
 
+/// Whether a target is the meter of a model.
+pub fn is_meter_of(target: &Option<highwater::proto::Target>, model: &str) -> bool {
+    let target = target.as_ref().and_then(|target| target.target.as_ref());
+    matches!(target, Some(highwater::proto::target::Target::Meter(meter)) if meter.model == model)
+}
+
 /// Both halves differ, or digests would all be 0.
 pub fn id(nth: u8) -> Vec<u8> {
     [[nth; 8], [0; 8]].concat()

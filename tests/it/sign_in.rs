@@ -287,4 +287,10 @@ async fn where_nobody_needs_a_key_nobody_signs_in() {
         let plain = browser.ask(Method::POST, STATUS, &[said, ("content-type", "text/plain")], vec![0; 5]).await;
         refused(&plain.ended().await, Code::PermissionDenied, "another site");
     }
+    // Nor one whose name was made to lead here: to the browser it then is the same site.
+    let host = ("host", "evil.example:7422");
+    for said in [&[host, ("origin", "http://evil.example:7422")][..], &[host, OF_PAGE[0], OF_PAGE[1]]] {
+        refused(&browser.status("", said).await, Code::PermissionDenied, "names of the own machine");
+    }
+    assert_eq!(browser.status("", &[("host", "localhost:7422"), OF_PAGE[0], OF_PAGE[1]]).await.0, 0);
 }

@@ -62,7 +62,7 @@ fn a_newer_format_in_redis_is_refused() {
     redis.ask::<u64>(&["HSET", "hw:{0}:meta", "format", "9"]).unwrap();
     let errors = [redis.open("hw:"), RedisStore::open_read_only(&redis.address(), &options("hw:"))];
     for error in errors.map(Result::unwrap_err) {
-        assert!(matches!(error, StoreError::Format { found: 9, known: 1 }), "{error:?}");
+        assert!(matches!(error, StoreError::Format { found: 9, known: 2 }), "{error:?}");
     }
     let none = RedisStore::open_read_only(&redis.address(), &options("none:")).unwrap_err();
     assert!(none.to_string().contains("there is no store"), "{none}");
@@ -76,15 +76,15 @@ fn a_node_of_a_cluster_that_was_emptied_is_noticed() {
     for (id, _) in keys() {
         store.put_hours(&[], &[(id, Hour(10), key_hour(3))]).unwrap();
     }
-    assert_eq!(store.keeping().unwrap().danger, None);
+    assert_eq!(store.keeping().unwrap().lost, None);
     let node = cluster.nodes.iter_mut().find(|node| {
         let all: Vec<String> = node.ask(&["KEYS", "*"]).unwrap();
         all.iter().any(|key| key.ends_with("fence")) && !all.iter().any(|key| key.ends_with("meta"))
     });
     node.expect("a node with history alone").ask::<String>(&["FLUSHALL"]).unwrap();
     let keeping = store.keeping().unwrap();
-    assert!(keeping.danger.as_ref().is_some_and(|danger| danger.contains("a node was emptied")), "{keeping:?}");
-    assert_eq!(store.keeping().unwrap().danger, None);
+    assert!(keeping.lost.as_ref().is_some_and(|lost| lost.contains("a node was emptied, or went back")), "{keeping:?}");
+    assert_eq!(store.keeping().unwrap().lost, None);
 }
 
 #[test]

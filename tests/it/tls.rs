@@ -3,6 +3,7 @@
 use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use highwater::{
+    access::Role,
     client::{ClientTls, WorkerClient, WorkerConfig, channel_with},
     config::{ClientCertificates, Config},
     model::{Outcome, SessionId},
@@ -19,6 +20,7 @@ use tokio::{
 use tonic::{Code, Status};
 
 use crate::{
+    access::{bearer, key, new_key},
     faults::process::{PROGRAM, Process},
     serving::{SOON, Serving, config, meter},
 };
@@ -97,7 +99,11 @@ impl Scene {
     }
 
     fn showing(&self, by: &Authority) -> ClientTls {
-        let (certificate, key) = by.vouch(&["agents.example"], Some("spiffe://example/agents"), FAR);
+        self.showing_one_of(by, "spiffe://example/agents")
+    }
+
+    fn showing_one_of(&self, by: &Authority, uri: &str) -> ClientTls {
+        let (certificate, key) = by.vouch(&["agents.example"], Some(uri), FAR);
         ClientTls { identity: Some((certificate.into_bytes(), key.into_bytes())), ..self.trusting() }
     }
 }
@@ -144,6 +150,35 @@ async fn clients_show_a_certificate_where_they_must_and_a_right_one_where_they_d
         assert_eq!(is_let_in(scene.showing(&scene.clients)).await, with, "{wanted:?}, with one");
         assert_eq!(is_let_in(scene.showing(&stranger)).await, with_a_strangers, "{wanted:?}, with a stranger's");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_names_projects_is_for_their_credentials_alone() {
+    let scene = Scene::new();
+    let mut config = scene.config(ClientCertificates::Optional);
+    config.dev = false;
+    let serving = Serving::with(config);
+    let key_of = |role, of: &str| key(&serving, new_key(role, of)).1;
+    let (own, other) = (key_of(Role::Viewer, "acme"), key_of(Role::Viewer, "other"));
+    let operator = key_of(Role::Operator, "acme");
+    let asked = async |tls: &ClientTls, token: &str| {
+        let channel = channel_with(&format!("https://{}", serving.address), tls).unwrap();
+        QuotaServiceClient::with_interceptor(channel, bearer(token)).get_status(GetStatusRequest {}).await.map(drop)
+    };
+    let bound = scene.showing_one_of(&scene.clients, "highwater://project/acme");
+    asked(&bound, &own).await.unwrap();
+    for token in [&other, &operator] {
+        let refused = asked(&bound, token).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied);
+        assert!(refused.message().contains("is for credentials of the project acme"), "{refused:?}");
+    }
+    // One that names none, or none at all, leaves it to the credential; and it does not stand for one.
+    for tls in [scene.showing(&scene.clients), scene.trusting()] {
+        for token in [&own, &other, &operator] {
+            asked(&tls, token).await.unwrap();
+        }
+    }
+    assert_eq!(asked(&bound, "hw_none").await.unwrap_err().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]

@@ -182,11 +182,11 @@ async fn a_browser_that_has_gone_leaves_no_watch_behind() {
     drop((watched, client));
     // The connection was the stream's alone: the service sees it close.
     let gone = timeout(SOON, async {
-        while !crate::doors::page(&serving, "/metrics").await.contains("highwater_connections 1") {
+        while !crate::doors::page(serving.address, "/metrics").await.contains("highwater_connections 1") {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    assert!(gone.await.is_ok(), "{}", crate::doors::page(&serving, "/metrics").await);
+    assert!(gone.await.is_ok(), "{}", crate::doors::page(serving.address, "/metrics").await);
 }
 
 #[tokio::test]

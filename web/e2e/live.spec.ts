@@ -10,11 +10,11 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { IngestService } from "../src/gen/highwater/v1/ingest_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
-import { PORT } from "../playwright.config";
-import { callsOf, expect, expectAccessible, test } from "./page";
+import { ownPort } from "../playwright.config";
+import { callsOf, expect, expectAccessible, expectFits, test } from "./page";
 import { start, stop } from "./service";
 
-const OWN_PORT = PORT + 1;
+const OWN_PORT = ownPort(1);
 const ORIGIN = `http://127.0.0.1:${OWN_PORT}`;
 /** What a session may take until it is seen. */
 const SEEN_WITHIN_MS = 1_500;
@@ -97,8 +97,7 @@ test("two hundred models, names of 120 letters, a limit of 0, levels of 100,000"
   await expect(models.getByRole("rowheader")).toHaveCount(200);
   for (const width of [1440, 390]) {
     await page.setViewportSize({ width, height: 900 });
-    const isWider = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-    await page.screenshot({ path: `test-results/many ${width}.png` });
-    expect(isWider, `the page scrolls sideways at ${width}`).toBe(false);
+    await expectFits(page);
+    await page.screenshot({ path: `test-results/looks/many ${width}.png` });
   }
 });

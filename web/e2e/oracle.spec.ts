@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { PORT } from "../playwright.config";
+import { ownPort } from "../playwright.config";
 import { expect, test } from "./page";
 import { binary, start, stop } from "./service";
 
 const TRACE = process.env["HIGHWATER_TRACE"] ?? join(import.meta.dirname, "../../../shared/data/calls-1999-01.csv");
-const OWN_PORT = PORT + 2;
+const OWN_PORT = ownPort(2);
 const WEEK = 7 * 86_400;
 const MINUTES = 20;
 

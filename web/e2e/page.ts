@@ -55,15 +55,17 @@ export const test = base.extend<{ port: number; watched: string[] }>({
     async ({ page, port }, use) => {
       const wrong: string[] = [];
       await layOver(page, `http://127.0.0.1:${port}`);
-      await page.addInitScript(() => {
+      // Of all tabs of the test.
+      const context = page.context();
+      await context.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
       });
-      page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
-      page.on("dialog", (dialog) => {
+      context.on("weberror", (error) => wrong.push(`error: ${error.error().message}`));
+      context.on("dialog", (dialog) => {
         wrong.push(`dialog: ${dialog.message()}`);
         void dialog.dismiss();
       });
-      page.on("console", (message) => {
+      context.on("console", (message) => {
         if (/^policy:|Content Security Policy|Trusted ?Type/i.test(message.text())) wrong.push(message.text());
       });
       await use(wrong);
@@ -81,11 +83,38 @@ export async function openQuotas(page: Page, query = ""): Promise<void> {
 
 /** Nothing serious for who does not see it, or sees it otherwise. */
 export async function expectAccessible(page: Page): Promise<void> {
-  const found = await new AxeBuilder({ page }).analyze();
+  // The page has no frames to gather from, which the newer mode opens a tab of its own for.
+  const found = await new AxeBuilder({ page }).setLegacyMode(true).options({ resultTypes: ["violations"] }).analyze();
   const serious = found.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} (${node.any.map((check) => check.message).join("; ")})`).join("\n  ")}`);
   expect(serious).toEqual([]);
+}
+
+/** Nothing stands beyond the edge, once charts have taken their new width. */
+export const expectFits = (page: Page): Promise<void> =>
+  expect
+    .poll(() => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), { message: "pixels beyond the edge" })
+    .toBeLessThanOrEqual(0);
+
+const THEMES = ["light", "dark"] as const;
+const SIZES = [
+  { width: 1920, height: 1080 },
+  { width: 1280, height: 800 },
+  { width: 390, height: 844 },
+];
+
+/** It fits and is accessible in every width and theme; leaves a picture of each. */
+export async function looksRight(page: Page, name: string, { fullPage = false } = {}): Promise<void> {
+  for (const size of SIZES) {
+    await page.setViewportSize(size);
+    await expectFits(page);
+    for (const colorScheme of THEMES) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: `test-results/looks/${name} ${size.width} ${colorScheme}.png`, fullPage });
+      await test.step(`${size.width} ${colorScheme}`, () => expectAccessible(page));
+    }
+  }
 }
 
 export { expect };

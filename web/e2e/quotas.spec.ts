@@ -1,7 +1,7 @@
 import { type Page } from "@playwright/test";
 
 import { GetHistoryRequest_Column as Column, type Quota } from "../src/gen/highwater/v1/quota_pb";
-import { callsOf, expect, expectAccessible, openQuotas, test } from "./page";
+import { callsOf, expect, expectAccessible, looksRight, openQuotas, test } from "./page";
 
 const AT_RISK = "ElevenLabs Turbo v2.5";
 const AT_RISK_KEY = "tts/elevenlabs/eleven_turbo_v2_5";
@@ -16,41 +16,40 @@ const [weekday, date, time] = [inBerlin({ weekday: "short" }), inBerlin({ day: "
 /** "Tue 14:03" or "19 Nov 14:03", as the page says it in the tests' zone. */
 const spoken = (seconds: number) => [weekday, date].map((day) => `${day.format(seconds * 1_000)} ${time.format(seconds * 1_000)}`);
 
-test("the verdict, five tiles, and the sections in their order @looks", async ({ page }, info) => {
+test("the verdict, five tiles, and the sections in their order @looks", async ({ page }) => {
   await openQuotas(page);
   await expect(page.getByRole("heading", { level: 1 })).not.toBeEmpty();
   await expect(section(page, "Connections").getByRole("listitem")).toHaveCount(5);
   const names = await page.locator("main section[aria-label] > header h2").allTextContents();
   expect(names).toEqual(["TTS", "STT", "LLM", "Realtime"]);
   await expect(rowOf(page, AT_RISK).first()).toBeVisible();
-  const isWider = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-  expect(isWider, "the page scrolls sideways").toBe(false);
-  await page.screenshot({ path: `test-results/quotas ${info.project.name}.png` });
-  await expectAccessible(page);
+  await looksRight(page, "quotas");
 });
 
-test("a row's detail, in place @looks", async ({ page }, info) => {
+test("a row's detail, in place @looks", async ({ page }) => {
   await openQuotas(page, `?select=${AT_RISK_KEY}&open=${AT_RISK_KEY}`);
   const detail = section(page, `Detail of ${AT_RISK}`);
   await expect(detail.getByRole("heading", { name: "Time at each level" })).toBeVisible();
   await expect(detail.getByRole("img", { name: "Time at each level" })).toBeVisible();
   await expect(detail.getByText("by simulation")).toBeVisible();
-  await page.screenshot({ path: `test-results/detail ${info.project.name}.png`, fullPage: true });
-  await expectAccessible(page);
+  await looksRight(page, "detail", { fullPage: true });
 });
 
 test("every row says what the service says: its limit, its peak and the time of it", async ({ page }) => {
   await openQuotas(page);
-  const { quotas } = await callsOf().quotas.listQuotas({ project: "demo", pageSize: 1_000 });
-  const meters = quotas.filter(({ target }) => target?.target.case === "meter" && target.target.value.model);
-  expect(meters.length).toBeGreaterThan(5);
-  for (const quota of meters) {
-    const row = rowOf(page, quota.displayName).first();
-    if (quota.limit) await expect(row).toContainText(String(quota.limit.slots));
-    if (!quota.peak) continue;
-    const [byDay = "", byDate = ""] = spoken(Number(quota.peak.at?.seconds));
-    await expect(row).toContainText(new RegExp(`${quota.peak.level} · (${byDay}|${byDate})`));
-  }
+  // The fleet lives on: a peak may be passed between the question and the look.
+  await expect(async () => {
+    const { quotas } = await callsOf().quotas.listQuotas({ project: "demo", pageSize: 1_000 });
+    const meters = quotas.filter(({ target }) => target?.target.case === "meter" && target.target.value.model);
+    expect(meters.length).toBeGreaterThan(5);
+    for (const quota of meters) {
+      const row = await rowOf(page, quota.displayName).first().innerText();
+      if (quota.limit) expect(row).toContain(String(quota.limit.slots));
+      if (!quota.peak) continue;
+      const [byDay = "", byDate = ""] = spoken(Number(quota.peak.at?.seconds));
+      expect(row.replaceAll(/\s+/g, " ")).toMatch(new RegExp(`${quota.peak.level} · (${byDay}|${byDate})`));
+    }
+  }).toPass();
 });
 
 test("the crosshair reads at twenty minutes what the service says", async ({ page }) => {
@@ -212,7 +211,7 @@ test("a pool is assigned over its models, and the sum stands beside it", async (
 });
 
 test("every chart has a table behind it", async ({ page }) => {
-  await openQuotas(page);
+  await openQuotas(page, "?range=1h");
   await section(page, "TTS").getByRole("button", { name: /As table/ }).click();
   await expect(page.getByRole("region", { name: "The chart of TTS as a table" }).getByRole("columnheader", { name: "All TTS" })).toBeVisible();
   await expectAccessible(page);
@@ -232,6 +231,7 @@ test("two tabs share one watch, and the second goes on when the first is closed"
 });
 
 test("stored scripts are text", async ({ page }) => {
+  test.setTimeout(180_000);
   const { limits, quotas } = callsOf();
   const listed = await quotas.listQuotas({ project: "demo", pageSize: 1_000 });
   const target = listed.quotas.find((quota) => isMeter(quota, "Cartesia Sonic 3"))?.target;

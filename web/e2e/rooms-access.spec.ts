@@ -1,6 +1,6 @@
 import { Role } from "../src/gen/highwater/v1/admin_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
-import { expect, expectAccessible, test } from "./page";
+import { expect, looksRight, test } from "./page";
 import { HOSTILE, KEYS_PORT, type Keyed, hold, signIn, startKeyed } from "./rooms";
 
 test.use({ port: KEYS_PORT, baseURL: `http://127.0.0.1:${KEYS_PORT}` });
@@ -12,11 +12,16 @@ test.beforeAll(async () => {
 });
 test.afterAll(() => keyed.end());
 
+test("the sign-in @looks", async ({ page }) => {
+  await page.goto("/p/acme/quotas");
+  await expect(page.getByRole("dialog", { name: "Sign in" })).toBeVisible();
+  await looksRight(page, "sign-in");
+});
+
 test("without a credential the page asks, says why it refuses, and goes on where it was", async ({ page }) => {
   await page.goto("/p/acme/sessions");
   const dialog = page.getByRole("dialog", { name: "Sign in" });
   await expect(dialog).toBeVisible();
-  await expectAccessible(page);
   await dialog.getByLabel("Key or token").fill(HOSTILE[0] ?? "");
   await dialog.getByRole("button", { name: "Sign in" }).click();
   await expect(dialog.getByRole("alert")).not.toBeEmpty();

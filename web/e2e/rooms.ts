@@ -9,14 +9,13 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { type Page, expect } from "@playwright/test";
 
-import { PORT } from "../playwright.config";
+import { PORT, ownPort } from "../playwright.config";
 import { AdminService, Role } from "../src/gen/highwater/v1/admin_pb";
 import { IngestService } from "../src/gen/highwater/v1/ingest_pb";
 import { type Kind, Outcome } from "../src/gen/highwater/v1/types_pb";
 import { binary, start, stop } from "./service";
 
-/** Beside the port of the demo that all tests share. */
-export const KEYS_PORT = PORT + 7;
+export const KEYS_PORT = ownPort(7);
 
 export interface Keyed {
   admin: Client<typeof AdminService>;

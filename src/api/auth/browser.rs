@@ -1,11 +1,14 @@
 //! Calls of browsers that are signed in by a cookie. A browser sends it by itself, whoever made it call: so such a call
 //! must say that the page made it, which no other site can.
 
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{HeaderMap, Request, header, uri::Authority};
 
 use crate::{
     access::{Pass, Refused, Role, Roles},
-    api::auth::{Headers as _, refuse},
+    api::{
+        auth::{Headers as _, refuse},
+        peer::Peer,
+    },
     error::Error,
     service::{Clock, Service},
 };
@@ -60,18 +63,30 @@ pub fn is_from_page<B>(request: &Request<B>) -> Result<(), Error> {
 }
 
 /// Where nobody needs a key: whether no other site made a browser call. Without this, every page that a developer looks at
-/// could decide on the service of their own machine.
+/// could decide on the service of their own machine, also one whose name was made to lead here (DNS rebinding).
 ///
 /// # Errors
 /// `Forbidden` when another site did.
 pub(super) fn is_not_foreign<B>(request: &Request<B>) -> Result<(), Error> {
     match is_same_origin(request) {
+        Some(true) if !host(request).is_some_and(is_own_machine) => Err(Error::Forbidden(
+            "without keys the page is served under the names of the own machine alone: localhost, 127.0.0.1, [::1]"
+                .into(),
+        )),
         Some(false) => {
             Err(Error::Forbidden("another site made a browser call: only the service's own page may".into()))
         }
         // A program's, or the page's own.
         None | Some(true) => Ok(()),
     }
+}
+
+/// Whether a host, with or without a port, is a name of the own machine, which no site can have.
+fn is_own_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether a browser was made to call by what it got from here; `None` when it does not say, or is none.
@@ -87,7 +102,7 @@ fn is_same_origin<B>(request: &Request<B>) -> Option<bool> {
 
 /// Who was asked: the authority of HTTP/2, the header of HTTP/1.1.
 fn host<B>(request: &Request<B>) -> Option<&str> {
-    let authority = request.uri().authority().map(axum::http::uri::Authority::as_str);
+    let authority = request.uri().authority().map(Authority::as_str);
     authority.or_else(|| request.headers().text("host"))
 }
 
@@ -96,15 +111,12 @@ fn host<B>(request: &Request<B>) -> Option<&str> {
 /// # Errors
 /// `Unauthenticated` when the cookie is good no more, `Forbidden` when another site may have made it call,
 /// `TooManyFailures`.
-pub(super) fn signed_in<B>(
-    service: &Service,
-    request: &Request<B>,
-    address: Option<IpAddr>,
-) -> Result<Option<Pass>, Error> {
+pub(super) fn signed_in<B>(service: &Service, request: &Request<B>, peer: &Peer) -> Result<Option<Pass>, Error> {
     let Some(cookie) = cookie(service, request.headers()) else { return Ok(None) };
     is_from_page(request)?;
-    let pass = service.access.signed_in(cookie, Clock::wall());
-    pass.map(Some).map_err(|failed| refuse(service, request.uri().path(), failed, address, service.clock.now()))
+    let refused = |failed| refuse(service, request.uri().path(), failed, peer.address(), service.clock.now());
+    let pass = service.access.signed_in(cookie, Clock::wall()).map_err(refused)?;
+    peer.may_use(&pass).map(|()| Some(pass))
 }
 
 /// What a browser signs in with, found right.
@@ -112,18 +124,38 @@ pub(super) fn signed_in<B>(
 /// # Errors
 /// `Unauthenticated` when nobody is known by it, `Forbidden` when there is nothing on the page for them,
 /// `TooManyFailures`.
-pub fn present(service: &Service, token: &str, address: Option<IpAddr>) -> Result<Pass, Error> {
-    let refused = |failed| refuse(service, SIGN_IN, failed, address, service.clock.now());
+pub fn present(service: &Service, token: &str, peer: &Peer) -> Result<Pass, Error> {
+    let refused = |failed| refuse(service, SIGN_IN, failed, peer.address(), service.clock.now());
     let token = token.trim_ascii();
     if token.is_empty() {
         return Err(refused((Refused::Malformed("it is empty"), None)));
     }
     let pass = service.access.verify(token, Clock::wall()).map_err(refused)?;
+    peer.may_use(&pass)?;
     match READERS.has(pass.role()) {
         true => Ok(pass),
         false => Err(Error::Forbidden(
             format!("a credential of the role {} has nothing to see here: one of {READERS} is needed", pass.role())
                 .into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own_machine;
+
+    #[test]
+    fn names_of_the_own_machine_are_known() {
+        for name in
+            ["localhost", "LOCALHOST:7422", "demo.localhost:1", "127.0.0.1:7422", "127.9.9.9", "[::1]:7422", "[::1]"]
+        {
+            assert!(is_own_machine(name), "{name}");
+        }
+        for name in
+            ["evil.example", "evil.example:7422", "localhost.evil.example", "10.0.0.1:7422", "", ":7422", "[::2]:1"]
+        {
+            assert!(!is_own_machine(name), "{name}");
+        }
     }
 }

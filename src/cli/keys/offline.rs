@@ -112,7 +112,7 @@ fn refused(error: Error, store: &StorePlace) -> CliError {
             message,
             hint: Some(format!("`highwater keys list --all-projects --ended --store {store}` lists them")),
         },
-        Error::Store { detail } => CliError::failed(detail.clone()),
+        Error::Store { detail } | Error::RevokedHere { detail } => CliError::failed(detail.clone()),
         Error::Internal { detail } => CliError::failed(detail.clone()),
         _ => CliError::Mistakes { message, hint: None },
     }

@@ -200,7 +200,7 @@ fn without_limits_there_is_no_verdict_but_the_highest() {
         peak: None,
         ..limited(s, 0, 5, Risk::Unknown, Week::Calm)
     });
-    let nothing = "Nothing has been reported yet: what the first worker reports shows here.";
+    let nothing = "Nothing was reported in the last seven days: what the next worker reports shows here.";
     check(std::slice::from_ref(&unused), nothing, None, 0, 0);
     let words = "No model has a limit yet. Highest of the last seven days: a/b, 9, Tue 14:00.";
     check(&[pool(|s| s), one(Kind::Tts, "a/b", |s| s)], words, Some(1), 0, 0);

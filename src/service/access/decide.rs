@@ -121,22 +121,6 @@ impl Access {
         self.changed("key.update", &before, after, actor, now)
     }
 
-    /// Ends a credential now, with what is open on it. Again: nothing changes.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none in the scope; `OutOfOrder` when it is the operator's own or the last operator's key;
-    /// `Store` when it is not durable, and then it goes on.
-    pub fn revoke_key(&self, id: &str, scope: Scope<'_>, actor: &Actor, now: Time) -> Result<KeyRecord, Error> {
-        let _one_at_a_time = self.deciding_on_stored()?;
-        let before = self.in_scope(id, scope)?;
-        if before.revoked.is_some() {
-            return Ok(before);
-        }
-        self.check_operators_stay(actor, &|record| record.id == id, now)?;
-        let after = KeyRecord { revoked: Some(now), ..before.clone() };
-        self.changed("key.revoke", &before, after, actor, now)
-    }
-
     /// Makes a key that takes the place of another, which is good for `overlap` more.
     ///
     /// # Errors
@@ -268,7 +252,12 @@ impl Access {
 
     /// Whoever ends keys by a key of their own does not lock themselves out, nor everybody: then nobody could make a key any
     /// more but at the store itself, with the service stopped.
-    fn check_operators_stay(&self, actor: &Actor, goes: &dyn Fn(&KeyRecord) -> bool, now: Time) -> Result<(), Error> {
+    pub(super) fn check_operators_stay(
+        &self,
+        actor: &Actor,
+        goes: &dyn Fn(&KeyRecord) -> bool,
+        now: Time,
+    ) -> Result<(), Error> {
         if actor.role != Some(Role::Operator) {
             return Ok(());
         }
@@ -292,7 +281,7 @@ impl Access {
         Ok(())
     }
 
-    fn in_scope(&self, id: &str, scope: Scope<'_>) -> Result<KeyRecord, Error> {
+    pub(super) fn in_scope(&self, id: &str, scope: Scope<'_>) -> Result<KeyRecord, Error> {
         let found = self.record(id).filter(|record| scope(record));
         found.ok_or_else(|| Error::NotFound { what: "key", name: id.to_owned() })
     }
@@ -314,7 +303,7 @@ impl Access {
         }
     }
 
-    fn changed(
+    pub(super) fn changed(
         &self,
         action: &str,
         before: &KeyRecord,
@@ -322,12 +311,7 @@ impl Access {
         actor: &Actor,
         now: Time,
     ) -> Result<KeyRecord, Error> {
-        let entry = Entry {
-            before: before.describe(),
-            after: after.describe(),
-            ..actor.entry(action, after.project.as_str(), &after.id)
-        };
-        self.decide(Vec::new(), vec![after.clone()], entry, now)?;
+        self.decide(Vec::new(), vec![after.clone()], told(action, before, &after, actor), now)?;
         Ok(after)
     }
 
@@ -347,7 +331,13 @@ impl Access {
     }
 }
 
-fn document(record: &KeyRecord) -> Document {
+/// What tells of a change of a credential.
+pub(super) fn told(action: &str, before: &KeyRecord, after: &KeyRecord, actor: &Actor) -> Entry {
+    let entry = actor.entry(action, after.project.as_str(), &after.id);
+    Entry { before: before.describe(), after: after.describe(), ..entry }
+}
+
+pub(super) fn document(record: &KeyRecord) -> Document {
     Document { shelf: Shelf::ApiKeys, name: record.id.clone(), bytes: Some(record.encode()) }
 }
 

@@ -9,6 +9,7 @@ use crate::{
         Service,
         access::{AUDIT_DAYS, random},
         health::ACCESS,
+        promised::Promised,
     },
     store::{Change, StoreError},
 };
@@ -29,6 +30,7 @@ pub struct Keeper {
     refusals: Now,
     uses: Now,
     audit: Option<Now>,
+    promised: Promised,
 }
 
 impl Keeper {
@@ -36,7 +38,7 @@ impl Keeper {
         // Not all replicas at once.
         let [jitter] = random::<1>();
         let uses = Now { mono: now.mono.before(Duration::from_secs(u64::from(jitter))), ..now };
-        Self { refusals: now, uses, audit: None }
+        Self { refusals: now, uses, audit: None, promised: Promised::default() }
     }
 
     /// Does what is due.
@@ -54,7 +56,10 @@ impl Keeper {
 
     /// Writes what would be lost with the process.
     pub fn last_step(&mut self, service: &Service, now: Now) {
-        if let Err(error) = told(service, now).and_then(|()| service.access.keep_uses()) {
+        if let Err(error) = told(service, now)
+            .and_then(|()| service.access.write_revoked(now.wall))
+            .and_then(|()| service.access.keep_uses())
+        {
             tracing::warn!(%error, "the last uses of credentials could not be written");
         }
     }
@@ -68,7 +73,9 @@ impl Keeper {
             due
         };
         service.access.refresh()?;
+        service.access.write_revoked(now.wall)?;
         service.refresh_decisions()?;
+        self.promised.tell(service, now.wall)?;
         if is_due(&mut self.refusals, REFUSALS_EVERY) {
             told(service, now)?;
         }

@@ -52,6 +52,14 @@ pub fn read_or_make(path: &Path) -> Result<Secret<[u8; MASTER_BYTES]>, KeyFileEr
     }
 }
 
+/// Whether a key file that is there can be used; one that is not there is made.
+///
+/// # Errors
+/// When it can't be read, is no key, or others may read it.
+pub fn check(path: &Path) -> Result<(), KeyFileError> {
+    if path.exists() { read(path).map(drop) } else { Ok(()) }
+}
+
 fn read(path: &Path) -> Result<Secret<[u8; MASTER_BYTES]>, KeyFileError> {
     let failed = |error| KeyFileError::Io { path: path.to_owned(), error };
     let metadata = fs::metadata(path).map_err(failed)?;

@@ -7,6 +7,7 @@ use super::{
     RedisStore,
     mirror::Mirror,
     names::{ProjectNumber, Strand},
+    owner::Owned,
     retain::STRINGS_A_STEP,
     scripts::{DROP, STEP},
     writer::{Arguments, Writer},
@@ -34,7 +35,11 @@ impl RedisStore {
         // The lock is not held while history goes: seconds are written meanwhile.
         let (fence, number, keys) = self.leaving(&*self.writer()?, project)?;
         let hours = match number {
-            Some(number) => self.drop_history(fence, number, &keys)?,
+            Some(number) => {
+                let owned = (number, self.owner(project.as_str()));
+                self.claim(std::slice::from_ref(&owned))?;
+                self.drop_history(fence, &owned, &keys)?
+            }
             None => 0,
         };
         let mut writer = self.settled()?;
@@ -73,35 +78,33 @@ impl RedisStore {
     }
 
     /// Removes all history of a project; returns how many hours it had.
-    fn drop_history(&self, fence: u64, project: ProjectNumber, keys: &BTreeSet<KeyId>) -> Result<u64> {
+    fn drop_history(&self, fence: u64, owned: &Owned, keys: &BTreeSet<KeyId>) -> Result<u64> {
+        let project = owned.0;
         let keys: Vec<_> = keys.iter().copied().collect();
         let mut hours = 0;
         for strand in Strand::ALL {
             for part in self.parts_there(project, strand, 0, u32::MAX)? {
                 for keys in keys.chunks(STRINGS_A_STEP) {
                     let names = keys.iter().map(|key| self.names.part(project, strand, *key, part));
-                    let dropped = self.drop_step(fence, project, names)?;
+                    let dropped = self.drop_step(fence, owned, names)?;
                     hours += if strand == Strand::Peaks { dropped } else { 0 };
                 }
             }
         }
         // Last, since they say which strings there are.
-        self.drop_step(fence, project, Strand::ALL.map(|strand| self.names.parts(project, strand)))?;
+        self.drop_step(fence, owned, Strand::ALL.map(|strand| self.names.parts(project, strand)))?;
         Ok(hours)
     }
 
-    fn drop_step(&self, fence: u64, project: ProjectNumber, names: impl IntoIterator<Item = String>) -> Result<u64> {
-        let mut arguments = Arguments::default();
-        arguments.number(fence).number(1_u64);
-        let names: Vec<_> = std::iter::once(self.names.fence(project)).chain(names).collect();
-        let (dropped, _) = self.link.run(&DROP, &names, &arguments.0, 0)?;
+    fn drop_step(&self, fence: u64, owned: &Owned, names: impl IntoIterator<Item = String>) -> Result<u64> {
+        let dropped = self.on_hours(&DROP, fence, std::slice::from_ref(owned), names, Arguments::default())?;
         redis::from_redis_value(dropped).map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
     /// The fence of a project that is no more ends by itself. One that stays, since Redis was away just now, is a number that
     /// nobody reads.
     fn end_fence(&self, project: ProjectNumber) {
-        self.forget_written(project);
+        self.owners.forget(project);
         let mut end = redis::cmd("EXPIRE");
         if let Err(error) = self.link.ask::<u64>(end.arg(self.names.fence(project)).arg(FENCE_SECONDS)) {
             tracing::debug!(%error, "the fence of a project that was forgotten stays");
@@ -118,8 +121,12 @@ impl RedisStore {
         let keys = self.read_keys()?;
         for (name, number) in revived {
             let of_project = keys.iter().filter(|(_, key)| key.project.as_str() == name).map(|(id, _)| *id);
-            self.drop_history(fence, number, &of_project.collect())?;
-            self.end_fence(number);
+            let owned = (number, self.owner(&name));
+            // The number may be another's by now, on a node that did not go back.
+            if self.is_ours(&owned)? {
+                self.drop_history(fence, &owned, &of_project.collect())?;
+                self.end_fence(number);
+            }
         }
         Ok(())
     }

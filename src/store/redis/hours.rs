@@ -1,6 +1,6 @@
 //! The hours of keys: written by strings of many hours, and read by few commands.
 
-use std::{collections::BTreeMap, ops::Range, sync::PoisonError};
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     RedisStore, blob,
@@ -87,19 +87,22 @@ impl RedisStore {
     fn put_step(&self, fence: u64, puts: &[(&Place, &Put)]) -> Result<()> {
         let mut projects: Vec<_> = puts.iter().map(|(place, _)| place.0).collect();
         projects.dedup();
-        let mut keys: Vec<String> = projects.iter().map(|project| self.names.fence(*project)).collect();
+        let projects = projects.into_iter().map(|project| self.owned(project)).collect::<Result<Vec<_>>>()?;
+        self.claim(&projects)?;
+        // They come after the marks of the projects.
+        let mut keys: Vec<String> = Vec::new();
         let mut parts: Vec<_> = puts.iter().map(|((project, _, strand, part), _)| (*project, *strand, *part)).collect();
         parts.sort_unstable();
         parts.dedup();
         let mut arguments = Arguments::default();
-        arguments.number(fence).count(projects.len()).count(parts.len());
+        arguments.count(parts.len());
         for run in parts.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             keys.push(self.names.parts(run[0].0, run[0].1));
             for (_, _, part) in run {
-                arguments.count(keys.len()).number(*part);
+                arguments.count(projects.len() + keys.len()).number(*part);
             }
         }
-        arguments.count(keys.len() + 1);
+        arguments.count(projects.len() + keys.len() + 1);
         for ((project, key, strand, part), put) in puts {
             keys.push(self.names.part(*project, *strand, *key, *part));
             arguments.number(self.lifetime(*strand)).count(put.len());
@@ -107,30 +110,9 @@ impl RedisStore {
                 arguments.number(*hour).bytes(record.as_slice());
             }
         }
-        self.link.run(&PUT, &keys, &arguments.0, 0)?;
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).extend(projects);
+        self.on_hours(&PUT, fence, &projects, keys, arguments)?;
+        self.owners.wrote(projects.into_iter().map(|(project, _)| project));
         Ok(())
-    }
-
-    /// Projects whose history a node lost since it was written, each told once: a node of a cluster that was emptied has
-    /// nothing else to be known by.
-    pub(super) fn emptied(&self) -> Result<usize> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let projects: Vec<_> = written.iter().copied().collect();
-        let names: Vec<_> = projects.iter().map(|project| self.names.fence(*project)).collect();
-        let mut emptied = 0;
-        for (project, fence) in projects.iter().zip(self.link.strings(&names)?) {
-            if fence.is_none() {
-                written.remove(project);
-                emptied += 1;
-            }
-        }
-        Ok(emptied)
-    }
-
-    /// A project that is no more is not looked for.
-    pub(super) fn forget_written(&self, project: ProjectNumber) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&project);
     }
 
     fn lifetime(&self, strand: Strand) -> u64 {
@@ -146,6 +128,9 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         let Some(project) = self.project_of(key)? else { return Ok(Vec::new()) };
+        if !self.is_of(project)? {
+            return Ok(Vec::new());
+        }
         let parts = self.parts(project, strand, hours)?;
         let mut found = Vec::new();
         for parts in parts.chunks(STRINGS_A_READ) {
@@ -215,7 +200,9 @@ impl RedisStore {
         let (part, within) = (hour.0 / strand.hours(), (hour.0 % strand.hours()) as u8);
         let (mut known, mut names) = (Vec::new(), Vec::new());
         for key in keys {
-            if let Some(project) = self.project_of(*key)? {
+            if let Some(project) = self.project_of(*key)?
+                && self.is_of(project)?
+            {
                 known.push(*key);
                 names.push(self.names.part(project, strand, *key, part));
             }
@@ -247,6 +234,9 @@ impl RedisStore {
 
     pub(super) fn read_first_hour(&self, project: &Project, hours: Range<Hour>) -> Result<Option<(Key, Hour)>> {
         let Some(number) = self.number_of(project)?.filter(|_| !hours.is_empty()) else { return Ok(None) };
+        if !self.is_ours(&(number, self.owner(project.as_str())))? {
+            return Ok(None);
+        }
         let keys: Vec<_> = self.read_keys()?.into_iter().filter(|(_, key)| key.project == *project).collect();
         let size = Strand::Peaks.hours();
         for part in self.parts_there(number, Strand::Peaks, hours.start.0 / size, (hours.end.0 - 1) / size)? {

@@ -24,9 +24,6 @@ use crate::{
 /// Connections that are kept open while nobody asks on them: those who read at once, and the recorder.
 const MOST_IDLE: usize = 9;
 
-/// Keys that one step of a search looks at.
-const SCANNED_AT_ONCE: u32 = 1_000;
-
 /// A Redis.
 pub struct Link {
     address: RedisAddress,
@@ -109,27 +106,9 @@ impl Link {
         })
     }
 
-    /// Removes every key of a pattern, on every node.
-    pub fn remove_all(&self, pattern: &str) -> Result<()> {
-        self.with(|connection| match connection {
-            Connection::One(one) => remove_all(one.as_mut(), pattern),
-            Connection::Cluster(cluster) => {
-                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                let mut keys = redis::cmd("KEYS");
-                let Value::Map(found) = cluster.route_command(keys.arg(pattern), all)? else { return Ok(()) };
-                for (_, names) in found {
-                    for name in value::<Vec<Vec<u8>>>(names)? {
-                        redis::cmd("UNLINK").arg(name).exec(cluster.as_mut())?;
-                    }
-                }
-                Ok(())
-            }
-        })
-    }
-
     /// Works on a connection. One that was idle may have been closed by the other end: then once more on a new one, which
     /// is safe since every step may be repeated.
-    fn with<T>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
+    pub(super) fn with<T>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
         if let Some(mut connection) = self.take_idle() {
             match work(&mut connection) {
                 Ok(done) => {
@@ -178,29 +157,18 @@ impl Link {
             "HWFENCED" => StoreError::Unavailable(format!("{name}: {detail}; restart this one to use it again")),
             "HWCONFLICT" => StoreError::Conflict(format!("the audit log ends before row {detail}")),
             "HWKEY" => StoreError::Damaged(format!("{name}: key {detail} was to become another")),
+            "HWFOREIGN" => StoreError::Unavailable(format!("{name}: {detail} is not the mark of this store's history")),
+            "HWHEADLESS" => StoreError::Damaged(format!(
+                "{name}: {detail} is there and the meta row is not, which says whose it is: bring that back, or remove \
+                 all that begins with the prefix"
+            )),
             "HWFORMAT" => StoreError::Format { found: detail.parse().unwrap_or(u64::MAX), known: super::FORMAT },
             _ => StoreError::Unavailable(format!("{name}: {}", in_words(error))),
         }
     }
 }
 
-fn remove_all(connection: &mut redis::Connection, pattern: &str) -> RedisResult<()> {
-    let mut cursor = 0_u64;
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED_AT_ONCE);
-        let (next, names): (u64, Vec<Vec<u8>>) = scan.query(connection)?;
-        if !names.is_empty() {
-            redis::cmd("UNLINK").arg(names).exec(connection)?;
-        }
-        if next == 0 {
-            return Ok(());
-        }
-        cursor = next;
-    }
-}
-
-fn value<T: FromRedisValue>(value: Value) -> RedisResult<T> {
+pub fn value<T: FromRedisValue>(value: Value) -> RedisResult<T> {
     Ok(redis::from_redis_value(value)?)
 }
 

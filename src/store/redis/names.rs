@@ -15,7 +15,7 @@
 //! | `{0}:shelf:N` | hash | documents of a shelf by name |
 //! | `{0}:audit` | hash | rows of the audit log by number |
 //! | `{0}:notes` | hash | words by name |
-//! | `{P}:fence` | string | the last writer of the project's history |
+//! | `{P}:fence` | string | the mark of the project's history ([`super::owner`]): fence of the last writer, store, project |
 //! | `{P}:peaks:KEY:WEEK` | string | peaks and flags of a key's hours, newest first ([`super::blob`]) |
 //! | `{P}:rest:KEY:DAY` | string | what else its hours have |
 //! | `{P}:sums:KEY:DAY` | string | summaries of its hours |
@@ -75,6 +75,12 @@ impl Names {
         self.across("meta")
     }
 
+    /// The meta row, and what is never there without it.
+    pub fn with_meta(&self) -> Vec<String> {
+        let rows = [self.meta(), self.keys(), self.projects(), self.limits(), self.audit(), self.notes()];
+        rows.into_iter().chain(Shelf::ALL.map(|shelf| self.shelf(shelf))).collect()
+    }
+
     pub fn projects(&self) -> String {
         self.across("projects")
     }
@@ -123,6 +129,17 @@ impl Names {
     /// A part of a strand of a key.
     pub fn part(&self, project: ProjectNumber, strand: Strand, key: KeyId, part: u32) -> String {
         format!("{}{{{}}}:{}:{}:{part}", self.prefix, project.0, strand.word(), key.0)
+    }
+
+    /// All names of a project, as a pattern.
+    pub fn of_project(&self, project: ProjectNumber) -> String {
+        format!("{}{{{}}}:*", self.prefix, project.0)
+    }
+
+    /// The number in a name; `None` when it is not of a store.
+    pub fn number(&self, name: &str) -> Option<ProjectNumber> {
+        let (number, _) = name.strip_prefix(&self.prefix)?.strip_prefix('{')?.split_once("}:")?;
+        number.parse().ok().map(ProjectNumber)
     }
 
     /// What all names begin with, as a pattern.

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Numbers {
     of_keys: RwLock<HashMap<KeyId, ProjectNumber>>,
+    names: RwLock<HashMap<ProjectNumber, String>>,
 }
 
 impl RedisStore {
@@ -57,7 +58,20 @@ impl RedisStore {
     /// All projects by name.
     pub(super) fn projects(&self) -> Result<HashMap<String, ProjectNumber>> {
         let numbers: HashMap<String, u32> = self.link.ask(redis::cmd("HGETALL").arg(self.names.projects()))?;
+        let mut names = self.numbers.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.extend(numbers.iter().map(|(name, number)| (ProjectNumber(*number), name.clone())));
         Ok(numbers.into_iter().map(|(name, number)| (name, ProjectNumber(number))).collect())
+    }
+
+    /// The name of a project that has a number.
+    pub(super) fn name_of(&self, project: ProjectNumber) -> Result<String> {
+        let known = || self.numbers.names.read().unwrap_or_else(PoisonError::into_inner).get(&project).cloned();
+        if let Some(name) = known() {
+            return Ok(name);
+        }
+        self.projects()?;
+        let unknown = || StoreError::Damaged(format!("{}: there is no project {}", self.link.name(), project.0));
+        known().ok_or_else(unknown)
     }
 
     pub(super) fn number_of(&self, project: &Project) -> Result<Option<ProjectNumber>> {
@@ -68,6 +82,8 @@ impl RedisStore {
     /// Lets go of keys that are no more: nothing is to be written for them.
     pub(super) fn unlearn(&self, is_gone: impl Fn(KeyId) -> bool) {
         self.numbers.of_keys.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !is_gone(*key));
+        self.numbers.names.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.owners.look_again();
     }
 
     fn known(&self, key: KeyId) -> Option<ProjectNumber> {

@@ -40,17 +40,10 @@ pub fn ask(store: &RedisStore) -> Result<Keeping> {
         writer.replicas = u32::from(waits && !servers.is_empty());
     }
     let judged = servers.iter().map(|server| server.judge(replicated));
-    let danger = match store.emptied()? {
-        0 => servers.iter().find_map(Server::danger),
-        projects => {
-            let words = format!("a node was emptied: the history of {projects} projects is gone, and shows as a gap");
-            tracing::error!(store = store.link.name(), projects, "a node of the store was emptied");
-            Some(words)
-        }
-    };
-    let unheard = || Keeping { promise: Promise::Unknown, words: "it says nothing of itself".to_owned(), danger: None };
+    let danger = servers.iter().find_map(Server::danger);
+    let unheard = || Keeping::of(Promise::Unknown, "it says nothing of itself".to_owned());
     let least = judged.min_by_key(|keeping| keeping.promise).unwrap_or_else(unheard);
-    Ok(Keeping { danger, ..least })
+    Ok(Keeping { danger, lost: store.take_lost()?, ..least })
 }
 
 fn read_info(text: &str) -> HashMap<String, String> {
@@ -118,7 +111,7 @@ impl Server {
                 (Promise::Bounded, format!("{replicas} replicas, and none had the last write within 200 ms"))
             }
         };
-        Keeping { promise, words, danger: None }
+        Keeping::of(promise, words)
     }
 }
 

@@ -23,6 +23,9 @@ impl RedisStore {
     pub(super) fn remove_rows(&self, project: &Project, hours: Range<Hour>) -> Result<u64> {
         self.check_writer()?;
         let Some(number) = self.number_of(project)?.filter(|_| !hours.is_empty()) else { return Ok(0) };
+        if !self.is_ours(&(number, self.owner(project.as_str())))? {
+            return Ok(0);
+        }
         let keys = self.read_keys()?.into_iter().filter(|(_, key)| key.project == *project);
         let keys: Vec<_> = keys.map(|(id, _)| id).collect();
         let mut removed = 0;
@@ -73,7 +76,7 @@ impl RedisStore {
 
     /// Removes what a project has before an hour, about [`RETAIN_ROWS`] of it.
     fn trim_project(&self, project: ProjectNumber, strand: Strand, keys: &[KeyId], from: Hour) -> Result<u64> {
-        if from.0 == 0 {
+        if from.0 == 0 || !self.is_of(project)? {
             return Ok(0);
         }
         let mut removed = 0;
@@ -86,9 +89,9 @@ impl RedisStore {
             }
             if (part + 1) * strand.hours() <= from.0 {
                 let mut arguments = Arguments::default();
-                arguments.number(self.writer()?.fence).number(1_u64).number(part);
-                let names = [self.names.fence(project), self.names.parts(project, strand)];
-                self.link.run(&UNLIST, &names, &arguments.0, 0)?;
+                arguments.number(part);
+                let (fence, owned) = (self.writer()?.fence, self.owned(project)?);
+                self.on_hours(&UNLIST, fence, &[owned], [self.names.parts(project, strand)], arguments)?;
             }
         }
         Ok(removed)
@@ -115,10 +118,10 @@ impl RedisStore {
         let first = part * strand.hours();
         let within = |hour: Hour| hour.0.saturating_sub(first).min(strand.hours());
         let mut arguments = Arguments::default();
-        arguments.number(self.writer()?.fence).number(1_u64).number(within(hours.start)).number(within(hours.end));
-        let mut names = vec![self.names.fence(project)];
-        names.extend(keys.iter().map(|key| self.names.part(project, strand, *key, part)));
-        let (removed, _) = self.link.run(&TRIM, &names, &arguments.0, 0)?;
+        arguments.number(within(hours.start)).number(within(hours.end));
+        let (fence, owned) = (self.writer()?.fence, self.owned(project)?);
+        let names = keys.iter().map(|key| self.names.part(project, strand, *key, part));
+        let removed = self.on_hours(&TRIM, fence, &[owned], names, arguments)?;
         redis::from_redis_value(removed).map_err(|error| StoreError::Damaged(error.to_string()))
     }
 }

@@ -43,6 +43,9 @@ macro_rules! of_hours {
     };
 }
 
+pub static CLAIM: Step = Step::new(include_str!("scripts/claim.lua"));
+pub static EMPTY: Step = Step::new(include_str!("scripts/empty.lua"));
+
 pub static PUT: Step = of_hours!("scripts/put.lua");
 pub static TRIM: Step = of_hours!("scripts/trim.lua");
 pub static UNLIST: Step = of_hours!("scripts/unlist.lua");

@@ -29,6 +29,10 @@ pub struct Writer {
     /// Of this process, in words, and random.
     holder: String,
     pub fence: u64,
+    /// The format that it has.
+    pub format: u64,
+    /// What else is there is not the store's, and is to go.
+    pub is_to_be_cleared: bool,
     step: u64,
     /// The last step that was acknowledged.
     acknowledged: u64,
@@ -46,6 +50,8 @@ enum Opened {
     Yes {
         id: String,
         fence: u64,
+        format: u64,
+        is_to_be_cleared: bool,
     },
     /// Another holds it, until this moment of its clock.
     Held {
@@ -61,11 +67,23 @@ impl Writer {
         let (mut held_until, mut looks) = (None, 0);
         loop {
             match open(link, names, &holder, "", 0)? {
-                Opened::Yes { id, fence } => {
+                Opened::Yes { id, fence, format, is_to_be_cleared } => {
                     let mirror = Mirror::default();
                     let (step, acknowledged, replicas) = (0, 0, 0);
                     let (replicated, restoring) = (true, false);
-                    return Ok(Self { id, holder, fence, step, acknowledged, replicas, replicated, restoring, mirror });
+                    return Ok(Self {
+                        id,
+                        holder,
+                        fence,
+                        format,
+                        is_to_be_cleared,
+                        step,
+                        acknowledged,
+                        replicas,
+                        replicated,
+                        restoring,
+                        mirror,
+                    });
                 }
                 // A lease that is renewed is that of a service that lives.
                 Opened::Held { by, until } => {
@@ -100,6 +118,17 @@ impl Writer {
         self.acknowledged = self.step;
         self.replicated = have >= self.replicas;
         Ok(answer)
+    }
+
+    /// The id of the store.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Takes a fence above another one.
+    pub fn rise(&mut self, link: &Link, names: &Names, above: u64) -> Result<()> {
+        self.fence = self.fence.max(above);
+        self.renew(link, names)
     }
 
     /// The number of the last step.
@@ -160,11 +189,15 @@ fn open(link: &Link, names: &Names, holder: &str, lost: &str, fence: u64) -> Res
     let mut arguments = Arguments::default();
     arguments.text(&format!("{:032x}", rand::random::<u128>())).text(holder).number(LEASE_MS).number(FORMAT);
     arguments.text(lost).number(fence);
-    let (answer, _) = link.run(&OPEN, &[names.meta()], &arguments.0, 0)?;
+    let (answer, _) = link.run(&OPEN, &names.with_meta(), &arguments.0, 0)?;
     let wrong = |_| StoreError::Damaged(format!("{}: it does not say who writes it", link.name()));
-    let (first, second, is_open): (String, String, u8) = redis::from_redis_value(answer).map_err(wrong)?;
+    let (first, second, is_open, format, clear): (String, String, u8, u64, u8) =
+        redis::from_redis_value(answer).map_err(wrong)?;
     Ok(match is_open {
-        1 => Opened::Yes { id: first, fence: second.parse().map_err(|_| wrong(parse_error()))? },
+        1 => {
+            let fence = second.parse().map_err(|_| wrong(parse_error()))?;
+            Opened::Yes { id: first, fence, format, is_to_be_cleared: clear == 1 }
+        }
         _ => Opened::Held { by: first, until: second },
     })
 }

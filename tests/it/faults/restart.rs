@@ -12,7 +12,7 @@ use std::{
 
 use highwater::{
     model::{Flags, Frame},
-    proto::{Bound, History, Meter, Quota, Target, target::Target as Named},
+    proto::{Bound, History, Meter},
     store::{Store as _, embedded::EmbeddedStore},
 };
 use rand::{RngExt as _, rngs::StdRng};
@@ -26,7 +26,7 @@ use crate::{
         process::{PROGRAM, Process},
         rounds,
     },
-    serving::{MODEL, meter},
+    serving::{MODEL, is_meter_of, meter},
 };
 
 const WORKERS: usize = 40;
@@ -233,8 +233,7 @@ async fn upper_bounds_say_so(scene: &mut Scene, since: u64) {
     }
     let highest = *scene.true_peaks.values().max().unwrap();
     let quotas = scene.ask.quotas().await;
-    let is_changing = |quota: &&Quota| matches!(&quota.target, Some(Target { target: Some(Named::Meter(meter)) }) if meter.model == changing().model);
-    let quota = quotas.iter().find(is_changing).unwrap();
+    let quota = quotas.iter().find(|quota| is_meter_of(&quota.target, &changing().model)).unwrap();
     let (peak, bound) = (quota.peak.as_ref().unwrap().level, quota.peak_bound());
     assert!(peak <= highest || matches!(bound, Bound::AtMost | Bound::About), "{peak} of {highest}, {bound:?}");
     println!("{above} minutes with a peak above the true one; the week's peak is {peak}, {bound:?}, and was {highest}");

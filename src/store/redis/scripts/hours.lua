@@ -1,14 +1,15 @@
--- What the steps on the hours of projects share. ARGV[1] fence of the writer, ARGV[2] how many projects: KEYS[1..] are
--- their fences.
+-- What the steps on the hours of projects share. KEYS[1..] are the marks of projects: the fence of the last writer, and
+-- whose the history is. ARGV[1] fence of the writer, ARGV[2] how many projects, ARGV[3..] the owner of each.
 local projects = tonumber(ARGV[2])
 for i = 1, projects do
-  local fence = redis.call('GET', KEYS[i])
-  if fence and tonumber(fence) > tonumber(ARGV[1]) then
+  local fence, owner = string.match(redis.call('GET', KEYS[i]) or '', '^(%d+) (.+)$')
+  if owner ~= ARGV[2 + i] then return redis.error_reply('HWFOREIGN ' .. KEYS[i]) end
+  if tonumber(fence) > tonumber(ARGV[1]) then
     return redis.error_reply('HWFENCED another highwater writes it now')
   end
-  if fence ~= ARGV[1] then redis.call('SET', KEYS[i], ARGV[1]) end
+  if fence ~= ARGV[1] then redis.call('SET', KEYS[i], ARGV[1] .. ' ' .. owner) end
 end
-local at = 3
+local at = 3 + projects
 local function take()
   at = at + 1
   return ARGV[at - 1]

@@ -1,4 +1,4 @@
--- One command on KEYS[2], such as a note; the lease goes on. `holds` asks no more than who writes.
+-- One command on KEYS[2..], such as a note; the lease goes on. `holds` asks no more than who writes.
 if meta[4] == token then return 1 end -- It was taken, and the answer was lost.
 local command, field = take(), take()
 if command == 'audit_ends' and field ~= (meta[5] or '0') then return redis.error_reply('HWCONFLICT ' .. (meta[5] or '0')) end
@@ -22,5 +22,6 @@ elseif command == 'restore' then
   return 1
 end
 if command == 'unset' then redis.call('HDEL', KEYS[2], field) end
+if command == 'remove' then redis.call('UNLINK', unpack(KEYS, 2)) end
 if command == 'HSET' then redis.call('HSET', KEYS[2], field, take()) end
 return 1

@@ -1,4 +1,4 @@
--- Removes the records of a range of hours from strings; returns how many. ARGV[3] the first hour, ARGV[4] the one after
+-- Removes the records of a range of hours from strings; returns how many. Then in ARGV the first hour, and the one after
 -- the last.
 local from, ends, removed = tonumber(take()), tonumber(take()), 0
 local blobs = redis.call('MGET', unpack(KEYS, projects + 1))
