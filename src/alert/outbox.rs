@@ -26,12 +26,19 @@ pub const GIVE_UP: Duration = Duration::from_secs(72 * 3_600);
 /// The first pause after a failure is at most so long; each is up to twice as long as the one before.
 const FIRST_PAUSE_SECONDS: u64 = 30;
 const LONGEST_PAUSE_SECONDS: u64 = 3_600;
+const LONGEST_PAUSE: Duration = Duration::from_secs(LONGEST_PAUSE_SECONDS + 1);
 /// Who sends a message has so long before another may: more than all timeouts of SMTP together.
 pub const LEASE: Duration = Duration::from_secs(5 * 60);
 /// Notices that one message tells of.
 pub const MOST_FOLDED: usize = 100;
 /// Rows that wait for one recipient; the oldest of more are dropped, and counted with what is held back.
 pub const MOST_WAITING: usize = 1_000;
+/// Nothing waits for longer than quiet hours last, of which there are at most a day's, and the hour that a clock is put
+/// back: what is to be later was written by a clock that was ahead.
+const LONGEST_WAIT: Duration = Duration::from_secs(26 * 3_600);
+/// Nothing is given up that was tried less often, however long ago it was: a clock jumps, and a service may be stopped for
+/// days.
+const LEAST_TRIES: u32 = 10;
 /// What was told is shown for so long.
 pub const KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -120,7 +127,8 @@ type To = (Project, Arc<str>);
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     rows: BTreeMap<Arc<str>, Row>,
-    /// Those that are not over, by their recipient.
+    /// All of them by their recipient, and those that are not over.
+    all: HashMap<To, BTreeSet<Arc<str>>>,
     open: HashMap<To, BTreeSet<Arc<str>>>,
     /// When messages went out to a recipient within the last hour.
     log: HashMap<To, Vec<Time>>,
@@ -197,13 +205,24 @@ impl Outbox {
         if open.is_empty() {
             self.open.remove(&row.to());
         }
+        self.all.entry(row.to()).or_default().insert(row.id.clone());
         self.rows.insert(row.id.clone(), row);
+    }
+
+    fn take_out(&mut self, id: &Arc<str>) {
+        let Some(row) = self.rows.remove(id) else { return };
+        if let Some(ids) = self.all.get_mut(&row.to()) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.all.remove(&row.to());
+            }
+        }
     }
 
     /// Forgets the rows of a project, and returns their ids.
     pub fn forget(&mut self, project: &Project) -> Vec<Arc<str>> {
         let ids: Vec<_> = self.rows.values().filter(|row| row.project == *project).map(|row| row.id.clone()).collect();
-        ids.iter().for_each(|id| drop(self.rows.remove(id)));
+        ids.iter().for_each(|id| self.take_out(id));
         self.open.retain(|(of, _), _| of != project);
         self.log.retain(|(of, _), _| of != project);
         self.dropped.retain(|(of, _), _| of != project);
@@ -214,7 +233,7 @@ impl Outbox {
     pub fn expire(&mut self, now: Time) -> Vec<Arc<str>> {
         let is_old = |row: &&Row| row.ended().is_some_and(|ended| now.since(ended) >= KEEP);
         let ids: Vec<_> = self.rows.values().filter(is_old).map(|row| row.id.clone()).collect();
-        ids.iter().for_each(|id| drop(self.rows.remove(id)));
+        ids.iter().for_each(|id| self.take_out(id));
         ids
     }
 
@@ -236,7 +255,8 @@ impl Outbox {
             changed.push(Row { delivery: Delivery::Superseded { at: row.created }, ..other.clone() });
         }
         if row.notice == NoticeKind::Resolved {
-            let was_sent = self.rows.values().filter(|other| other.to() == row.to()).filter(of_alert).any(|other| {
+            let of_recipient = self.all.get(&row.to()).into_iter().flatten().filter_map(|id| self.rows.get(id));
+            let was_sent = of_recipient.filter(of_alert).any(|other| {
                 matches!(other.notice, NoticeKind::Fired | NoticeKind::Repeated) && other.lead().is_some()
             });
             match (was_sent, told_before) {
@@ -254,8 +274,9 @@ impl Outbox {
     }
 
     /// When a recipient may be sent the next message.
-    fn next_message(&self, to: &To) -> (Time, bool) {
-        let Some(times) = self.log.get(to) else { return (Time(0), false) };
+    fn next_message(&self, to: &To, now: Time) -> (Time, bool) {
+        // Nothing went out later than now: a clock was ahead.
+        let times: Vec<_> = self.log.get(to).into_iter().flatten().copied().filter(|time| *time <= now).collect();
         let folded = times.last().map_or(Time(0), |last| last.after(FOLD));
         let full = times.len().checked_sub(MOST_AN_HOUR).map_or(Time(0), |first| times[first].after(HOUR));
         (folded.max(full), full > folded)
@@ -273,17 +294,17 @@ impl Outbox {
                 self.open[&to].iter().filter_map(|id| self.rows.get(id)).filter(|row| wanted(row)).collect();
             // What was tried before is the same message again, and is no new one.
             let again = open.iter().find_map(|row| match &row.delivery {
-                Delivery::Retry { lead, at, .. } if *at <= now => Some(lead.clone()),
-                Delivery::Sending { lead, until } if *until <= now => Some(lead.clone()),
+                Delivery::Retry { lead, at, .. } if is_there(*at, now, LONGEST_PAUSE) => Some(lead.clone()),
+                Delivery::Sending { lead, until } if is_there(*until, now, LEASE) => Some(lead.clone()),
                 _ => None,
             });
-            let (next, is_full) = self.next_message(&to);
+            let (next, is_full) = self.next_message(&to, now);
             let is_first = again.is_none();
             let mut rows: Vec<Row> = match &again {
                 Some(lead) => open.into_iter().filter(|row| row.lead() == Some(lead)).cloned().collect(),
                 None => {
-                    let due = open.into_iter().filter(|row| row.delivery == Delivery::Queued && row.due <= now);
-                    due.cloned().collect()
+                    let is_due = |row: &&Row| row.delivery == Delivery::Queued && is_there(row.due, now, LONGEST_WAIT);
+                    open.into_iter().filter(is_due).cloned().collect()
                 }
             };
             if rows.is_empty() {
@@ -311,7 +332,7 @@ impl Outbox {
             let held_back = rows.iter().filter(|row| row.held).count() as u64 + self.dropped.remove(&to).unwrap_or(0);
             if is_first {
                 let times = self.log.entry(to).or_default();
-                times.retain(|time| now.since(*time) < HOUR);
+                times.retain(|time| *time <= now && now.since(*time) < HOUR);
                 times.push(now);
             }
             self.take(rows.iter().cloned());
@@ -324,10 +345,11 @@ impl Outbox {
     pub fn tried(&self, batch: &Batch, tried: &Tried, now: Time, jitter: u64) -> Vec<Row> {
         let lead = batch.rows[0].id.clone();
         let first = batch.rows.iter().map(|row| row.created).min().unwrap_or(now);
+        let is_given_up = now.since(first) >= GIVE_UP && batch.rows[0].attempts >= LEAST_TRIES;
         let delivery = match tried {
             Tried::Sent(answer) => Delivery::Sent { lead, at: now, answer: answer.clone() },
             Tried::Refused(reason) => Delivery::Undeliverable { at: now, reason: reason.clone() },
-            Tried::Failed(reason) if now.since(first) >= GIVE_UP => {
+            Tried::Failed(reason) if is_given_up => {
                 let hours = GIVE_UP.as_secs() / 3_600;
                 Delivery::Undeliverable { at: now, reason: format!("given up after {hours} hours: {reason}") }
             }
@@ -384,6 +406,11 @@ impl Outbox {
         }
         dropped
     }
+}
+
+/// Whether a time is there, or so far ahead that a clock must have been.
+fn is_there(at: Time, now: Time, longest: Duration) -> bool {
+    at <= now || at > now.after(longest)
 }
 
 /// The pause after so many tries.

@@ -352,3 +352,17 @@ fn what_was_removed_is_forgotten() {
     engine.forget(KEY);
     assert_eq!(engine.alerts().count(), 0);
 }
+
+/// A clock that is put forward by a day, and a second that comes again.
+#[test]
+fn a_clock_that_jumps_ends_no_time_and_begins_no_alert() {
+    let (mut engine, keys) = (Engine::default(), pools(Some(LIMIT)));
+    let near = LIMIT * 8 / 10;
+    let decided = engine.take(&frame(0, Some(near), None), &[], &keys);
+    assert!(decided.notices.is_empty(), "two minutes have to pass");
+    let jump = Frame { tick: 1, repeat: 86_399, jumped: true, ..Frame::default() };
+    assert!(engine.take(&jump, &[], &keys).notices.is_empty(), "nothing is known of that day");
+    assert!(engine.take(&frame(500, Some(LIMIT), None), &[], &keys).notices.is_empty(), "that second is over");
+    let told = quiet(&mut engine, &keys, 86_401..86_600);
+    assert_eq!(told, [(86_401 + 118, NoticeKind::Fired)], "known seconds count, those of the jump do not");
+}

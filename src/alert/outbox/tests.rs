@@ -263,3 +263,29 @@ fn pauses_grow_and_have_an_end() {
     assert!(longest[..4].is_sorted() && longest[8] == 3_600, "{longest:?}");
     assert!((1..20).all(|attempts| pause(attempts, 0).as_secs() == 1));
 }
+
+/// A clock that was a year ahead when rows were written, and is right again.
+#[test]
+fn what_a_clock_that_was_ahead_wrote_waits_for_no_year() {
+    const YEAR: u64 = 365 * DAY;
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, YEAR));
+    assert_eq!(sent(&mut outbox, YEAR), [["a"]]);
+    queue(&mut outbox, fired("b", 2, YEAR + 1));
+    assert_eq!(claim(&mut outbox, 0), [["b"]], "neither its time nor the message before it is of the future");
+    assert!(claim(&mut outbox, 1).is_empty(), "it is being sent");
+    let mut ahead = Outbox::new(outbox.rows().cloned());
+    let batch = ahead.claim(at(YEAR), 9, &|_| true).remove(0);
+    let rows = ahead.tried(&batch, &Tried::Failed("451".into()), at(YEAR), 29);
+    let mut after = Outbox::new(rows);
+    assert_eq!(claim(&mut after, 0), [["b"]], "the pause is not of a year");
+}
+
+#[test]
+fn nothing_is_given_up_because_the_clock_jumped() {
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, 0));
+    let batch = outbox.claim(at(0), 9, &|_| true).remove(0);
+    let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(30 * DAY), 0);
+    assert!(rows[0].is_open(), "{:?}", rows[0].delivery);
+}

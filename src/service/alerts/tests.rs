@@ -10,16 +10,20 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
 use crate::{
-    alert::{Delivery, NoticeKind, Phase, Recipient, Row, Threshold, Tried},
+    alert::{Delivery, NoticeKind, Phase, Recipient, Row, Threshold, Tried, recipient::MOST_RECIPIENTS},
     config::{Config, RawConfig},
+    error::Error,
     model::{Entry, Frame, Kind, Meter, Now, Target},
-    service::{Actor, Author, Clock, Service},
+    service::{Actor, Author, Clock, Service, alerts::deliver::Delivered},
     store::EmbeddedStore,
 };
 
 const KEY: KeyId = KeyId(0);
 const LIMIT: u32 = 10;
 const DAYS: u64 = 100;
+/// Seconds in which nothing happens, so that all that is to be told is; and how many of them at once.
+const QUIET: u64 = 8_000;
+const QUIET_STEP: u64 = 10;
 /// The first second of a day: whole minutes.
 const START: u64 = 1_700_000_040;
 
@@ -81,6 +85,16 @@ struct Day {
     kills: u32,
 }
 
+impl Day {
+    /// A message is there; returns its id.
+    fn arrive(&mut self, delivered: &Delivered) -> String {
+        let id = delivered.batch.rows[0].id.to_string();
+        let (count, rows) = self.arrived.entry(id.clone()).or_default();
+        (*count, *rows) = (*count + 1, delivered.batch.rows.clone());
+        id
+    }
+}
+
 /// Lives a day of random levels, and then a quiet one.
 fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
     let mut random = StdRng::seed_from_u64(seed);
@@ -92,11 +106,10 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
         let (level, long) = (random.random_range(0..=12), random.random_range(1..=40));
         levels.extend(std::iter::repeat_n(level, long));
     }
-    let busy = levels.len();
-    levels.extend(std::iter::repeat_n(0, 8_000));
+    levels.extend(std::iter::repeat_n(0, 100));
     for (tick, level) in (0..).zip(&levels) {
         let now = at(tick);
-        let mut may_kill = || (tick as usize) < busy + 100 && random.random_ratio(1, 40);
+        let mut may_kill = || random.random_ratio(1, 40);
         let mut killed = may_kill();
         if !killed {
             service.alerts.step(&service, &[second(tick, *level)], &[], now).unwrap();
@@ -109,9 +122,7 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
                 if killed {
                     break;
                 }
-                let id = delivered.batch.rows[0].id.to_string();
-                let (count, rows) = day.arrived.entry(id.clone()).or_default();
-                (*count, *rows) = (*count + 1, delivered.batch.rows.clone());
+                let id = day.arrive(&delivered);
                 killed = may_kill();
                 match killed {
                     true => drop(day.unknown.insert(id)),
@@ -123,6 +134,15 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
             day.kills += 1;
             service = open(&store);
             service.alerts.take_over_rows(now);
+        }
+    }
+    let busy = levels.len() as u64;
+    for tick in (busy..busy + QUIET).step_by(QUIET_STEP as usize) {
+        let (now, frame) = (at(tick + QUIET_STEP - 1), Frame { repeat: QUIET_STEP - 1, ..second(tick, 0) });
+        service.alerts.step(&service, &[frame], &[], now).unwrap();
+        for delivered in service.alerts.claim(&service, now, 10) {
+            day.arrive(&delivered);
+            service.alerts.tried(&service, &delivered, &Tried::Sent("250".into()), now);
         }
     }
     (day, service, levels)
@@ -284,4 +304,35 @@ fn thresholds_of_slots_need_no_limit() {
     service.set_alert_rule(rule, &Actor::service(), at(2)).unwrap();
     service.alerts.step(&service, &[second(3, 5)], &[], at(3)).unwrap();
     assert_eq!(service.alerts.list(None)[0].alert.phase, Phase::Firing);
+}
+
+#[test]
+fn more_recipients_than_a_project_has_are_refused_by_a_bound_that_is_named() {
+    let store = prepared(&[]);
+    let service = open(&store);
+    for nth in 0..MOST_RECIPIENTS {
+        service.set_recipient(recipient(&format!("r{nth}")), &Actor::service(), at(0)).unwrap();
+    }
+    let error = service.set_recipient(recipient("one-more"), &Actor::service(), at(0)).unwrap_err();
+    assert!(matches!(error, Error::Bound { name: "recipients of a project", most: 10_000 }), "{error:?}");
+    // One that is there is changed all the same; and all of them are told.
+    let changed = Recipient { least: Severity::Critical, ..recipient("r7") };
+    service.set_recipient(changed, &Actor::service(), at(0)).unwrap();
+    service.alerts.step(&service, &[second(0, LIMIT)], &[], at(0)).unwrap();
+    let mut told = 0;
+    loop {
+        let claimed = service.alerts.claim(&service, at(1), 1_000);
+        if claimed.is_empty() {
+            break;
+        }
+        told += claimed.len();
+        for delivered in claimed {
+            service.alerts.tried(&service, &delivered, &Tried::Sent("250".into()), at(1));
+        }
+    }
+    assert_eq!(told, MOST_RECIPIENTS);
+    // What has ended is told to each of them, and is decided in time.
+    let ends: Vec<_> = (2..30).map(|tick| second(tick, 0)).collect();
+    service.alerts.step(&service, &ends, &[], at(30)).unwrap();
+    assert_eq!(service.alerts.state().outbox.open().count(), MOST_RECIPIENTS);
 }
