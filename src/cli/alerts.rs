@@ -12,12 +12,14 @@ use crate::{
         screen::{Line, Screen},
     },
     proto::{
-        AcknowledgeAlertRequest, Alert, AlertRule, ListAlertRulesRequest, ListAlertsRequest, ListRecipientsRequest,
-        Recipient, SendTestMessageRequest, SendTestMessageResponse, SnoozeAlertRequest,
+        AcknowledgeAlertRequest, Alert, AlertRule, ListAlertsRequest, PreviewAlertRuleResponse, Recipient,
+        SendTestMessageRequest, SendTestMessageResponse, SnoozeAlertRequest,
     },
 };
 
+mod recipients;
 mod render;
+mod rules;
 
 #[derive(Args, Debug)]
 pub struct AlertsArgs {
@@ -35,10 +37,10 @@ pub struct AlertsArgs {
 enum Action {
     /// What is pending, fires, or is over, the newest first
     List(ListArgs),
-    /// What is watched, from which level on, and for how long
-    Rules,
-    /// Who is told
-    Recipients,
+    /// What is watched, from which level on, and for how long: list, set, remove, preview
+    Rules(rules::RulesArgs),
+    /// Who is told: list, set, remove
+    Recipients(recipients::RecipientsArgs),
     /// Tell nothing of an alert until a time; what then still fires is told
     Snooze {
         /// Name of the alert, as `alerts list` gives it
@@ -59,7 +61,8 @@ enum Action {
         by: String,
     },
     /// Send a recipient a message now, and say what the server answered
-    Test {
+    #[command(visible_alias = "test")]
+    TestMail {
         /// Name of the recipient, as `alerts recipients` gives it
         recipient: String,
     },
@@ -79,6 +82,7 @@ struct ListArgs {
 enum Answer {
     Alerts(Vec<Alert>),
     Rules(Vec<AlertRule>),
+    Preview(PreviewAlertRuleResponse),
     Recipients(Vec<Recipient>),
     Tested(SendTestMessageResponse),
 }
@@ -93,14 +97,8 @@ pub async fn run(mut args: AlertsArgs) -> Result<(), CliError> {
     let mut calls = server.alerts();
     let answer = match args.action.unwrap_or_else(|| Action::List(ListArgs::default())) {
         Action::List(list_args) => Answer::Alerts(list(&server, &project, &list_args).await?),
-        Action::Rules => {
-            let request = ListAlertRulesRequest { project: project.clone() };
-            Answer::Rules(server.answer(calls.list_alert_rules(request)).await?.rules)
-        }
-        Action::Recipients => {
-            let request = ListRecipientsRequest { project: project.clone() };
-            Answer::Recipients(server.answer(calls.list_recipients(request)).await?.recipients)
-        }
+        Action::Rules(args) => rules::run(&server, &project, args).await?,
+        Action::Recipients(args) => recipients::run(&server, &project, args).await?,
         Action::Snooze { alert, until, by } => {
             let until = until.map(|typed| moment::parse_ahead(&typed, moment::now(), &moment::zone())).transpose();
             let until = until.map_err(|problem| CliError::Usage(format!("--until: {problem}")))?.map(moment::to_wire);
@@ -111,7 +109,7 @@ pub async fn run(mut args: AlertsArgs) -> Result<(), CliError> {
             let request = AcknowledgeAlertRequest { project: project.clone(), alert, set_by: by };
             Answer::Alerts(server.answer(calls.acknowledge_alert(request)).await?.alert.into_iter().collect())
         }
-        Action::Test { recipient } => {
+        Action::TestMail { recipient } => {
             let request = SendTestMessageRequest { project: project.clone(), recipient_name: recipient };
             Answer::Tested(server.answer(calls.send_test_message(request)).await?)
         }

@@ -14,9 +14,10 @@ use crate::{
         text,
     },
     proto::{
-        Alert, AlertDelivery, AlertPhase, AlertRule, Recipient, Severity,
+        Alert, AlertDelivery, AlertPhase, AlertRule, PreviewAlertRuleResponse, Recipient, Severity,
         alert_delivery::State,
         alert_rule::{Threshold, threshold::Level},
+        preview_alert_rule_response::Crossing,
         recipient::Address,
     },
 };
@@ -45,12 +46,20 @@ const RECIPIENTS: [Column; 4] = [
     Column::name("trouble", 80, 16),
 ];
 
+const CROSSINGS: [Column; 4] = [
+    Column::name("of", Column::ALWAYS, 20),
+    Column::right("peak", Column::ALWAYS),
+    Column::left("from", Column::ALWAYS),
+    Column::left("to", 60),
+];
+
 /// An answer as JSON.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Out {
     Alerts { alerts: Vec<AlertOut> },
     Rules { rules: Vec<RuleOut> },
+    Preview { targets: u32, crossings: Vec<CrossingOut> },
     Recipients { recipients: Vec<RecipientOut> },
     Tested { taken: bool, answer: String },
 }
@@ -99,6 +108,15 @@ pub struct RuleOut {
     hold_seconds: i64,
     ends_below: String,
     severity: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CrossingOut {
+    #[serde(flatten)]
+    target: TargetOut,
+    fired: Option<Rfc3339>,
+    resolved: Option<Rfc3339>,
+    peak: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -202,6 +220,17 @@ impl From<&AlertRule> for RuleOut {
     }
 }
 
+impl From<&Crossing> for CrossingOut {
+    fn from(crossing: &Crossing) -> Self {
+        Self {
+            target: TargetOut::of(crossing.target.as_ref()),
+            fired: output::time(crossing.fire_time.as_ref()),
+            resolved: output::time(crossing.resolve_time.as_ref()),
+            peak: crossing.peak,
+        }
+    }
+}
+
 impl From<&Recipient> for RecipientOut {
     fn from(recipient: &Recipient) -> Self {
         Self {
@@ -218,6 +247,10 @@ impl From<&Recipient> for RecipientOut {
 pub fn json(answer: &Answer) -> Out {
     match answer {
         Answer::Alerts(alerts) => Out::Alerts { alerts: alerts.iter().map(AlertOut::from).collect() },
+        Answer::Preview(preview) => Out::Preview {
+            targets: preview.targets,
+            crossings: preview.crossings.iter().map(CrossingOut::from).collect(),
+        },
         Answer::Rules(rules) => Out::Rules { rules: rules.iter().map(RuleOut::from).collect() },
         Answer::Recipients(recipients) => {
             Out::Recipients { recipients: recipients.iter().map(RecipientOut::from).collect() }
@@ -232,8 +265,12 @@ pub fn lines(project: &str, answer: &Answer, width: usize, zone: &TimeZone) -> V
         Answer::Alerts(alerts) if alerts.is_empty() => vec![format!("Nothing fires or fired in {project}.").into()],
         Answer::Alerts(alerts) => of_alerts(alerts, width, zone),
         Answer::Rules(rules) => of_rules(rules, width),
+        Answer::Preview(preview) => of_preview(preview, width, zone),
         Answer::Recipients(recipients) if recipients.is_empty() => {
-            vec![format!("Nobody is told of {project}: name somebody on the page, or in `alerts.recipients`.").into()]
+            vec![
+                format!("Nobody is told of {project}: `alerts recipients set NAME --mail MAILBOX` names somebody.")
+                    .into(),
+            ]
         }
         Answer::Recipients(recipients) => of_recipients(recipients, width),
         Answer::Tested(tested) => {
@@ -280,6 +317,30 @@ fn of_rules(rules: &[AlertRule], width: usize) -> Vec<Line> {
         ]);
     }
     table.lay_out(width)
+}
+
+fn of_preview(preview: &PreviewAlertRuleResponse, width: usize, zone: &TimeZone) -> Vec<Line> {
+    let (count, targets) = (preview.crossings.len() as u64, u64::from(preview.targets));
+    let times = if count == 1 { "once".to_owned() } else { format!("{} times", text::number(count)) };
+    let of =
+        if targets == 1 { "1 meter or pool".to_owned() } else { format!("{} meters and pools", text::number(targets)) };
+    let mut lines = vec![format!("In the last seven days it would have fired {times}, of {of}.").into()];
+    let mut table = Table::new(&CROSSINGS);
+    let time = |time: Option<&prost_types::Timestamp>| time.and_then(moment::of_wire);
+    for crossing in &preview.crossings {
+        let fired = time(crossing.fire_time.as_ref()).map(|at| moment::full(at, zone)).unwrap_or_default();
+        let resolved = time(crossing.resolve_time.as_ref()).map(|at| moment::full(at, zone));
+        table.row([
+            Named::of(crossing.target.as_ref()).spelled().into(),
+            text::number(crossing.peak.into()).into(),
+            fired.into(),
+            resolved.unwrap_or_else(|| "now".to_owned()).into(),
+        ]);
+    }
+    if count > 0 {
+        lines.extend(table.lay_out(width));
+    }
+    lines
 }
 
 fn of_recipients(recipients: &[Recipient], width: usize) -> Vec<Line> {
