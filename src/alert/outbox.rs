@@ -1,19 +1,19 @@
 //! What waits to be told, and to whom: rows that are written with the decision that they tell of. Which of them go out
 //! together, when, and what becomes of them after a try, as pure functions; sending is another room's.
 
+mod row;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
+pub use row::{Batch, Delivery, Row, Tried};
+
 use crate::{
-    alert::{
-        AlertKind, NoticeKind, Severity,
-        recipient::Recipient,
-        state::{Alert, Subject},
-    },
-    model::{Key, Project, Time},
+    alert::{NoticeKind, outbox::row::To, recipient::Recipient},
+    model::{Project, Time},
 };
 
 /// After a notice of a project, what follows within so long goes out together.
@@ -42,87 +42,6 @@ const LEAST_TRIES: u32 = 10;
 /// What was told is shown for so long.
 pub const KEEP: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Where a row is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Nobody has tried.
-    Queued,
-    /// Somebody sends it, as a part of the message that is named for the row `lead`. After `until` another may.
-    Sending {
-        lead: Arc<str>,
-        until: Time,
-    },
-    /// A try has failed: the same message is tried again.
-    Retry {
-        lead: Arc<str>,
-        at: Time,
-        reason: String,
-    },
-    Sent {
-        lead: Arc<str>,
-        at: Time,
-        answer: String,
-    },
-    /// It is given up, or nobody wants it any longer.
-    Undeliverable {
-        at: Time,
-        reason: String,
-    },
-    /// Another row tells of it.
-    Superseded {
-        at: Time,
-    },
-}
-
-/// One notice for one recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// 32 hexadecimal digits: always the same for the same notice and recipient.
-    pub id: Arc<str>,
-    pub project: Project,
-    pub recipient: Arc<str>,
-    pub subject: Subject,
-    /// `None` for what is of the service.
-    pub key: Option<Key>,
-    /// The episode, by its first second, and the number of the notice in it.
-    pub notice: NoticeKind,
-    pub kind: AlertKind,
-    pub severity: Severity,
-    /// Percent of the limit that the rule names; 0 for slots.
-    pub stage_percent: u32,
-    pub detail: String,
-    /// As it was when it was decided.
-    pub alert: Alert,
-    pub created: Time,
-    /// Not before.
-    pub due: Time,
-    /// It had to wait for the end of quiet hours, or of the hour.
-    pub held: bool,
-    pub attempts: u32,
-    pub delivery: Delivery,
-}
-
-/// A message that is to be sent now: its first row is the one that it is named for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    pub rows: Vec<Row>,
-    /// How many of them had to wait, those that were dropped included.
-    pub held_back: u64,
-}
-
-/// What came of a try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tried {
-    /// It was taken, with these words.
-    Sent(String),
-    /// It may be taken another time.
-    Failed(String),
-    /// It will never be taken.
-    Refused(String),
-}
-
-type To = (Project, Arc<str>);
-
 /// The rows, by their ids.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
@@ -134,31 +53,6 @@ pub struct Outbox {
     log: HashMap<To, Vec<Time>>,
     /// Rows that were dropped since the last message.
     dropped: HashMap<To, u64>,
-}
-
-impl Row {
-    pub fn is_open(&self) -> bool {
-        matches!(self.delivery, Delivery::Queued | Delivery::Sending { .. } | Delivery::Retry { .. })
-    }
-
-    fn to(&self) -> To {
-        (self.project.clone(), self.recipient.clone())
-    }
-
-    /// When it was over; `None` while it is open.
-    fn ended(&self) -> Option<Time> {
-        match self.delivery {
-            Delivery::Sent { at, .. } | Delivery::Undeliverable { at, .. } | Delivery::Superseded { at } => Some(at),
-            Delivery::Queued | Delivery::Sending { .. } | Delivery::Retry { .. } => None,
-        }
-    }
-
-    fn lead(&self) -> Option<&Arc<str>> {
-        match &self.delivery {
-            Delivery::Sending { lead, .. } | Delivery::Retry { lead, .. } | Delivery::Sent { lead, .. } => Some(lead),
-            Delivery::Queued | Delivery::Undeliverable { .. } | Delivery::Superseded { .. } => None,
-        }
-    }
 }
 
 impl Outbox {
@@ -188,6 +82,16 @@ impl Outbox {
     /// Rows that are not over.
     pub fn open(&self) -> impl Iterator<Item = &Row> {
         self.open.values().flatten().filter_map(|id| self.rows.get(id))
+    }
+
+    /// Since when the notice waits that is the latest; `None` when all are in time. What is folded, or held back, is.
+    pub fn late_since(&self, now: Time) -> Option<Time> {
+        let of_recipient = |(to, ids): (&To, &BTreeSet<Arc<str>>)| {
+            let (next, _) = self.next_message(to, now);
+            let rows = ids.iter().filter_map(|id| self.rows.get(id));
+            rows.map(|row| if row.delivery == Delivery::Queued { row.due.max(next) } else { row.due }).min()
+        };
+        self.open.iter().filter_map(of_recipient).filter(|since| *since <= now).min()
     }
 
     /// Takes rows over that are written.

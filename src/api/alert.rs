@@ -63,13 +63,16 @@ impl AlertService for Alerts {
     async fn list_alerts(&self, request: Request<ListAlertsRequest>) -> Result<Response<ListAlertsResponse>, Status> {
         let caller = Caller::of(&request)?;
         let mut request = request.into_inner();
-        let project = self.project(&caller, &mut request.project)?;
         all_projects(request.all_projects, &caller)?;
+        let project = match request.all_projects {
+            true => None,
+            false => Some(self.project(&caller, &mut request.project)?),
+        };
         let page = Page::take("alerts", DEFAULT_ALERTS, &mut request)?;
         let after = page.after.as_deref().map(place).transpose()?;
         let listed = self.aside.run(move |queries| {
             let service = queries.service();
-            let mut listed = service.alerts.list(Some(&project).filter(|_| !request.all_projects));
+            let mut listed = service.alerts.list(project.as_ref());
             listed.retain(|past| !request.firing || past.alert.phase == Phase::Firing);
             listed.sort_by_key(|past| std::cmp::Reverse((past.alert.began, name_of(past.alert.subject))));
             let wanted = listed.iter().filter(|past| {

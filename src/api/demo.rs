@@ -48,7 +48,7 @@ impl DemoService for Demo {
     }
 
     async fn get_mail(&self, request: Request<GetMailRequest>) -> Result<Response<GetMailResponse>, Status> {
-        let id = request.into_inner().id;
+        let id = request.into_inner().mail_id;
         let not_found = || Error::NotFound { what: "mail", name: id.to_string() };
         let letter = self.service.fleet.inbox()?.letter(id).ok_or_else(not_found)?;
         let Letter { text, html, source, .. } = Letter::clone(&letter);

@@ -129,7 +129,8 @@ fn words(text: &str) -> String {
         let encoded = word.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?="));
         let decoded = encoded.and_then(|word| BASE64_STANDARD.decode(word).ok());
         // Between two words in base64 the space is none of theirs.
-        if !read.is_empty() && !(was_encoded && decoded.is_some()) {
+        let is_within = was_encoded && decoded.is_some();
+        if !read.is_empty() && !is_within {
             read.push(' ');
         }
         was_encoded = decoded.is_some();

@@ -271,7 +271,7 @@ impl Alerts {
             undeliverable: read(&counts.undeliverable),
             firing: state.engine.alerts().filter(|alert| alert.phase == crate::alert::Phase::Firing).count() as u64,
             waiting: state.outbox.open().count() as u64,
-            oldest_due: state.outbox.open().map(|row| row.due).filter(|due| *due <= now).min(),
+            oldest_due: state.outbox.late_since(now),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    alert::{Address, Phase},
+    alert::{Address, Alert, AlertKind, Phase, Severity, Subject},
     model::Tick,
 };
 
@@ -288,4 +288,19 @@ fn nothing_is_given_up_because_the_clock_jumped() {
     let batch = outbox.claim(at(0), 9, &|_| true).remove(0);
     let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(30 * DAY), 0);
     assert!(rows[0].is_open(), "{:?}", rows[0].delivery);
+}
+
+#[test]
+fn what_is_folded_is_not_late_and_what_is_not_taken_is() {
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, 0));
+    assert_eq!(outbox.late_since(at(7)), Some(at(0)), "nobody sends it");
+    assert_eq!(sent(&mut outbox, 7), [["a"]]);
+    queue(&mut outbox, fired("b", 2, 10));
+    assert_eq!(outbox.late_since(at(306)), None, "it waits for those that may follow");
+    assert_eq!(outbox.late_since(at(320)), Some(at(307)));
+    let batch = outbox.claim(at(320), 9, &|_| true).remove(0);
+    let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(320), 9);
+    outbox.take(rows);
+    assert_eq!(outbox.late_since(at(321)), Some(at(10)));
 }

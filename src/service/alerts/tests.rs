@@ -109,7 +109,7 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
     levels.extend(std::iter::repeat_n(0, 100));
     for (tick, level) in (0..).zip(&levels) {
         let now = at(tick);
-        let mut may_kill = || random.random_ratio(1, 40);
+        let mut may_kill = || random.random_ratio(1, 120);
         let mut killed = may_kill();
         if !killed {
             service.alerts.step(&service, &[second(tick, *level)], &[], now).unwrap();
@@ -188,7 +188,7 @@ fn every_crossing_is_told_once_whenever_the_service_is_killed() {
         assert!(episodes.iter().all(|alert| alert.phase != Phase::Firing), "day {seed}: all is over");
     }
     println!("{DAYS} days, {kills} kills, {twice} messages came twice");
-    assert!(kills > 500 && twice > 5, "{kills} {twice}");
+    assert!(kills > 500 && twice > 2, "{kills} {twice}");
 }
 
 #[test]
@@ -309,30 +309,24 @@ fn thresholds_of_slots_need_no_limit() {
 #[test]
 fn more_recipients_than_a_project_has_are_refused_by_a_bound_that_is_named() {
     let store = prepared(&[]);
+    let documents =
+        (0..MOST_RECIPIENTS).map(|nth| recipient(&format!("r{nth}"))).map(|recipient| crate::store::Document {
+            shelf: Shelf::Recipients,
+            name: named(&recipient.project, &recipient.name),
+            bytes: Some(record::encode_recipient(&recipient, |_| Vec::new())),
+        });
+    store.change(&crate::store::Change { documents: documents.collect(), ..Default::default() }).unwrap();
     let service = open(&store);
-    for nth in 0..MOST_RECIPIENTS {
-        service.set_recipient(recipient(&format!("r{nth}")), &Actor::service(), at(0)).unwrap();
-    }
     let error = service.set_recipient(recipient("one-more"), &Actor::service(), at(0)).unwrap_err();
     assert!(matches!(error, Error::Bound { name: "recipients of a project", most: 10_000 }), "{error:?}");
-    // One that is there is changed all the same; and all of them are told.
-    let changed = Recipient { least: Severity::Critical, ..recipient("r7") };
+    // One that is there is changed all the same; and all others are told.
+    let changed = Recipient { enabled: false, ..recipient("r7") };
     service.set_recipient(changed, &Actor::service(), at(0)).unwrap();
     service.alerts.step(&service, &[second(0, LIMIT)], &[], at(0)).unwrap();
-    let mut told = 0;
-    loop {
-        let claimed = service.alerts.claim(&service, at(1), 1_000);
-        if claimed.is_empty() {
-            break;
-        }
-        told += claimed.len();
-        for delivered in claimed {
-            service.alerts.tried(&service, &delivered, &Tried::Sent("250".into()), at(1));
-        }
-    }
-    assert_eq!(told, MOST_RECIPIENTS);
-    // What has ended is told to each of them, and is decided in time.
+    let claimed = service.alerts.claim(&service, at(1), usize::MAX);
+    assert_eq!(claimed.len(), MOST_RECIPIENTS - 1);
+    // What has ended is told to each of them, too: that is decided without looking at all rows for each.
     let ends: Vec<_> = (2..30).map(|tick| second(tick, 0)).collect();
     service.alerts.step(&service, &ends, &[], at(30)).unwrap();
-    assert_eq!(service.alerts.state().outbox.open().count(), MOST_RECIPIENTS);
+    assert_eq!(service.alerts.state().outbox.open().count(), 2 * (MOST_RECIPIENTS - 1));
 }
