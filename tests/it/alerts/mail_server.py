@@ -26,7 +26,7 @@ class Handler:
     def __init__(self):
         self.taken = 0
         self.seen = set()
-        self.once = set(args.ways) & {"stall", "drop", "forget"}
+        self.once = set(args.ways) & {"stall", "drop", "forget", "cut"}
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if "busy" in args.ways:
@@ -47,6 +47,8 @@ class Handler:
             self.once.remove("drop")
             server.transport.abort()
             return "451 never said"
+        if "slow" in args.ways:
+            await asyncio.sleep(0.2)
         self.taken += 1
         to = ",".join(envelope.rcpt_tos).encode()
         path = args.directory / f"{self.taken:04}.part"
@@ -55,7 +57,20 @@ class Handler:
         if "forget" in self.once:
             self.once.remove("forget")
             server.transport.abort()
-        return f"250 taken as {self.taken}"
+        answer = f"250 taken as {self.taken}"
+        if "slow" in args.ways:
+            await asyncio.sleep(0.2)
+        return answer
+
+
+class Server(SMTP):
+    async def smtp_DATA(self, arg):
+        if "cut" not in self.event_handler.once:
+            return await super().smtp_DATA(arg)
+        self.event_handler.once.remove("cut")
+        await self.push("354 end with a line of one dot")
+        await self._reader.readuntil(b"\r\n")
+        self.transport.abort()
 
 
 def authenticate(server, session, envelope, mechanism, data):
@@ -71,7 +86,7 @@ async def main():
     handler = Handler()
 
     def protocol():
-        return SMTP(
+        return Server(
             handler,
             hostname="mail.test",
             tls_context=context,
