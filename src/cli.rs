@@ -190,7 +190,8 @@ mod tests {
         }
         let mut names = Vec::new();
         gather(&Cli::command(), &mut names);
-        assert!(names.iter().any(|name| name == "HIGHWATER_KEY"));
+        assert!(names.iter().any(|name| name == "HIGHWATER_SERVER"));
+        names.extend([connect::KEY_VARIABLE, connect::KEY_FILE_VARIABLE].map(str::to_owned));
         assert_eq!(crate::config::mistyped(names), []);
     }
 }

@@ -2,14 +2,14 @@
 //! `now`; many threads may call it at once. It never reads a clock and never touches a file or a socket.
 //!
 //! - [`word`]: level and tick peak in one atomic, and the ring of the last ticks.
-//! - [`meter`], [`registry`]: what is counted.
+//! - [`meter`], [`registry`]: what is counted; `sums`: what was opened and closed.
 //! - [`book`], [`record`], [`apply`], [`snapshot`]: who holds what; the level of a meter is the number of records that name
 //!   it. `places` is a book's table, where ends are remembered too, `early_ends` those that overtook their beginnings.
 //!   `moves` takes a batch to the words.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
 //! - [`release`]: slots that are freed by hand.
 //! - [`learn`]: what is awaited after a restart.
-//! - [`roll`] makes one frame a second.
+//! - [`roll`] makes one frame a second, out of `entries`; `lasted` puts together how long sessions lasted.
 //! - [`audit`] recounts them.
 
 pub mod apply;
@@ -18,6 +18,7 @@ pub mod audit;
 pub mod book;
 mod early_ends;
 mod entries;
+mod lasted;
 pub mod learn;
 pub mod lease;
 pub mod meter;
@@ -29,6 +30,7 @@ pub mod release;
 pub mod roll;
 pub mod snapshot;
 pub mod stream;
+mod sums;
 pub mod sync;
 pub mod word;
 

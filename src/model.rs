@@ -14,6 +14,7 @@ pub mod plan;
 pub mod point;
 pub mod request;
 pub mod session;
+pub mod text;
 pub mod time;
 
 pub use bounds::Bounds;

@@ -24,6 +24,8 @@ process.env["HIGHWATER_E2E_PORT"] ??= execFileSync(process.execPath, ["-e", FREE
 export const PORT = Number(process.env["HIGHWATER_E2E_PORT"]);
 /** Ports of a worker's own services: nobody else's. */
 export const ownPort = (nth: number): number => PORT + 10 * (1 + Number(process.env["TEST_PARALLEL_INDEX"] ?? 0)) + nth;
+/** What is run when it is asked for by name alone: `npm run measure`, `npm run screenshot`. Workers are not told, and inherit it. */
+const ASKED = (process.env["HIGHWATER_E2E_PROJECT"] ??= process.argv.find((word) => word.startsWith("--project="))?.slice("--project=".length) ?? "");
 
 export default defineConfig({
   testDir: "e2e",
@@ -49,7 +51,8 @@ export default defineConfig({
   },
   // What is looked at is looked at in every width and theme (`looksRight`); what is done is done once.
   projects: [
-    { name: "flows", grepInvert: /@looks/ },
+{ name: "flows", grepInvert: /@looks|@measure|@screenshot/ },
     { name: "looks", grep: /@looks/ },
+    ...["measure", "screenshot"].filter((name) => name === ASKED).map((name) => ({ name, grep: new RegExp(`@${name}`) })),
   ],
 });

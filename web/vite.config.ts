@@ -15,5 +15,6 @@ export default defineConfig({
   build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   server: { port: 23173, proxy },
   preview: { port: 23174, proxy, headers: { "content-security-policy": POLICY } },
-  test: { include: ["src/**/*.test.ts"] },
+  // A busy machine is no mistake.
+  test: { include: ["src/**/*.test.ts"], testTimeout: 60_000 },
 });

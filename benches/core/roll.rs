@@ -1,4 +1,5 @@
-//! What it costs to roll a second in which 200,000 meters were active: each was opened and closed.
+//! What it costs to roll a second in which 200,000 meters were active: each was opened and closed; and what it then costs to
+//! take the frame into the open minutes, where it is taken some keys at a time, under a lock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,6 +7,7 @@ use criterion::{Criterion, Throughput};
 use highwater::{
     live::{Event, Live, Meter, Roller},
     model::{Bounds, Incarnation, Kind, Meter as MeterName, Now, Outcome, Project},
+    rollup::Rollup,
 };
 
 use crate::{
@@ -16,6 +18,8 @@ use crate::{
 const PROJECTS: usize = 200;
 /// Each with a pool across projects, and three kinds.
 const MODELS: usize = 1_000;
+/// As many as the recorder takes under one lock.
+const KEYS_A_LOCK: usize = 256;
 const LEASE: Duration = Duration::from_secs(1_000_000);
 
 pub fn roll(criterion: &mut Criterion) {
@@ -43,6 +47,29 @@ pub fn roll(criterion: &mut Criterion) {
                 frames.into_iter().for_each(|frame| roller.reuse(frame));
             }
             spent
+        });
+    });
+    group.throughput(Throughput::Elements(KEYS_A_LOCK as u64));
+    group.bench_function("open minutes, one lock of 256 keys", |bencher| {
+        let mut rollup = Rollup::new(Duration::from_secs(900), None);
+        bencher.iter_custom(|locks| {
+            let (mut spent, mut taken) = (Duration::ZERO, 0);
+            while taken < locks {
+                move_all(&live, &meters, at(second * 1_000_000 + 500_000), second);
+                second += 1;
+                for frame in roller.roll(&live, at(second * 1_000_000 + 100)) {
+                    let course = rollup.begin(&frame).expect("frames come in order");
+                    rollup.fill(&course, 0..rollup.key_range());
+                    let start = cpu::spent();
+                    frame.entries.chunks(KEYS_A_LOCK).for_each(|entries| rollup.take(&course, entries));
+                    spent += cpu::spent() - start;
+                    taken += frame.entries.len().div_ceil(KEYS_A_LOCK) as u64;
+                    rollup.forget(&course, &frame, 0..rollup.key_range());
+                    rollup.end(&course);
+                    roller.reuse(frame);
+                }
+            }
+            Duration::from_secs_f64(spent.as_secs_f64() * locks as f64 / taken as f64)
         });
     });
     group.finish();

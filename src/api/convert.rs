@@ -10,6 +10,7 @@ use crate::{
     model::{
         Catalogue, Incarnation, Kind, Labels, Meter, Outcome, Project, SessionId, Target, Time, Unit, key,
         session::{ID_BYTES, MAX_LABEL_BYTES, MAX_TEXT_ID_BYTES},
+        text::is_unseen,
         time::MICROS_PER_SECOND,
     },
     proto,
@@ -122,13 +123,6 @@ pub fn text<'t>(field: &'static str, text: &'t str, least: usize, most: usize) -
         None => Ok(text),
         Some(at) => Err(FieldProblem::new(field, format!("has a control character, at {at}"))),
     }
-}
-
-/// Characters that a reader does not see, or that turn what stands around them: no name has one, and a terminal or a mail
-/// would be misled by it.
-fn is_unseen(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Whether it can be taken for how long ago something was, in microseconds.

@@ -8,7 +8,6 @@ pub mod check;
 pub mod view;
 mod watch;
 
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -28,7 +27,7 @@ use crate::{
         GetDistributionRequest, GetDistributionResponse, GetHeatMapRequest, GetHeatMapResponse, GetHistoryRequest,
         GetHistoryResponse, GetStatusRequest, GetStatusResponse, ListAnnotationsRequest, ListAnnotationsResponse,
         ListProjectsRequest, ListProjectsResponse, ListQuotasRequest, ListQuotasResponse, ListSessionsRequest,
-        ListSessionsResponse, ReleaseSessionRequest, ReleaseSessionResponse, WatchQuotasRequest, WatchQuotasResponse,
+        ListSessionsResponse, ReleaseSessionRequest, ReleaseSessionResponse, WatchQuotasRequest,
         quota_service_server::QuotaService,
     },
     query::{Part, Queries},
@@ -59,7 +58,7 @@ impl Quotas {
 
 #[tonic::async_trait]
 impl QuotaService for Quotas {
-    type WatchQuotasStream = ReceiverStream<Result<WatchQuotasResponse, Status>>;
+    type WatchQuotasStream = watch::Heard;
 
     async fn get_status(&self, request: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let caller = Caller::of(&request)?;

@@ -38,11 +38,11 @@ pub struct ServerArgs {
         hide_env_values = true
     )]
     pub server: String,
-    /// API key, or access token, that the service knows you by
-    #[arg(long, env = "HIGHWATER_KEY", value_name = "KEY", global = true, hide_env_values = true)]
+    /// API key, or access token, that the service knows you by [env: HIGHWATER_KEY]
+    #[arg(long, value_name = "KEY", global = true)]
     pub key: Option<String>,
-    /// File that holds it
-    #[arg(long, env = "HIGHWATER_KEY_FILE", value_name = "PATH", global = true)]
+    /// File that holds it [env: HIGHWATER_KEY_FILE]
+    #[arg(long, value_name = "PATH", global = true, conflicts_with = "key")]
     pub key_file: Option<PathBuf>,
     /// PEM file of the certificates that vouch for the service, in place of those the machine trusts
     #[arg(long, env = "HIGHWATER_CA", value_name = "FILE", global = true)]
@@ -54,6 +54,10 @@ pub struct ServerArgs {
     #[arg(long, env = "HIGHWATER_CERT_KEY", value_name = "FILE", requires = "cert", global = true)]
     pub cert_key: Option<PathBuf>,
 }
+
+/// The variables that a credential comes in.
+pub(super) const KEY_VARIABLE: &str = "HIGHWATER_KEY";
+pub(super) const KEY_FILE_VARIABLE: &str = "HIGHWATER_KEY_FILE";
 
 /// Which service and project.
 #[derive(Args, Clone, Debug)]
@@ -100,6 +104,11 @@ pub async fn all_pages<T>(
     Ok(all)
 }
 
+/// A variable that is set. An empty one is as none: so one that is exported is left out for one command.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
 impl ServerArgs {
     /// Prepares the way; nothing is sent yet. Within a runtime only.
     ///
@@ -112,13 +121,15 @@ impl ServerArgs {
         Ok(Server { url: self.server.clone(), tls, channel, credential: self.credential()? })
     }
 
-    /// What the service is to know the caller by; a key that is given comes before a file.
+    /// What the service is to know the caller by: what is on the command line comes before what is in a variable.
     fn credential(&self) -> Result<Option<Credential>, CliError> {
-        // An empty variable is as none: so one that is exported is left out for one command.
-        let given = self.key.as_ref().filter(|key| !key.trim().is_empty());
-        let key = match (given, &self.key_file) {
-            (Some(key), _) => key.clone(),
-            (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| CliError::Mistakes {
+        let (key, file) = match (&self.key, &self.key_file) {
+            (None, None) => (variable(KEY_VARIABLE), variable(KEY_FILE_VARIABLE).map(PathBuf::from)),
+            given => (given.0.clone(), given.1.clone()),
+        };
+        let key = match (key, file) {
+            (Some(key), _) => key,
+            (None, Some(path)) => std::fs::read_to_string(&path).map_err(|error| CliError::Mistakes {
                 message: format!("the key file {} can't be read: {error}", path.display()),
                 hint: None,
             })?,

@@ -23,12 +23,14 @@ use crate::{
         report::{self, time_text},
         trace::{Skipped, TraceError, TraceReader},
     },
-    model::{Project, Time},
+    model::{Bounds, Project, Time},
     service::Clock,
 };
 
 /// Skipped rows that are shown in the terminal; JSON has all.
 const MOST_SKIPPED_SHOWN: usize = 20;
+/// Models that the catalogue does not know, likewise.
+const MOST_UNKNOWN_SHOWN: usize = 20;
 
 /// How a trace's times are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -165,6 +167,7 @@ fn print(report: &Report, weeks: i64, args: &ImportArgs) -> Result<(), CliError>
         "P50, P95, P99: the slots that were enough for this share of all seconds of the trace",
     ));
     lines.extend(unknown_models(report));
+    lines.extend(is_full(report));
     lines.extend(soon_dropped(report, Clock::start().now().wall));
     lines.extend(skipped(report));
     Ok(screen.write(&mut stdout().lock(), &lines)?)
@@ -202,9 +205,24 @@ fn row(line: &report::Line) -> [Line; 8] {
 
 /// The models that the catalogue does not know: a typing mistake shows here.
 fn unknown_models(report: &Report) -> Option<Line> {
-    let names = report.unknown_models.join(", ");
-    (!names.is_empty())
-        .then(|| Line::of(Style::Warning, format!("not in the catalogue, and counted all the same: {names}")))
+    let names = &report.unknown_models;
+    let more = names.len().saturating_sub(MOST_UNKNOWN_SHOWN);
+    let and_more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    let shown = names[..names.len() - more].join(", ");
+    let words = || format!("not in the catalogue, and counted all the same: {shown}{and_more}");
+    (!names.is_empty()).then(|| Line::of(Style::Warning, words()))
+}
+
+/// A project with as many meters as a service takes: what a worker reports of another model is refused there.
+fn is_full(report: &Report) -> Option<Line> {
+    let (has, most) = (report.project_meters, Bounds::default().meters_per_project);
+    let words = || {
+        format!(
+            "the project has {has} meters now: a service takes no new one from {most} on, unless its \
+             bounds.meters_per_project says otherwise"
+        )
+    };
+    (has >= most).then(|| Line::of(Style::Warning, words()))
 }
 
 /// A trace that ended before what a service keeps: the next one that opens the store drops its minutes, at least.

@@ -120,11 +120,13 @@ pub async fn run(mut args: ReplayArgs) -> Result<(), CliError> {
     let bar = progress(plan.steps.len());
     let started = Instant::now();
     let complete = tokio::select! {
-        done = play(&plan, &mut fleet, args.speed, &bar) => done.map(|()| true)?,
-        () = signalled() => false,
+        done = play(&plan, &mut fleet, args.speed, &bar) => done.map(|()| true),
+        () = signalled() => Ok(false),
     };
-    let (stats, unknown_models) = fleet.goodbye(GOODBYE_TIMEOUT).await?;
+    // A worker that was refused takes no other with it.
+    let left = fleet.goodbye(GOODBYE_TIMEOUT).await;
     bar.finish_and_clear();
+    let (complete, (stats, unknown_models)) = (complete?, left?);
     let seconds = started.elapsed().as_secs_f64();
     let summary = Summary {
         sessions: stats.sessions,

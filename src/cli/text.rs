@@ -1,23 +1,19 @@
 //! Text on a terminal: how wide it is, cut to a width, and free of what could steer the terminal. Names of rooms and
 //! workers come from outside, so nothing is shown that did not pass here.
 
+use crate::model::text::is_unseen;
+
 /// Stands for a character that is not shown.
 const HIDDEN: char = '\u{fffd}';
 
 /// One line: control characters, line ends included, are replaced.
 pub fn line(text: &str) -> String {
-    text.chars().map(|c| if is_hidden(c) { HIDDEN } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) { HIDDEN } else { c }).collect()
 }
 
 /// The same for a text of several lines.
 pub fn lines(text: &str) -> String {
-    text.chars().map(|c| if c != '\n' && is_hidden(c) { HIDDEN } else { c }).collect()
-}
-
-/// Control characters, and those that change the direction of what follows or have no width of their own.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    text.chars().map(|c| if c != '\n' && is_unseen(c) { HIDDEN } else { c }).collect()
 }
 
 /// Columns that a text takes.

@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         SparseCounts,
-        counts::{PRECISION_BITS, bucket},
+        counts::{Bucket, PRECISION_BITS, bucket},
     },
 };
 
@@ -77,8 +77,7 @@ pub fn get_counts(from: &mut Reader<'_>) -> Result<SparseCounts, PackError> {
 
 /// The place of a bucket among all buckets, by its lower end.
 const fn place_of(value: u64) -> u64 {
-    let shift = (u64::BITS - value.leading_zeros()).saturating_sub(PRECISION_BITS + 1);
-    ((shift as u64) << PRECISION_BITS) + (value >> shift)
+    Bucket::of(value).place() as u64
 }
 
 /// The lower end of the bucket at a place, if there is one.

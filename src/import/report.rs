@@ -32,6 +32,8 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// Models that the catalogue does not know: they are counted all the same.
     pub unknown_models: Vec<String>,
+    /// Meters that the project has with these.
+    pub project_meters: usize,
 }
 
 /// The report as one JSON object.
@@ -45,6 +47,7 @@ struct JsonReport<'a> {
     to: Option<String>,
     skipped: Vec<JsonSkipped<'a>>,
     unknown_models: &'a [String],
+    project_meters: usize,
 }
 
 #[derive(Serialize)]
@@ -76,8 +79,8 @@ pub fn time_text(time: Time) -> String {
 impl Report {
     /// The report of a trace that has nothing to import.
     pub fn of_nothing(skipped: Vec<Skipped>) -> Self {
-        let (meters, pools, unknown_models) = Default::default();
-        Self { meters, pools, window: None, skipped, unknown_models }
+        let (meters, pools, unknown_models, project_meters) = Default::default();
+        Self { meters, pools, window: None, skipped, unknown_models, project_meters }
     }
 
     /// The report as one JSON object.
@@ -89,6 +92,7 @@ impl Report {
             to: self.window.map(|(_, to)| time_text(to)),
             skipped: self.skipped.iter().map(|s| JsonSkipped { line: s.line, reason: &s.reason }).collect(),
             unknown_models: &self.unknown_models,
+            project_meters: self.project_meters,
         })
     }
 }

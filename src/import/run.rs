@@ -179,11 +179,15 @@ impl Engine<'_> {
         trace.meters.iter().map(meter).collect()
     }
 
-    /// Every worker is there from the first connect to the last disconnect, and reports every meter: a second without
-    /// sessions is a known 0.
+    /// Every worker is there from the first connect to the last disconnect, and reports the meters of its sessions: a second
+    /// without sessions is a known 0.
     fn workers(&self, trace: &Gathered, meters: &[Arc<Meter>], first: Time) -> Result<Vec<Attachment>, Refusal> {
+        let mut of_workers = vec![BTreeSet::new(); trace.workers.len()];
+        for session in &trace.sessions {
+            of_workers[session.worker as usize].insert(session.meter);
+        }
         let mut streams = Vec::with_capacity(trace.workers.len());
-        for worker in &trace.workers {
+        for (worker, own) in trace.workers.iter().zip(of_workers) {
             let hello = Hello {
                 project: self.project.clone(),
                 worker: worker.as_str().into(),
@@ -194,7 +198,8 @@ impl Engine<'_> {
             let stream = self.live.attach(&hello, Now::at(first))?;
             let empty = self.live.snapshot(&stream, 0, Vec::new(), Some((0, 0)), Now::at(first))?;
             debug_assert!(matches!(empty, Batch::Applied(_)));
-            self.live.declare(&stream, meters, Now::at(first))?;
+            let own: Vec<_> = own.into_iter().map(|meter| meters[meter as usize].clone()).collect();
+            self.live.declare(&stream, &own, Now::at(first))?;
             streams.push(stream);
         }
         Ok(streams)
@@ -284,7 +289,10 @@ impl Engine<'_> {
         let mut pools: Vec<_> = pools.into_iter().map(|pool| line(pool)).collect();
         pools.sort_by_key(|pool| pool.target.kind() as u8);
         let unknown_models = unknown_models(trace);
-        Report { meters, pools, window: Some(window), skipped: trace.skipped.clone(), unknown_models }
+        let of_project = self.live.registry.of_project(self.project);
+        let project_meters = of_project.iter().filter(|tally| !tally.key.target.is_pool()).count();
+        let (window, skipped) = (Some(window), trace.skipped.clone());
+        Report { meters, pools, window, skipped, unknown_models, project_meters }
     }
 }
 

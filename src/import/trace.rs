@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::model::{Kind, Meter, Time, session::MAX_TEXT_ID_BYTES};
+use crate::model::{Kind, Meter, Time, session::MAX_TEXT_ID_BYTES, text::is_unseen};
 
 /// The first line of every trace.
 pub const HEADER: &str = "session_id,worker_id,kind,model,connected_at,disconnected_at";
@@ -188,7 +188,7 @@ fn name(field: &str, value: &str, most: usize) -> Result<(), String> {
     if value.is_empty() || value.len() > most {
         return Err(format!("{field} has {} bytes; 1 to {most} are allowed", value.len()));
     }
-    if let Some(at) = value.chars().position(char::is_control) {
+    if let Some(at) = value.chars().position(is_unseen) {
         return Err(format!("{field} has a control character, at {at}"));
     }
     Ok(())
@@ -265,6 +265,7 @@ mod tests {
         check_skipped(&format!("s,{},tts,a/b,{from},{from}", "w".repeat(129)), "worker_id has 129 bytes");
         check_skipped(&format!("s,w,{},a/b,{from},{from}", "k".repeat(999)), "kind has 999 bytes");
         check_skipped(&format!("s\x1b[2J,w,tts,a/b,{from},{from}"), "session_id has a control character, at 1");
+        check_skipped(&format!("s,w\u{202e}x,tts,a/b,{from},{from}"), "worker_id has a control character, at 1");
         check_skipped(&format!("s,w,tts,a/b,{from},{from}\r\"more"), "disconnected_at is");
         check_skipped(&"x".repeat(MAX_LINE_BYTES + 1), "is longer than 65536 bytes");
         check_skipped(&"x".repeat(MAX_LINE_BYTES * 3), "is longer than 65536 bytes");

@@ -10,7 +10,7 @@ use crate::{
         places::{Keep, Known},
         record::{Held, Record},
     },
-    model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time, counts::bucket},
+    model::{Bounds, Labels, Now, Outcome, SessionId, Tick, Time, counts::Bucket},
 };
 
 /// Events of a batch from which on it is worth while to look at all places first.
@@ -218,7 +218,7 @@ impl Book {
                 moves.pulse(&self.declared, slot, moment.tick);
             }
             moves.count_opened(&self.declared, slot);
-            moves.count_closed(&self.declared, slot, outcome, bucket(ended.millis_since(when.at)));
+            moves.count_closed(&self.declared, slot, outcome, Bucket::of(ended.millis_since(when.at)));
             self.places.bury(id, moment.keep());
             return true;
         }

@@ -19,7 +19,7 @@ use crate::{
         record::{Held, Record, View},
         snapshot::Gathered,
     },
-    model::{Incarnation, KeyId, Now, Outcome, Project, SessionId, Tick, Time, counts::bucket},
+    model::{Incarnation, KeyId, Now, Outcome, Project, SessionId, Tick, Time, counts::Bucket},
 };
 
 /// Sessions by id. Ids are random, or a hash; the seed is random too and nothing shows it, so that ids can't be chosen to
@@ -177,7 +177,7 @@ impl Book {
 
     /// Notes that the worker reports this meter; returns its place among those that it reports.
     pub(super) fn declare(&mut self, meter: &Arc<Meter>) -> Slot {
-        if let Some(slot) = self.slots.get(&meter.tally.id) {
+        if let Some(slot) = self.slots.get(&meter.ids[0]) {
             return *slot;
         }
         let slot = self.declared.len() as Slot;
@@ -251,7 +251,7 @@ impl Book {
             // Its connect was before the restart: it is one of those that the history held then.
             self.meter(record).account_inherited();
         }
-        let lasted = bucket(ended.millis_since(record.since()));
+        let lasted = Bucket::of(ended.millis_since(record.since()));
         moves.count_closed(&self.declared, record.slot(), outcome, lasted);
     }
 

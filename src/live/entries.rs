@@ -12,6 +12,15 @@ pub(super) struct Entries {
     /// Place of the key's entry in the list, from 1; 0 for none.
     places: ByKey<u32>,
     list: Vec<Entry>,
+    /// They came in another order than that of keys.
+    unsorted: bool,
+}
+
+/// What is used again: to be given fresh room each second costs more than all else.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    places: Vec<u32>,
+    list: Vec<Entry>,
 }
 
 impl<V: Clone + Default> ByKey<V> {
@@ -38,8 +47,10 @@ impl<V: Clone + Default> ByKey<V> {
 
 impl Entries {
     /// For so many keys, in the room that is given.
-    pub fn in_room(keys: usize, room: Vec<Entry>) -> Self {
-        Self { places: ByKey::with_len(keys), list: room }
+    pub fn in_room(keys: usize, mut room: Room) -> Self {
+        room.places.clear();
+        room.places.resize(keys, 0);
+        Self { places: ByKey(room.places), list: room.list, unsorted: false }
     }
 
     pub fn get_mut(&mut self, key: KeyId) -> Option<&mut Entry> {
@@ -51,6 +62,7 @@ impl Entries {
     pub fn entry(&mut self, key: KeyId, level: u32) -> &mut Entry {
         let place = self.places.entry(key);
         if *place == 0 {
+            self.unsorted |= self.list.last().is_some_and(|last| last.key > key.0);
             self.list.push(Entry { key: key.0, peak: level, level, ..Entry::default() });
             *place = self.list.len() as u32;
         }
@@ -66,13 +78,28 @@ impl Entries {
         self.list.is_empty()
     }
 
-    /// In the order of keys.
-    pub fn into_sorted(mut self) -> Vec<Entry> {
-        if self.list.is_sorted_by_key(|entry| entry.key) {
-            return self.list;
+    /// In the order of keys; the rest of the room is left in `room`.
+    pub fn into_sorted(mut self, room: &mut Room) -> Vec<Entry> {
+        let list = if self.unsorted {
+            let places = self.places.0.iter().filter_map(|place| (*place as usize).checked_sub(1));
+            places.map(|at| std::mem::take(&mut self.list[at])).collect()
+        } else {
+            self.list
+        };
+        if self.places.0.capacity() > room.places.capacity() {
+            room.places = self.places.0;
         }
-        let places = self.places.0.iter().filter_map(|place| (*place as usize).checked_sub(1));
-        places.map(|at| std::mem::take(&mut self.list[at])).collect()
+        list
+    }
+}
+
+impl Room {
+    /// Takes the entries of a frame that is done with.
+    pub fn reuse(&mut self, mut list: Vec<Entry>) {
+        if list.capacity() > self.list.capacity() {
+            list.clear();
+            self.list = list;
+        }
     }
 }
 
@@ -87,7 +114,11 @@ mod tests {
         entries.entry(KeyId(2), 5).opened = 2;
         entries.entry(KeyId(9), 7).opened += 2;
         assert!(entries.get_mut(KeyId(3)).is_none() && entries.get_mut(KeyId(99)).is_none());
-        let told: Vec<_> = entries.into_sorted().iter().map(|entry| (entry.key, entry.level, entry.opened)).collect();
+        let told: Vec<_> = entries
+            .into_sorted(&mut Room::default())
+            .iter()
+            .map(|entry| (entry.key, entry.level, entry.opened))
+            .collect();
         assert_eq!(told, [(2, 5, 2), (9, 4, 3)]);
     }
 }

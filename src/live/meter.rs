@@ -5,25 +5,28 @@ use std::sync::Arc;
 use crate::{
     live::{
         moves::Rise,
+        sums::{Counted, Sums},
         sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
         word::MeterWord,
     },
-    model::{Coverage, Key, KeyId, LateSpan, Outcome, Tick, counts::bucket},
+    model::{Coverage, Key, KeyId, LateSpan, Outcome, Tick, counts::Bucket},
 };
 
 /// How long a meter that went dark leaves its pools known in part only: 15 min, as long as events may come late.
 const DARK_IN_POOL_SECONDS: u64 = 15 * 60;
 
-/// The level of a meter or pool, and its name.
+/// The level of a meter or pool, and its name. In the order of use: each second the roller needs the first line of the
+/// cache, and of the word's ring one cell.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Tally {
     pub id: KeyId,
-    pub key: Key,
-    pub word: MeterWord,
-    /// The first tick that the roller has not rolled; only it writes.
-    next_tick: AtomicU64,
     /// Its project was deleted: lists leave it out, and nothing makes it come back.
     removed: AtomicBool,
+    /// The first tick that the roller has not rolled; only it writes.
+    next_tick: AtomicU64,
+    pub word: MeterWord,
+    pub key: Key,
 }
 
 /// Sums since the process started.
@@ -53,47 +56,36 @@ impl Totals {
     }
 }
 
-/// What ended since the last roll, and what late events said.
-#[derive(Debug, Default)]
-pub struct Ended {
-    /// Bucketed milliseconds.
-    pub durations: Vec<u64>,
-    pub late: Vec<LateSpan>,
-}
-
-/// One counted thing: its own level, and the pools above it that move with it.
+/// One counted thing: its own level, and the pools above it that move with it. In the order of use: what the roller needs
+/// each second are the first two lines of the cache, and it waits for nothing else.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Meter {
-    pub tally: Arc<Tally>,
-    pub pools: [Arc<Tally>; 2],
-    /// The numbers of those three, for who goes through all meters.
+    /// The numbers of itself and its pools, for who goes through all meters.
     pub(super) ids: [KeyId; 3],
-    opened: AtomicU64,
-    closed: [AtomicU64; Outcome::COUNT],
-    refused: AtomicU64,
-    diverted: AtomicU64,
-    late_dropped: AtomicU64,
-    /// Something was counted since the roller came by; set after it was.
+    /// Something was counted since the roller came by; only who has the lock of the sums writes it.
     fresh: AtomicBool,
-    ended: Mutex<Ended>,
+    /// It, or the pool of its kind, was removed, and it is in the lists no more.
+    removed: AtomicBool,
     /// Workers that are heard and have declared it.
     reporters: AtomicU32,
     /// Workers that have declared it and are cut off or silent, within their lease.
     silent: AtomicU32,
-    /// Sessions that those hold.
-    silent_level: AtomicU32,
     /// Its last reporters were lost without a goodbye: nobody knows its level.
     /// The second in which that was seen, plus 1; 0 when it is not so.
     dark: AtomicU64,
-    /// Sessions that the sums of earlier processes left open.
-    left_open: AtomicI64,
-    /// Those of them that no worker has accounted for since.
+    pub pools: [Arc<Tally>; 2],
+    sums: Mutex<Sums>,
+    pub tally: Arc<Tally>,
+    /// Sessions that silent workers hold.
+    silent_level: AtomicU32,
+    /// Sessions that the sums of earlier processes left open and no worker has accounted for since.
     inherited: AtomicI64,
 }
 
 impl Tally {
     pub fn new(id: KeyId, key: Key, now: Tick) -> Self {
-        Self { id, key, word: MeterWord::new(now), next_tick: AtomicU64::new(now.0), removed: AtomicBool::new(false) }
+        Self { id, removed: AtomicBool::new(false), next_tick: AtomicU64::new(now.0), word: MeterWord::new(now), key }
     }
 
     /// The first tick that was not rolled.
@@ -116,73 +108,83 @@ impl Tally {
 
 impl Meter {
     pub fn new(tally: Arc<Tally>, pools: [Arc<Tally>; 2]) -> Self {
-        let ids = [tally.id, pools[0].id, pools[1].id];
         Self {
-            tally,
-            pools,
-            ids,
-            opened: AtomicU64::new(0),
-            closed: std::array::from_fn(|_| AtomicU64::new(0)),
-            refused: AtomicU64::new(0),
-            diverted: AtomicU64::new(0),
-            late_dropped: AtomicU64::new(0),
+            ids: [tally.id, pools[0].id, pools[1].id],
             fresh: AtomicBool::new(true),
-            ended: Mutex::new(Ended::default()),
+            removed: AtomicBool::new(false),
             reporters: AtomicU32::new(0),
             silent: AtomicU32::new(0),
-            silent_level: AtomicU32::new(0),
             dark: AtomicU64::new(0),
-            left_open: AtomicI64::new(0),
+            pools,
+            sums: Mutex::new(Sums::default()),
+            tally,
+            silent_level: AtomicU32::new(0),
             inherited: AtomicI64::new(0),
         }
     }
 
-    /// Whether it, or the pool of its kind, was removed. What is made just then may have one of each.
+    /// Whether it is in the lists no more.
     pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn remove(&self) {
+        self.removed.store(true, Ordering::Release);
+    }
+
+    /// Whether its key, or that of the pool of its kind, was removed. What is made just then may have one of each.
+    pub(super) fn has_removed_key(&self) -> bool {
         self.tally.is_removed() || self.pools[0].is_removed()
     }
 
-    pub(super) fn count_opened(&self) {
-        self.opened.fetch_add(1, Ordering::Relaxed);
-        self.freshen();
-    }
-
-    pub(super) fn count_closed(&self, outcome: Outcome, lasted_ms: u64) {
-        self.closed[outcome.index()].fetch_add(1, Ordering::Relaxed);
-        lock(&self.ended).durations.push(bucket(lasted_ms));
-        self.freshen();
-    }
-
-    /// The roller is to look at what was counted just before.
-    fn freshen(&self) {
+    /// Counts; the roller is to look at it.
+    #[inline]
+    fn count(&self, count: impl FnOnce(&mut Counted)) {
+        let mut sums = lock(&self.sums);
+        count(&mut sums.counted);
         self.fresh.store(true, Ordering::Release);
     }
 
-    /// Whether anything was counted since the last call; only the roller calls it.
-    pub(super) fn take_fresh(&self) -> bool {
-        self.fresh.load(Ordering::Relaxed) && self.fresh.swap(false, Ordering::AcqRel)
+    pub(super) fn count_opened(&self) {
+        self.count(|counted| counted.opened += 1);
     }
 
-    /// What a batch did: its level, here and in the pool of its model, and the sums. The pool of its kind is moved for all
+    pub(super) fn count_closed(&self, outcome: Outcome, lasted_ms: u64) {
+        self.count(|counted| {
+            counted.close(outcome, 1);
+            counted.durations.push(Bucket::of(lasted_ms));
+        });
+    }
+
+    /// Takes what was counted since the last call, and how many sessions are open by the sums; `None` when nothing was. Only
+    /// the roller calls it.
+    pub(super) fn take_counted(&self) -> Option<(Counted, i64)> {
+        if !self.fresh.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut sums = lock(&self.sums);
+        self.fresh.store(false, Ordering::Release);
+        Some(sums.take())
+    }
+
+    /// What a batch did: the sums, and the level here and in the pool of its model. The pool of its kind is moved for all
     /// meters of a batch at once.
-    pub(super) fn add(&self, now: Tick, rise: Rise, opened: u32, ok: u32) {
-        if opened > 0 {
-            self.opened.fetch_add(opened.into(), Ordering::Relaxed);
+    pub(super) fn add(
+        &self,
+        now: Tick,
+        rise: Rise,
+        (opened, ok): (u32, u32),
+        durations: Option<impl Iterator<Item = Bucket>>,
+    ) {
+        if opened > 0 || durations.is_some() {
+            self.count(|counted| {
+                counted.opened += opened;
+                counted.ok += ok;
+                counted.durations.extend(durations.into_iter().flatten());
+            });
         }
         self.tally.rise(now, rise);
         self.pools[1].rise(now, rise);
-        if ok > 0 {
-            self.closed[Outcome::Ok.index()].fetch_add(ok.into(), Ordering::Relaxed);
-        }
-        if opened > 0 || ok > 0 {
-            self.freshen();
-        }
-    }
-
-    /// How long sessions lasted whose ends are counted; bucketed milliseconds.
-    pub(super) fn add_durations(&self, durations: impl Iterator<Item = u64>) {
-        lock(&self.ended).durations.extend(durations);
-        self.freshen();
     }
 
     pub(super) fn pool_of_kind(&self) -> &Arc<Tally> {
@@ -191,37 +193,23 @@ impl Meter {
 
     /// Sessions of which nobody knows how long they lasted: they have an outcome and no duration.
     pub(super) fn count_unmeasured(&self, outcome: Outcome, sessions: u64) {
-        self.closed[outcome.index()].fetch_add(sessions, Ordering::Relaxed);
-        self.freshen();
+        self.count(|counted| counted.close(outcome, u32::try_from(sessions).unwrap_or(u32::MAX)));
     }
 
     pub(super) fn count_late_dropped(&self) {
-        self.late_dropped.fetch_add(1, Ordering::Relaxed);
-        self.freshen();
+        self.count(|counted| counted.seldom().late_dropped += 1);
     }
 
     /// Raises or lowers the peaks of the ticks `from..to`.
     #[inline]
     pub(super) fn count_late(&self, from: Tick, to: Tick, by: i32) {
         if from < to {
-            lock(&self.ended).late.push(LateSpan { from: from.0, to: to.0, by });
-            self.freshen();
+            self.count(|counted| counted.seldom().late.push(LateSpan { from: from.0, to: to.0, by }));
         }
     }
 
     pub fn totals(&self) -> Totals {
-        Totals {
-            left_open: self.left_open.load(Ordering::Relaxed),
-            opened: self.opened.load(Ordering::Relaxed),
-            closed: std::array::from_fn(|at| self.closed[at].load(Ordering::Relaxed)),
-            refused: self.refused.load(Ordering::Relaxed),
-            diverted: self.diverted.load(Ordering::Relaxed),
-            late_dropped: self.late_dropped.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(super) fn take_ended(&self) -> Ended {
-        std::mem::take(&mut *lock(&self.ended))
+        lock(&self.sums).totals()
     }
 
     /// A worker that declared this meter is heard (again).
@@ -307,8 +295,10 @@ impl Meter {
 
     /// After a restart: the sums left so many sessions open, and no worker has accounted for them yet.
     pub(super) fn inherit(&self, sessions: i64) {
-        self.left_open.store(sessions, Ordering::Relaxed);
-        self.freshen();
+        let mut sums = lock(&self.sums);
+        sums.inherit(sessions);
+        self.fresh.store(true, Ordering::Release);
+        drop(sums);
         self.inherited.store(sessions, Ordering::Release);
     }
 
@@ -324,8 +314,7 @@ impl Meter {
         if left > 0 {
             self.count_unmeasured(Outcome::Lost, left.unsigned_abs());
         } else {
-            self.opened.fetch_add(left.unsigned_abs(), Ordering::Relaxed);
-            self.freshen();
+            self.count(|counted| counted.opened += u32::try_from(left.unsigned_abs()).unwrap_or(u32::MAX));
         }
         left > 0
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     live::meter::{Meter, Tally},
-    model::{Outcome, Tick},
+    model::{Outcome, Tick, counts::Bucket},
 };
 
 /// A place in the list of meters that a book declared.
@@ -59,8 +59,8 @@ pub(super) struct Moves {
     touched: Vec<Slot>,
     /// The pools of kinds: few, since a kind has one an account.
     pools: Vec<(Arc<Tally>, Rise)>,
-    /// Durations in bucketed milliseconds, each with the place of the one before it of the same meter.
-    durations: Vec<(u64, u32)>,
+    /// Durations in milliseconds, each with the place of the one before it of the same meter.
+    durations: Vec<(Bucket, u32)>,
 }
 
 impl Moves {
@@ -103,7 +103,7 @@ impl Moves {
     }
 
     /// An end is counted, and how long it lasted.
-    pub fn count_closed(&mut self, meters: &[Arc<Meter>], slot: Slot, outcome: Outcome, duration: u64) {
+    pub fn count_closed(&mut self, meters: &[Arc<Meter>], slot: Slot, outcome: Outcome, duration: Bucket) {
         let at = self.durations.len() as u32;
         let run = self.run(meters, slot);
         let before = std::mem::replace(&mut run.durations, at);
@@ -133,21 +133,20 @@ impl Moves {
         &mut self.runs[at]
     }
 
-    /// Moves the words. In this order: an end is told after it was counted, and a level after its connect.
+    /// Moves the words. A level moves after what was opened and closed is counted.
     pub fn flush(&mut self, meters: &[Arc<Meter>]) {
         let tick = self.tick;
         for slot in self.touched.drain(..) {
             let run = std::mem::replace(&mut self.runs[slot as usize], UNTOUCHED);
-            let meter = &meters[slot as usize];
-            meter.add(tick, run.rise, run.opened, run.ok);
             let mut next = run.durations;
-            if next != NONE {
-                meter.add_durations(std::iter::from_fn(|| {
+            let durations = (next != NONE).then(|| {
+                std::iter::from_fn(|| {
                     let (duration, before) = *self.durations.get(next as usize)?;
                     next = before;
                     Some(duration)
-                }));
-            }
+                })
+            });
+            meters[slot as usize].add(tick, run.rise, (run.opened, run.ok), durations);
         }
         self.durations.clear();
         for (pool, rise) in self.pools.drain(..) {

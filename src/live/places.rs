@@ -17,6 +17,9 @@ use crate::{
 const LEAST_ROWS: usize = 4;
 /// A table with more rows than this for each that is used gives room back.
 const ROWS_EACH: usize = 4;
+/// Rows that are swept for each tombstone, at most: a large table keeps more tombstones than it must, so that an end costs
+/// no more there.
+const ROWS_SWEPT_EACH: usize = 16;
 
 /// Sessions by id, with room for little else. Ids are random, or a hash; the seed is random too and nothing shows it, so that ids can't be chosen
 /// to collide.
@@ -67,7 +70,7 @@ pub(super) enum Known<'p> {
     Not,
 }
 
-/// How long tombstones are kept, and how many: at least the last half of them.
+/// How long tombstones are kept, and how many: at least the last half of them, and more in a large table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keep {
     pub now: Time,
@@ -268,7 +271,8 @@ impl Places {
     }
 
     fn turn_if_full(&mut self, keep: Keep) {
-        if self.newer >= (keep.most / 2).max(1) || self.turn_at <= keep.now {
+        let most = (keep.most / 2).max(self.rows.len() / ROWS_SWEPT_EACH).max(1);
+        if self.newer >= most || self.turn_at <= keep.now {
             self.turn();
         }
     }

@@ -147,7 +147,7 @@ impl Registry {
                 Entry::Vacant(free) => {
                     let meter = Arc::new(Meter::new(tally, pools));
                     // They were removed since they were found: `forget` may have passed here, and would not find it.
-                    if meter.is_removed() {
+                    if meter.has_removed_key() {
                         continue;
                     }
                     // When the project was deleted before they were made, they are of the next project of its name, whose
@@ -273,8 +273,9 @@ impl Registry {
             stays
         });
         self.meters.retain(|_, there| {
-            let stays = !there.meter.is_removed();
+            let stays = !there.meter.has_removed_key();
             if !stays {
+                there.meter.remove();
                 // Also when they are the next project's already: its pool may have been made before they were removed here.
                 there.counts.meters.fetch_sub(1, Ordering::AcqRel);
                 self.removed.fetch_add(1, Ordering::AcqRel);

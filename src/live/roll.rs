@@ -6,8 +6,10 @@ use std::{borrow::Borrow, sync::Arc, time::Duration};
 use crate::{
     live::{
         Live,
-        entries::{ByKey, Entries},
-        meter::{Ended, Meter, Tally, Totals},
+        entries::{ByKey, Entries, Room},
+        lasted::{self, Gather},
+        meter::{Meter, Tally},
+        sums::Counted,
         sync::Ordering,
         word::{RING_TICKS, Rolled, TickPeak},
     },
@@ -21,13 +23,11 @@ const LONGEST_JUMP: Duration = Duration::from_secs(3_600);
 /// Makes the frames of one service.
 #[derive(Debug, Default)]
 pub struct Roller {
-    /// What was taken of each meter's sums so far.
-    taken: ByKey<Totals>,
     /// What the frames have told of each key.
     told: ByKey<Told>,
-    /// Room for the entries of the next frame, from one that is done with: to be given fresh room each second costs more
-    /// than all else.
-    spare: Vec<Entry>,
+    gather: Gather,
+    /// Room for the next frame, from one that is done with.
+    room: Room,
     started: bool,
     /// Late events so far that changed seconds which had passed.
     pub late_events: u64,
@@ -66,7 +66,7 @@ struct Span {
 
 impl Span {
     /// For so many keys, in the room that is given.
-    fn new(from: Tick, to: Tick, keys: usize, room: Vec<Entry>) -> Self {
+    fn new(from: Tick, to: Tick, keys: usize, room: Room) -> Self {
         let ticks = (to.0 - from.0).min(RING_TICKS as u64) as usize;
         let mut entries = vec![Entries::in_room(keys, room)];
         entries.resize_with(ticks, Entries::default);
@@ -116,11 +116,7 @@ impl Roller {
 
     /// Takes a frame that is done with, for the room of its entries.
     pub fn reuse(&mut self, frame: Frame) {
-        let mut room = frame.entries;
-        if room.capacity() > self.spare.capacity() {
-            room.clear();
-            self.spare = room;
-        }
+        self.room.reuse(frame.entries);
     }
 
     /// Whether the wall clock was put forward by far since the last roll, or the machine slept.
@@ -141,17 +137,22 @@ impl Roller {
             *self.told.entry(key) = Told::default();
         }
         let keys = live.registry.len().max(self.told.len());
-        let mut span = Span::new(from, to, keys, std::mem::take(&mut self.spare));
+        let mut span = Span::new(from, to, keys, std::mem::take(&mut self.room));
         let mut jumped = false;
         for tally in live.registry.tallies() {
-            let told = self.level_told(tally.id);
-            let moved = roll_word(tally, told, &mut span);
+            let moved = roll_word(tally, self.level_told(tally.id), &mut span);
             jumped |= moved && span.is_cut();
         }
-        for meter in live.registry.meters().filter(|meter| meter.take_fresh()) {
-            self.take_sums(meter, &mut span.entries[0]);
+        let mut coverage = Coverages(ByKey::with_len(keys));
+        for meter in live.registry.meters() {
+            coverage.add(meter, to);
+            if let Some((counted, open)) = meter.take_counted() {
+                self.told.entry(meter.ids[0]).open = Some(open);
+                if !counted.is_empty() {
+                    self.tell_counted(meter.ids, counted, &mut span.entries[0]);
+                }
+            }
         }
-        let coverage = coverage(live.registry.meters(), to);
         self.frames(span, &coverage, settling, jumped)
     }
 
@@ -160,26 +161,18 @@ impl Roller {
     }
 
     /// Adds what a meter opened and closed to its entry and to those of its pools.
-    fn take_sums(&mut self, meter: &Meter, entries: &mut Entries) {
-        // In this order: what is told of an end is never told before it was counted.
-        let ended = meter.take_ended();
-        self.late_events += ended.late.len() as u64;
-        let totals = meter.totals();
-        let [key, pools @ ..] = meter.ids;
-        let before = std::mem::replace(self.taken.entry(key), totals);
-        self.told.entry(key).open = Some(totals.open());
-        if totals == before && ended.late.is_empty() && ended.durations.is_empty() {
-            return;
-        }
+    fn tell_counted(&mut self, [key, pools @ ..]: [KeyId; 3], counted: Counted, entries: &mut Entries) {
+        self.late_events += counted.seldom.as_ref().map_or(0, |seldom| seldom.late.len() as u64);
+        let mut own = Entry::default();
+        self.gather.tell(&mut own, &counted.durations);
         for pool in pools {
             let entry = entries.entry(pool, self.level_told(pool));
-            add_sums(entry, &before, &totals);
-            entry.durations.extend(&ended.durations);
-            entry.late.extend(&ended.late);
+            add_counted(entry, &counted);
+            lasted::add(entry, &own.durations, &own.duration_counts);
         }
         let entry = entries.entry(key, self.level_told(key));
-        add_sums(entry, &before, &totals);
-        add_ended(entry, ended);
+        add_counted(entry, &counted);
+        (entry.durations, entry.duration_counts) = (own.durations, own.duration_counts);
     }
 
     fn frames(&mut self, mut span: Span, coverage: &Coverages, settling: bool, jumped: bool) -> Vec<Frame> {
@@ -195,7 +188,7 @@ impl Roller {
             if nth > 0 && !full && entries.is_empty() {
                 continue;
             }
-            let entries = entries.into_sorted();
+            let entries = entries.into_sorted(&mut self.room);
             frames.push(Frame { tick: tick.0, repeat: 0, full, settling, jumped, entries });
         }
         // What no frame speaks of was as it was left.
@@ -219,6 +212,7 @@ impl Roller {
                 entries.entry(key, told.level);
             }
             if let Some(entry) = entries.get_mut(key) {
+                self.gather.settle(entry);
                 entry.set_coverage(covered);
                 entry.unaccounted = told.unaccounted(entry.level);
                 (told.level, told.coverage) = (entry.level, covered);
@@ -268,48 +262,37 @@ impl Coverages {
     pub fn get(&self, key: &KeyId) -> Option<&Coverage> {
         self.0.get(*key)?.as_ref()
     }
-}
 
-/// Whether the levels are known: of meters by their workers, of pools by their meters.
-pub fn coverage<M: Borrow<Arc<Meter>>>(meters: impl IntoIterator<Item = M>, now: Tick) -> Coverages {
-    let mut coverage = ByKey::<Option<Coverage>>::default();
-    for meter in meters {
-        let meter = meter.borrow();
+    fn add(&mut self, meter: &Meter, now: Tick) {
         let [key, pools @ ..] = meter.ids;
-        *coverage.entry(key) = Some(meter.coverage());
-        let Some(told) = meter.coverage_in_pool(now) else { continue };
+        *self.0.entry(key) = Some(meter.coverage());
+        let Some(told) = meter.coverage_in_pool(now) else { return };
         for pool in pools {
-            let pooled = coverage.entry(pool).get_or_insert(told);
+            let pooled = self.0.entry(pool).get_or_insert(told);
             if *pooled != told {
                 *pooled = Coverage::Partial;
             }
         }
     }
-    Coverages(coverage)
 }
 
-fn add_sums(entry: &mut Entry, before: &Totals, now: &Totals) {
-    let grown = |now: u64, before: u64| u32::try_from(now - before).unwrap_or(u32::MAX);
-    entry.opened += grown(now.opened, before.opened);
-    entry.refused += grown(now.refused, before.refused);
-    entry.diverted += grown(now.diverted, before.diverted);
-    entry.late_dropped += grown(now.late_dropped, before.late_dropped);
-    // No more places than are needed: most sessions end well, which is the first.
-    let Some(last) = (0..now.closed.len()).rfind(|at| now.closed[*at] != before.closed[*at]) else { return };
-    if entry.closed.len() <= last {
-        entry.closed.resize(last + 1, 0);
-    }
-    for (sum, (now, before)) in entry.closed.iter_mut().zip(now.closed.into_iter().zip(before.closed)) {
-        *sum += grown(now, before);
-    }
+/// Whether the levels are known: of meters by their workers, of pools by their meters.
+pub fn coverage<M: Borrow<Arc<Meter>>>(meters: impl IntoIterator<Item = M>, now: Tick) -> Coverages {
+    let mut coverage = Coverages(ByKey::default());
+    meters.into_iter().for_each(|meter| coverage.add(meter.borrow(), now));
+    coverage
 }
 
-/// Puts in what ended, without a copy where nothing is there.
-fn add_ended(entry: &mut Entry, ended: Ended) {
-    if entry.durations.is_empty() {
-        entry.durations = ended.durations;
-    } else {
-        entry.durations.extend(&ended.durations);
+fn add_counted(entry: &mut Entry, counted: &Counted) {
+    entry.opened += counted.opened;
+    entry.ok += counted.ok;
+    let Some(seldom) = &counted.seldom else { return };
+    entry.late_dropped += seldom.late_dropped;
+    entry.late.extend_from_slice(&seldom.late);
+    // No more places than are needed.
+    let places = seldom.closed.iter().rposition(|closed| *closed > 0).map_or(0, |last| last + 1);
+    if entry.closed.len() < places {
+        entry.closed.resize(places, 0);
     }
-    entry.late.extend(&ended.late);
+    entry.closed.iter_mut().zip(seldom.closed).for_each(|(sum, closed)| *sum += closed);
 }

@@ -85,6 +85,7 @@ pub enum Rolled {
 
 /// Level and peak of one meter or pool, and the peaks of its last ticks.
 #[derive(Debug)]
+#[repr(C)]
 pub struct MeterWord {
     word: AtomicU64,
     ring: [AtomicU64; RING_TICKS],

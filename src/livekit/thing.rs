@@ -8,7 +8,10 @@
 use std::time::Duration;
 
 use crate::{
-    livekit::wire::{Egress, Ingress, Named, Participant, Room, WebhookEvent},
+    livekit::{
+        token::LEEWAY,
+        wire::{Egress, Ingress, Named, Participant, Room, WebhookEvent},
+    },
     model::{Kind, Outcome, Time},
 };
 
@@ -237,16 +240,17 @@ pub fn listed_ingress(info: &Ingress) -> Option<Listed> {
     Some(Listed { thing: ingress(info)?, is_live })
 }
 
-/// How long before it was sent an event happened, by the clock of who made both times, in seconds since the Unix epoch;
-/// by our clock where the token does not say when it was made.
+/// How long before it came an event happened: by the clock of who made its token and it, in seconds since the Unix epoch, or
+/// by ours, less what clocks may differ by where both are theirs. So one that is sent again with its old token grows old.
 pub fn age(created_at: i64, made: Option<u64>, now: Time) -> Duration {
     let Ok(created) = u64::try_from(created_at) else { return Duration::ZERO };
     if created == 0 {
         return Duration::ZERO;
     }
+    let by_ours = now.since(Time::from_secs(created));
     match made {
-        Some(made) => Duration::from_secs(made.saturating_sub(created)),
-        None => now.since(Time::from_secs(created)),
+        Some(made) => Duration::from_secs(made.saturating_sub(created)).max(by_ours.saturating_sub(LEEWAY)),
+        None => by_ours,
     }
 }
 
@@ -328,8 +332,12 @@ mod tests {
     #[test]
     fn ages_are_by_one_clock() {
         let now = Time::from_secs(5_000);
-        assert_eq!(age(100, Some(103), now), Duration::from_secs(3));
-        assert_eq!(age(100, Some(90), now), Duration::ZERO);
+        assert_eq!(age(4_990, Some(4_993), now), Duration::from_secs(3));
+        assert_eq!(age(4_990, Some(4_980), now), Duration::ZERO);
+        // A clock that is ahead, or behind by less than a minute, makes nothing older; what is sent again later does.
+        assert_eq!(age(5_030, Some(5_031), now), Duration::from_secs(1));
+        assert_eq!(age(4_950, Some(4_951), now), Duration::from_secs(1));
+        assert_eq!(age(4_900, Some(4_901), now), Duration::from_secs(40));
         assert_eq!(age(4_990, None, now), Duration::from_secs(10));
         assert_eq!((age(0, Some(100), now), age(-5, None, now)), (Duration::ZERO, Duration::ZERO));
     }

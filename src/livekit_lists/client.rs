@@ -57,6 +57,8 @@ pub enum ListError {
     Unreadable(String),
     #[error("LiveKit answers too slowly: not all rooms were asked for")]
     Slow,
+    #[error("LiveKit's list has no end")]
+    Endless,
 }
 
 /// An answer, and how LiveKit's clock differs from ours.
@@ -106,7 +108,7 @@ impl ListError {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused { status, .. } => *status >= 500 && !self.is_absent(),
-            Self::TimedOut | Self::Unreadable(_) | Self::Slow => false,
+            Self::TimedOut | Self::Unreadable(_) | Self::Slow | Self::Endless => false,
         }
     }
 }

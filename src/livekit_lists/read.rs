@@ -14,7 +14,7 @@ use crate::{
         wire::{Egress, Ingress, Page, PageToken, Participants, Room, Rooms},
     },
     livekit_lists::client::{Answered, Client, ListError, Skew},
-    model::Now,
+    model::{Now, Time},
 };
 
 /// Rooms that are asked for at once.
@@ -79,16 +79,21 @@ async fn pages<T: DeserializeOwned + Default>(
         }
         let page: Answered<Page<T>> = match client.ask(method, &question, grants, now).await {
             // It has no such part: there is none.
-            Err(error) if error.is_absent() => break,
+            Err(error) if error.is_absent() => return Ok(whole(asked, lines)),
             answered => answered?,
         };
         lines.extend(page.answer.items.iter().filter_map(|info| ours(line(info), page.clock)));
         if page.answer.next_page_token.token.is_empty() {
-            break;
+            return Ok(whole(asked, lines));
         }
         next = page.answer.next_page_token;
     }
-    Ok(Reading { answers: vec![Answer { room: None, asked, lines }], missing: None })
+    // What is not on these pages has not ended for that.
+    Err(ListError::Endless)
+}
+
+fn whole(asked: Time, lines: Vec<Listed>) -> Reading {
+    Reading { answers: vec![Answer { room: None, asked, lines }], missing: None }
 }
 
 async fn participants(

@@ -17,8 +17,8 @@ pub struct Bounds {
     pub batch_events: usize,
     /// Meters that one stream may declare: 1,024.
     pub meters_per_stream: usize,
-    /// Ended sessions a book remembers by id, so that late and repeated events change nothing: 4,096 at most, and at least
-    /// the last half of them.
+    /// Ended sessions a book remembers by id, so that late and repeated events change nothing: 4,096 at most, or an eighth
+    /// of the rows of its table where that is more, and at least the last half of them.
     pub tombstones_per_book: usize,
     /// How long it remembers them: 60 s.
     pub tombstone_age: Duration,

@@ -15,12 +15,40 @@ pub struct SparseCounts {
     pub counts: Vec<u64>,
 }
 
-/// The value that stands for all values within 1.6 % of it: the lower end of its bucket. Values below 128 stand for
-/// themselves.
+/// All values within 1.6 % of each other, by their place among all buckets. Values below 128 stand for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket(u16);
+
+impl Bucket {
+    /// Number of buckets.
+    pub const COUNT: usize = ((u64::BITS - PRECISION_BITS + 1) as usize) << PRECISION_BITS;
+
+    pub const fn of(value: u64) -> Self {
+        let shift = (u64::BITS - value.leading_zeros()).saturating_sub(PRECISION_BITS + 1);
+        Self(((shift << PRECISION_BITS) as u64 + (value >> shift)) as u16)
+    }
+
+    /// The bucket at a place, one of those there are.
+    pub const fn at(place: usize) -> Self {
+        debug_assert!(place < Self::COUNT, "there are no more buckets");
+        Self(place as u16)
+    }
+
+    /// Its place, from 0, below [`Bucket::COUNT`].
+    pub const fn place(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Its lower end, which stands for all of its values.
+    pub const fn value(self) -> u64 {
+        let shift = (self.0 >> PRECISION_BITS).saturating_sub(1);
+        (self.0 as u64 - ((shift as u64) << PRECISION_BITS)) << shift
+    }
+}
+
+/// The value that stands for all values of its bucket.
 pub const fn bucket(value: u64) -> u64 {
-    let bits = u64::BITS - value.leading_zeros();
-    let shift = bits.saturating_sub(PRECISION_BITS + 1);
-    value >> shift << shift
+    Bucket::of(value).value()
 }
 
 impl SparseCounts {
@@ -77,6 +105,8 @@ mod tests {
             assert!(value - bucket(value) <= value / 64, "{value}");
         }
         assert_eq!((bucket(127), bucket(129)), (127, 128));
+        assert_eq!(Bucket::of(130).place(), Bucket::of(128).place() + 1);
+        assert_eq!(Bucket::of(u64::MAX).place() + 1, Bucket::COUNT);
     }
 
     #[test]

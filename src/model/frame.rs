@@ -54,7 +54,8 @@ pub struct Entry {
     /// Sessions opened.
     #[prost(uint32, tag = "4")]
     pub opened: u32,
-    /// Sessions closed, by [`Outcome::index`](crate::model::Outcome::index); what is left out at the end is 0.
+    /// Sessions closed, by [`Outcome::index`](crate::model::Outcome::index), beside those of `ok`; what is left out at the
+    /// end is 0.
     #[prost(uint32, repeated, tag = "5")]
     pub closed: Vec<u32>,
     /// Attempts refused.
@@ -66,7 +67,7 @@ pub struct Entry {
     /// Whether the level is known.
     #[prost(enumeration = "Coverage", tag = "8")]
     pub coverage: i32,
-    /// How long the sessions that closed had lasted, in milliseconds, each by its [`bucket`](crate::model::counts::bucket).
+    /// How long the sessions that closed had lasted, in milliseconds by [`bucket`](crate::model::counts::bucket).
     #[prost(uint64, repeated, tag = "9")]
     pub durations: Vec<u64>,
     /// What late events say of earlier seconds.
@@ -79,6 +80,20 @@ pub struct Entry {
     /// that no worker has accounted for. Also events between the end of the second and the reading of the sums.
     #[prost(sint64, tag = "12")]
     pub unaccounted: i64,
+    /// Sessions that ended as intended, which most do. Frames of earlier versions have them in `closed`.
+    #[prost(uint32, tag = "13")]
+    pub ok: u32,
+    /// How many sessions lasted each of `durations`; empty when one session lasted each.
+    #[prost(uint32, repeated, tag = "14")]
+    pub duration_counts: Vec<u32>,
+}
+
+impl Entry {
+    /// How long the sessions that closed had lasted, and how many lasted so long.
+    pub fn lasted(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let counts = self.duration_counts.iter().copied().chain(std::iter::repeat(1));
+        self.durations.iter().copied().zip(counts)
+    }
 }
 
 /// Seconds whose peaks a late event raises or lowers.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
-    model::{Coverage, Entry, Flags, Hour, KeyHour, LateSpan, Minute, Point, Tick, time::SECONDS_PER_MINUTE},
+    model::{Coverage, Entry, Flags, Hour, KeyHour, LateSpan, Minute, Outcome, Point, Tick, time::SECONDS_PER_MINUTE},
     rollup::minute::{KeyMinute, Known},
 };
 
@@ -113,7 +113,7 @@ impl Track {
     }
 
     fn add_sums(&mut self, entry: &Entry, tick: Tick) {
-        let any = entry.opened | entry.refused | entry.diverted | entry.late_dropped;
+        let any = entry.opened | entry.ok | entry.refused | entry.diverted | entry.late_dropped;
         if any == 0 && entry.closed.is_empty() && entry.durations.is_empty() {
             return;
         }
@@ -122,8 +122,9 @@ impl Track {
         sums.refused += entry.refused;
         sums.diverted += entry.diverted;
         sums.late_dropped += entry.late_dropped;
+        sums.closed[Outcome::Ok.index()] += entry.ok;
         sums.closed.iter_mut().zip(&entry.closed).for_each(|(sum, n)| *sum += n);
-        entry.durations.iter().for_each(|duration| sums.durations.add(*duration, 1));
+        entry.lasted().for_each(|(duration, sessions)| sums.durations.add(duration, sessions.into()));
     }
 
     /// Applies late spans: where they overlap, their sum. A session was live all through the seconds between its first and

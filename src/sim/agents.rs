@@ -11,6 +11,8 @@ pub const BUSY_TTS: &str = "elevenlabs/eleven_turbo_v2_5";
 pub const BUSY_TTS_LIMIT: u32 = 20;
 /// What new calls use while all slots of the busy model are held.
 pub const FALLBACK_TTS: &str = "cartesia/sonic-3";
+/// What the bursts speak with, and nobody else.
+const CAMPAIGN_TTS: &str = "deepgram/aura-2";
 
 /// One agent: a program that takes calls of one sort.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ pub const AGENTS: &[Agent] = &[
 /// The agent of the bursts: it calls many people at once, now and then.
 pub const CAMPAIGN: Agent = Agent {
     name: "reminder",
-    stack: Stack::Pipeline { stt: "deepgram/nova-3", llm: "openai/gpt-4.1-mini", tts: FALLBACK_TTS },
+    stack: Stack::Pipeline { stt: "deepgram/nova-3", llm: "openai/gpt-4.1-mini", tts: CAMPAIGN_TTS },
     load: 0.0,
     hours: OUTBOUND,
     days: WORK_DAYS,
@@ -124,10 +126,11 @@ const LIMITS: &[(Kind, &str, u32)] = &[
     (Kind::Llm, "openai/gpt-4.1-mini", 60),
     (Kind::Stt, "", 120),
     (Kind::Stt, "deepgram/nova-3", 60),
-    (Kind::Tts, "", 100),
+    (Kind::Tts, "", 120),
     (Kind::Tts, BUSY_TTS, BUSY_TTS_LIMIT),
     (Kind::Tts, FALLBACK_TTS, 40),
     (Kind::Tts, "inworld/inworld-tts-1.5", 32),
+    (Kind::Tts, CAMPAIGN_TTS, 28),
     (Kind::Agent, "", 120),
     (Kind::Participant, "", 200),
     (Kind::Sip, "", 60),

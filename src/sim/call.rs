@@ -107,7 +107,7 @@ fn outcome(random: &mut Random) -> Outcome {
         share if share < 0.985 => Outcome::Cancelled,
         share if share < 0.992 => Outcome::Timeout,
         share if share < 0.997 => Outcome::Unavailable,
-        share if share < 0.999 => Outcome::Rate,
+        share if share < 0.9973 => Outcome::Rate,
         _ => Outcome::Other,
     }
 }

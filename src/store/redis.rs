@@ -240,8 +240,7 @@ impl Store for RedisStore {
     }
 
     fn limits(&self) -> Result<Vec<(KeyId, LimitEntry)>> {
-        self.without_doubt()?;
-        self.read_limits()
+        self.as_left(|| self.read_limits())
     }
 
     fn change(&self, change: &Change) -> Result<()> {
@@ -261,18 +260,15 @@ impl Store for RedisStore {
     }
 
     fn documents(&self, shelf: Shelf) -> Result<Vec<(String, Vec<u8>)>> {
-        self.without_doubt()?;
-        self.read_documents(shelf)
+        self.as_left(|| self.read_documents(shelf))
     }
 
     fn audit_end(&self) -> Result<u64> {
-        self.without_doubt()?;
-        self.read_audit_end()
+        self.audit_end_as_left()
     }
 
     fn audit(&self, rows: Range<u64>, most: usize) -> Result<Vec<(u64, Vec<u8>)>> {
-        self.without_doubt()?;
-        self.read_audit(rows, most)
+        self.as_left(|| self.read_audit(rows, most))
     }
 
     fn drop_audit(&self, before: u64) -> Result<u64> {
@@ -288,8 +284,7 @@ impl Store for RedisStore {
     }
 
     fn note(&self, name: &str) -> Result<Option<String>> {
-        self.without_doubt()?;
-        self.read_note(name)
+        self.as_left(|| self.read_note(name))
     }
 
     fn set_note(&self, name: &str, value: &str) -> Result<()> {
@@ -297,8 +292,7 @@ impl Store for RedisStore {
     }
 
     fn notes(&self) -> Result<Vec<(String, String)>> {
-        self.without_doubt()?;
-        self.read_notes()
+        self.as_left(|| self.read_notes())
     }
 
     fn put_summaries(&self, rows: &[(KeyId, Hour, Option<HourSummary>)]) -> Result<()> {

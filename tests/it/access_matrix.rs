@@ -315,8 +315,7 @@ fn methods() -> Vec<MethodDescriptor> {
 async fn nobody_is_where_they_do_not_belong() {
     let world = World::new().await;
     let keys = Role::ALL.into_iter().map(|role| (role, key(&world.serving, new_key(role, OWN))));
-    let both =
-        |(role, (id, token)): (_, (String, String))| [(role, world.cookie(&token), id.clone()), (role, token, id)];
+    let both = |(role, (id, key)): (Role, (String, String))| [(role, world.cookie(&key), id.clone()), (role, key, id)];
     // A LiveKit agent's own token is a worker's.
     register_livekit(&world.serving, OWN);
     let agent = (Role::Worker, mint(LIVEKIT_KEY, LIVEKIT_SECRET, 600, PERFORM), LIVEKIT_KEY.to_owned());

@@ -133,11 +133,13 @@ async fn from_a_new_store_to_a_worker_on_a_network() {
     let words = String::from_utf8(refused.stderr).unwrap();
     assert!(words.contains("worker may not do this") && words.contains("whoami"), "{words}");
     assert!(done(ask(&["keys", "whoami"], Some(worker))).contains("worker of acme"));
-    // An empty variable does not hide the file.
+    // What is on the command line comes before a variable, which an empty one is as none.
     let worker_file = dir.path().join("worker.key");
     fs::write(&worker_file, worker).unwrap();
     let by_file = ["keys", "whoami", "--key-file", worker_file.to_str().unwrap()];
-    assert!(done(ask(&by_file, Some(""))).contains("worker of acme"));
+    for variable in ["", operator] {
+        assert!(done(ask(&by_file, Some(variable))).contains("worker of acme"));
+    }
     let trace = dir.path().join("trace.csv");
     fs::write(&trace, TRACE).unwrap();
     let replayed = ask(&["replay", trace.to_str().unwrap(), "--speed", "1000"], Some(worker));

@@ -57,6 +57,26 @@ fn an_import_of_old_times_says_that_a_service_drops_them() {
 }
 
 #[test]
+fn a_trace_of_thousands_of_workers_and_models_takes_little_memory_and_says_what_it_leaves() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, store) = (folder.path().join("trace.csv"), folder.path().join("store.redb"));
+    let row = |nth| format!("s{nth},w{nth},llm,acme/m{nth},2026-11-20T00:00:00Z,2026-11-20T00:00:01Z\n");
+    std::fs::write(&file, format!("{HEADER}\n{}", (0..6_000).map(row).collect::<String>())).unwrap();
+    // 1 GB of addresses; what each worker knew of each model was more.
+    let script = r#"ulimit -v 1000000; exec "$0" import "$1" --store "$2""#;
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_highwater")])
+        .args([&file, &store])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("the project has 6000 meters now: a service takes no new one from 1000 on"), "{told}");
+    assert!(told.contains(", and 5980 more"), "{told}");
+}
+
+#[test]
 fn every_file_that_a_configuration_names_is_looked_at_before_anything_begins() {
     let folder = tempfile::tempdir().unwrap();
     let path =

@@ -16,7 +16,7 @@ use highwater::{
 use crate::{
     redis_server::{Redis, until},
     serving::config,
-    store_contract::key,
+    store_contract::{frame, key},
 };
 
 /// A service that does nothing by itself.
@@ -203,4 +203,71 @@ fn a_restoration_that_is_cut_off_is_begun_again() {
     assert!(is_lost(service.store.commit(&Second::default())));
     service.store.restore_lost(&[]).unwrap();
     assert_holds(&service, 1, &[5], None);
+}
+
+/// What is decided holds while Redis has lost it, and after it has it again: nobody is let in or cut off by a loss.
+#[track_caller]
+fn check_loss(redis: &Redis, loses: impl FnOnce()) {
+    let service = serve(redis);
+    let (kept, revoked) = (new_key(&service.access), new_key(&service.access));
+    set_limit(&service, 5).unwrap();
+    service.store.commit(&Second::default()).unwrap();
+    redis.ask::<String>(&["SAVE"]).unwrap();
+    revoke(&service, &revoked).unwrap();
+    set_limit(&service, 6).unwrap();
+    let (changes, before) = (service.access.changes(), service.access.records());
+    loses();
+    let step = || Keeper::new(service.clock.now()).step(&service, service.clock.now());
+    let assert_unchanged = || {
+        let mut records = service.access.records();
+        let stable = |records: &mut Vec<_>| {
+            records.iter().map(|r: &highwater::access::KeyRecord| (r.id.clone(), r.revoked)).collect::<Vec<_>>()
+        };
+        assert_eq!(stable(&mut records), stable(&mut before.clone()));
+        assert!(!changes.is_news(), "what is open would look again at what it was let in by");
+    };
+    step();
+    assert_unchanged();
+    assert!(service.health.degraded().iter().any(|trouble| trouble.contains("went back, or was emptied")));
+    assert!(is_lost(service.store.audit_end()) && is_lost(service.store.limits()));
+    assert!(is_lost(service.store.commit(&Second::default())));
+    service.store.restore_lost(&[]).unwrap();
+    step();
+    assert_unchanged();
+    assert_holds(&service, 5, &[5, 6], Some(&revoked));
+    assert!(service.access.record(&kept).unwrap().revoked.is_none());
+}
+
+#[test]
+fn a_redis_that_was_emptied_takes_no_key_or_limit_with_it() {
+    let redis = Redis::start();
+    check_loss(&redis, || drop(redis.ask::<String>(&["FLUSHALL"]).unwrap()));
+}
+
+#[test]
+fn a_redis_that_went_back_makes_no_revoked_key_good_again() {
+    let redis = Redis::with(&["--enable-debug-command yes"]);
+    check_loss(&redis, || drop(redis.ask::<String>(&["DEBUG", "RELOAD", "NOSAVE"]).unwrap()));
+}
+
+#[test]
+fn a_redis_that_loses_everything_again_and_again_gets_it_each_time() {
+    let redis = Redis::start();
+    let service = serve(&redis);
+    let ticks = 3_600..3_620;
+    for tick in ticks.clone() {
+        service.store.commit(&Second { frames: vec![frame(tick)], ..Second::default() }).unwrap();
+    }
+    for _ in 0..20 {
+        lose(&redis, &*service.store);
+        let stored: Vec<_> = service.store.frames().unwrap().iter().map(|frame| frame.tick).collect();
+        assert_eq!(stored, ticks.clone().collect::<Vec<_>>());
+    }
+    // Also what came to be remembered meanwhile, and after so many seconds that the first are remembered no more.
+    for tick in 3_620..3_660 {
+        service.store.commit(&Second { frames: vec![frame(tick)], ..Second::default() }).unwrap();
+    }
+    lose(&redis, &*service.store);
+    let stored: Vec<_> = service.store.frames().unwrap().iter().map(|frame| frame.tick).collect();
+    assert_eq!(stored, (3_630..3_660).collect::<Vec<_>>());
 }

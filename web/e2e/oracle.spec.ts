@@ -90,7 +90,7 @@ test.afterAll(async () => {
 test("every row's peak, the pools' peaks, and twenty minutes under the crosshair are those of the sweep", async ({ page }) => {
   test.setTimeout(180_000);
   await page.goto("/p/calls/quotas");
-  await expect(page.getByRole("region", { name: "TTS" }).locator("canvas")).toBeVisible();
+  await expect(page.getByRole("region", { name: "TTS" }).locator(".uplot canvas")).toBeVisible();
   const since = Math.floor(Date.now() / 60_000) * 60 - WEEK;
   const said = (peak: { level: number; at: number }, between: string) =>
     new RegExp(`${peak.level}${between}(${spoken(peak.at).join("|")})`);
@@ -111,7 +111,7 @@ test("every row's peak, the pools' peaks, and twenty minutes under the crosshair
   for (const at of chosen) {
     // An hour around it: a minute is many pixels wide, and the crosshair steps to it.
     await page.goto(`/p/calls/quotas?from=${at - 1_800}&to=${at + 1_800}&select=${key}`);
-    await page.getByRole("group", { name: /Chart of TTS/ }).locator("canvas").waitFor();
+    await page.getByRole("group", { name: /Chart of TTS/ }).locator(".uplot canvas").waitFor();
     await page.getByRole("group", { name: /Chart of TTS/ }).focus();
     await page.keyboard.press("Home");
     for (let ten = 0; ten < 3; ten++) await page.keyboard.press("Shift+ArrowRight");

@@ -7,8 +7,10 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import AxeBuilder from "@axe-core/playwright";
 import { type Page, expect, test as base } from "@playwright/test";
 
+import { AdminService } from "../src/gen/highwater/v1/admin_pb";
 import { LimitService } from "../src/gen/highwater/v1/limit_pb";
 import { QuotaService } from "../src/gen/highwater/v1/quota_pb";
+import { RequestService } from "../src/gen/highwater/v1/request_pb";
 import { PORT } from "../playwright.config";
 
 const DIST = join(import.meta.dirname, "..", "dist");
@@ -26,7 +28,12 @@ export function callsOf(port = PORT) {
       },
     ],
   });
-  return { quotas: createClient(QuotaService, transport), limits: createClient(LimitService, transport) };
+  return {
+    admin: createClient(AdminService, transport),
+    quotas: createClient(QuotaService, transport),
+    limits: createClient(LimitService, transport),
+    requests: createClient(RequestService, transport),
+  };
 }
 
 /** The built page over a binary that holds another one: under the policy that the binary sends. */
@@ -78,7 +85,7 @@ export const test = base.extend<{ port: number; watched: string[] }>({
 /** The quota page of the demo, with its charts. */
 export async function openQuotas(page: Page, query = ""): Promise<void> {
   await page.goto(`/p/demo/quotas${query}`);
-  await expect(page.getByRole("region", { name: "TTS" }).getByRole("group", { name: /Chart of TTS/ }).locator("canvas")).toBeVisible();
+  await expect(page.getByRole("region", { name: "TTS" }).getByRole("group", { name: /Chart of TTS/ }).locator(".uplot canvas")).toBeVisible();
 }
 
 /** Nothing serious for who does not see it, or sees it otherwise. */

@@ -106,6 +106,7 @@ test("an editor makes, rotates and revokes keys; each token is shown once", asyn
   await dialog.getByRole("button", { name: "I have kept it" }).click();
   await expect(row).toHaveCount(2);
   await row.first().getByRole("button", { name: `Revoke ${name}` }).click();
+  await expect(dialog.getByText("can’t be undone")).toBeVisible();
   await dialog.getByRole("button", { name: "Revoke" }).click();
   await expect(page.getByRole("status", { name: "What happened" })).toContainText("Revoked");
   await expect(page.getByText(/hwm_worker_/)).toHaveCount(0);

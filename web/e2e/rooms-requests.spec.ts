@@ -100,9 +100,11 @@ test("a slot is released by hand, with a reason, and what happened is said", asy
   await page.goto("/p/releasing/sessions");
   await page.getByRole("button", { name: "Release Cartesia Sonic 3, held by by-calls" }).click();
   const dialog = page.getByRole("dialog");
+  await expect(dialog.getByText("can’t be undone")).toBeVisible();
   await expect(dialog.getByRole("button", { name: "Release" })).toBeDisabled();
   await dialog.getByLabel("Why").fill(HOSTILE[0] ?? "");
   await dialog.getByRole("button", { name: "Release" }).click();
   await expect(page.getByRole("status", { name: "What happened" })).toContainText("Freed: a slot of Cartesia Sonic 3 that by-calls held.");
+  await expect(page.getByRole("button", { name: "Undo" })).toHaveCount(0);
   await expect(page.getByText("Nobody holds a slot now.")).toBeVisible();
 });

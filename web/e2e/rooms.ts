@@ -58,14 +58,14 @@ export async function startKeyed(projects: string[]): Promise<Keyed> {
 }
 
 /** Holds a slot as a worker that reports by single calls; gives it back. */
-export async function hold(project: string, session: string, kind: Kind, model: string, labels: { room?: string; job?: string; worker?: string; token?: string; port?: number } = {}): Promise<() => Promise<void>> {
+export async function hold(project: string, session: string, kind: Kind, model: string, labels: { room?: string; job?: string; worker?: string; account?: string; token?: string; port?: number } = {}): Promise<(outcome?: Outcome) => Promise<void>> {
   const ingest = createClient(IngestService, of(labels.token ?? "", labels.port ?? PORT));
   const incarnation = crypto.getRandomValues(new Uint8Array(16));
   const said = { project, workerId: labels.worker ?? "a worker", incarnation };
-  const event = { sessionId: new TextEncoder().encode(session), meter: { kind, model }, labels: { room: labels.room ?? "", job: labels.job ?? "" } };
+  const event = { sessionId: new TextEncoder().encode(session), meter: { kind, model, account: labels.account ?? "" }, labels: { room: labels.room ?? "", job: labels.job ?? "" } };
   await ingest.report({ ...said, lease: { seconds: 300n, nanos: 0 }, events: [event] });
-  return async () => {
-    await ingest.report({ ...said, events: [{ ...event, outcome: Outcome.OK }] });
+  return async (outcome = Outcome.OK) => {
+    await ingest.report({ ...said, events: [{ ...event, outcome }] });
     await ingest.goodbye({ project, incarnation, outcome: Outcome.OK });
   };
 }
@@ -77,18 +77,32 @@ export async function signIn(page: Page, token: string): Promise<void> {
   await expect(dialog).toBeHidden();
 }
 
-/** What was stored to run, in every way that pages were ever made to run it. */
-export const HOSTILE = [
-  "<script>alert(1)</script>",
-  "<img src=x onerror=alert(2)>",
-  "\"><svg onload=alert(3)>",
-  "'><iframe src=javascript:alert(4)>",
-  "javascript:alert(5)",
-  "<a href=javascript:alert(6)>x</a>",
-  "{{constructor.constructor('alert(7)')()}}",
-  "${alert(8)}",
-  "<details open ontoggle=alert(9)>",
-  "</textarea><script>alert(10)</script>",
-  "<math><mtext><img src onerror=alert(11)>",
-  "<style>@import 'javascript:alert(12)'</style>",
-];
+/** What was stored to run, in every way that pages were ever made to run it. Each is said once: its number is its own. */
+const SHAPES = [
+  "<script>alert(N)</script>",
+  "<img src=x onerror=alert(N)>",
+  "\"><svg onload=alert(N)>",
+  "'><iframe src=javascript:alert(N)>",
+  "javascript:alert(N)",
+  "<a href=javascript:alert(N)>x</a>",
+  "{{constructor.constructor('alert(N)')()}}",
+  "${alert(N)}",
+  "<details open ontoggle=alert(N)>",
+  "</textarea><script>alert(N)</script>",
+  "<math><mtext><img src onerror=alert(N)>",
+  "<style>@import 'javascript:alert(N)'</style>",
+  "'-alert(N)-'",
+  "</title><script>alert(N)</script>",
+  "<iframe srcdoc='<script>alert(N)</script>'>",
+  "<svg><animate onbegin=alert(N) attributeName=x>",
+  "<body onload=alert(N)>",
+  "<input autofocus onfocus=alert(N)>",
+  "<base href=//evil.example/N>",
+  "<meta http-equiv=refresh content=0;url=//evil.example/N>",
+  "<object data=data:text/html,alert(N)>",
+  "<form action=//evil.example/N><button>x",
+  "--><img src=x onerror=alert(N)><!--",
+  "<b onmouseover=alert(N)>x",
+  "data:text/html,<script>alert(N)</script>",
+] as const;
+export const HOSTILE = Array.from({ length: 2 * SHAPES.length }, (_, nth) => (SHAPES[nth % SHAPES.length] ?? "").replaceAll("N", String(nth + 100)));

@@ -15,8 +15,8 @@ export const binary = (): string => {
 };
 
 /** Starts the service and waits until it answers. */
-export async function start(args: string[], port: number): Promise<ChildProcess> {
-  const child = spawn(binary(), [...args, "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "inherit"] });
+export async function start(args: string[], port: number, env: NodeJS.ProcessEnv = {}): Promise<ChildProcess> {
+  const child = spawn(binary(), [...args, "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...env } });
   const end = Date.now() + STARTS_WITHIN_MS;
   while (Date.now() < end) {
     if (child.exitCode !== null) throw new Error(`The service ended with ${child.exitCode}.`);

@@ -1,25 +1,39 @@
 // The frame of every view: the bar, the view of the address, and the sign-in when it is asked for.
-import { useQuery } from "@tanstack/react-query";
-import { Suspense, lazy, useEffect, useState } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
 
 import { type View, go, useAddress } from "./lib/address";
 import { useCaller } from "./lib/caller";
+import { useLive } from "./lib/live";
 import { quotas, unauthenticated } from "./lib/service";
 import { Bar } from "./parts/bar";
+import { part } from "./parts/part";
 import { Saying } from "./parts/said";
 import { Skeleton } from "./parts/skeleton";
 import Quotas from "./views/quotas";
 
+const WAITING = <Skeleton className="mt-6 h-64" />;
 const VIEW_OF = {
   quotas: Quotas,
-  sessions: lazy(() => import("./views/sessions")),
-  requests: lazy(() => import("./views/requests")),
-  alerts: lazy(() => import("./views/alerts")),
-  settings: lazy(() => import("./views/settings")),
-  operator: lazy(() => import("./views/operator")),
+  sessions: part("This view", () => import("./views/sessions").then((of) => of.default), WAITING),
+  requests: part("This view", () => import("./views/requests").then((of) => of.default), WAITING),
+  alerts: part("This view", () => import("./views/alerts").then((of) => of.default), WAITING),
+  settings: part("This view", () => import("./views/settings").then((of) => of.default), WAITING),
+  operator: part("This view", () => import("./views/operator").then((of) => of.default), WAITING),
 } satisfies Record<View, unknown>;
-const SignIn = lazy(() => import("./views/signin"));
-const DemoBar = lazy(() => import("./views/demo-bar"));
+const SignIn = part("The sign-in", () => import("./views/signin").then((of) => of.default));
+const DemoBar = part("The bar of the demo", () => import("./views/demo-bar").then((of) => of.default));
+
+/** A service that is there again is asked again for what could not be read, and for what happened meanwhile. */
+function Recovery({ project }: { project: string }) {
+  const { status, since } = useLive(project);
+  const client = useQueryClient();
+  const isLive = status === "live";
+  useEffect(() => {
+    if (isLive) void client.invalidateQueries({ predicate: ({ state, queryKey }) => state.status === "error" || state.fetchFailureCount > 0 || queryKey[0] === "annotations" });
+  }, [client, isLive, since]);
+  return null;
+}
 
 export function App() {
   const { project, view } = useAddress();
@@ -49,26 +63,17 @@ export function App() {
       {project ? (
         <>
           <Bar project={project} />
-          {status.data?.simulation && (
-            <Suspense>
-              <DemoBar />
-            </Suspense>
-          )}
+          <Recovery project={project} />
+          {status.data?.simulation && <DemoBar />}
           <main className="mx-auto max-w-[1392px] px-4 pb-16 min-[1392px]:px-8">
-            <Suspense fallback={<Skeleton className="mt-6 h-64" />}>
-              <Shown key={project} project={project} />
-            </Suspense>
+            <Shown key={project} project={project} />
           </main>
         </>
       ) : (
         <main aria-busy="true" className="h-screen" />
       )}
       <Saying />
-      {asked && (
-        <Suspense>
-          <SignIn />
-        </Suspense>
-      )}
+      {asked && <SignIn />}
     </>
   );
 }

@@ -1,14 +1,14 @@
 //! The live list: all at once, then what changed, at most once a second. A reader that does not keep up skips to the
 //! newest; nothing is queued for it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::Status;
 
 use crate::{
@@ -40,6 +40,11 @@ pub struct Watched {
     pub zone: TimeZone,
 }
 
+/// What a reader hears.
+pub type Heard = Pin<Box<dyn Stream<Item = Said> + Send>>;
+
+type Said = Result<WatchQuotasResponse, Status>;
+
 /// What a reader was told.
 struct Told {
     list: Arc<QuotaList>,
@@ -47,24 +52,27 @@ struct Told {
 }
 
 /// Watches a project for one reader, until the reader or the service goes away.
-pub fn start(
-    quotas: Quotas,
-    peer: Arc<Peer>,
-    watched: Watched,
-    standing: Standing,
-) -> ReceiverStream<Result<WatchQuotasResponse, Status>> {
+pub fn start(quotas: Quotas, peer: Arc<Peer>, watched: Watched, standing: Standing) -> Heard {
     let (changes, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(watch(quotas, peer, watched, standing, changes));
-    ReceiverStream::new(waiting)
+    // Why it ends has a place of its own: a reader that is behind hears it after what waits.
+    let (last, end) = mpsc::channel(1);
+    tokio::spawn(async move {
+        if let Some(error) = watch(quotas, peer, watched, standing, changes).await {
+            // An error means that the reader has gone.
+            let _ = last.try_send(Err(error.into()));
+        }
+    });
+    Box::pin(ReceiverStream::new(waiting).chain(ReceiverStream::new(end)))
 }
 
+/// Tells what changed until it ends, and why it does; nothing when its reader has gone.
 async fn watch(
     quotas: Quotas,
     peer: Arc<Peer>,
     watched: Watched,
     mut standing: Standing,
-    changes: mpsc::Sender<Result<WatchQuotasResponse, Status>>,
-) {
+    changes: mpsc::Sender<Said>,
+) -> Option<Error> {
     let mut draining = quotas.draining.clone();
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -74,18 +82,17 @@ async fn watch(
         // What is told is looked up only when there is room for it.
         let room = tokio::select! {
             room = changes.reserve() => room,
-            () = draining.begun() => return,
-            // Its reader takes nothing, so that nothing can be said.
-            _ = standing.lost() => return,
-            () = peer.is_old() => return,
+            () = draining.begun() => return Some(Error::ShuttingDown),
+            error = standing.lost() => return Some(error),
+            () = peer.is_old() => return Some(Error::ShuttingDown),
         };
-        let Ok(room) = room else { return };
+        let Ok(room) = room else { return None };
         tokio::select! {
             _ = ticks.tick() => {}
-            () = draining.begun() => return room.send(Err(Error::ShuttingDown.into())),
-            error = standing.lost() => return room.send(Err(error.into())),
-            () = peer.is_old() => return room.send(Err(Error::ShuttingDown.into())),
-            () = changes.closed() => return,
+            () = draining.begun() => return Some(Error::ShuttingDown),
+            error = standing.lost() => return Some(error),
+            () = peer.is_old() => return Some(Error::ShuttingDown),
+            () = changes.closed() => return None,
         }
         match newest(&quotas, &watched.project).await {
             Ok(list) => {
@@ -99,7 +106,7 @@ async fn watch(
                 }
                 told = Some(newest);
             }
-            Err(error) => return room.send(Err(error.into())),
+            Err(error) => return Some(error),
         }
     }
 }

@@ -225,7 +225,7 @@ fn left(quota: &Quota, known: bool, settling: bool, style: Style) -> Line {
 /// Time of the last seven days at or above 90 % of the limit.
 fn near(quota: &Quota) -> Line {
     match quota.minutes_near_limit {
-        _ if quota.limit.is_none() => Line::new(),
+        _ if quota.limit.is_none() || quota.minutes_covered == 0 => Line::new(),
         0 => Line::of(Style::Dim, "0 min"),
         minutes => moment::duration(u64::from(minutes) * 60).into(),
     }

@@ -9,7 +9,10 @@ use crate::{
     cli::{
         connect::Server,
         error::CliError,
-        replay::plan::{Plan, Step, Turn},
+        replay::{
+            GOODBYE_TIMEOUT,
+            plan::{Plan, Step, Turn},
+        },
     },
     client::{ClientError, ClientStatus, MeterHandle, WorkerClient, WorkerConfig},
     model::Outcome,
@@ -51,11 +54,16 @@ impl Fleet {
             let config = WorkerConfig { credential, ..WorkerConfig::new(project, worker) };
             clients.push(WorkerClient::attach(server.another()?, config));
         }
-        for client in &clients {
-            client.attached().await.map_err(refused)?;
-        }
         let begun = vec![false; plan.sessions.len()];
-        Ok(Self { clients, handles: FxHashMap::default(), begun, sessions: 0, repeated: 0 })
+        let fleet = Self { clients, handles: FxHashMap::default(), begun, sessions: 0, repeated: 0 };
+        for (client, worker) in fleet.clients.iter().zip(&plan.workers) {
+            if let Err(error) = client.attached().await {
+                // A worker that was refused takes no other with it: those that are there leave in order.
+                let _ = fleet.goodbye(GOODBYE_TIMEOUT).await;
+                return Err(refused(worker, &error));
+            }
+        }
+        Ok(fleet)
     }
 
     /// Begins or ends a session; waits when its worker has too much to tell.
@@ -65,7 +73,7 @@ impl Fleet {
     pub async fn play(&mut self, plan: &Plan, step: &Step) -> Result<(), CliError> {
         let session = &plan.sessions[step.session];
         let client = &self.clients[session.worker];
-        client.ready().await.map_err(refused)?;
+        client.ready().await.map_err(|error| refused(&plan.workers[session.worker], &error))?;
         match step.turn {
             Turn::Open => {
                 let place = (session.worker, session.meter);
@@ -98,7 +106,7 @@ impl Fleet {
     /// When a worker could not say goodbye in time.
     pub async fn goodbye(self, within: Duration) -> Result<(FleetStats, Vec<String>), CliError> {
         let mut stats = FleetStats { sessions: self.sessions, repeated: self.repeated, ..Default::default() };
-        let (mut unknown, mut leaving) = (Vec::new(), JoinSet::new());
+        let (mut unknown, mut failed, mut leaving) = (Vec::new(), None, JoinSet::new());
         for client in self.clients {
             leaving.spawn(async move {
                 let told = client.flushed_within(within).await;
@@ -108,7 +116,7 @@ impl Fleet {
         }
         while let Some(left) = leaving.join_next().await {
             let (said, of_client, models) = left.map_err(|error| CliError::failed(error.to_string()))?;
-            said.map_err(refused)?;
+            failed = failed.or(said.err());
             stats.events += of_client.journal.events;
             stats.batches += of_client.journal.batches;
             stats.dropped_events += of_client.journal.dropped_events;
@@ -116,12 +124,15 @@ impl Fleet {
             stats.resyncs += of_client.resyncs;
             unknown.extend(models);
         }
+        if let Some(error) = failed {
+            return Err(CliError::failed(error.to_string()));
+        }
         unknown.sort_unstable();
         unknown.dedup();
         Ok((stats, unknown))
     }
 }
 
-fn refused(error: ClientError) -> CliError {
-    CliError::failed(error.to_string())
+fn refused(worker: &str, error: &ClientError) -> CliError {
+    CliError::failed(format!("worker {worker}: {error}"))
 }

@@ -43,6 +43,20 @@ fn of_very_many_ends_the_last_are_remembered() {
 }
 
 #[test]
+fn a_large_table_remembers_more_ends_so_that_it_is_seldom_swept() {
+    let mut places = Places::default();
+    (0..6_400).for_each(|n| places.insert(id(n), record(0)));
+    let next = |places: &mut Places, n| {
+        assert!(places.end(&id(n), keep(1, 100)).is_some());
+        places.insert(id(n + 6_400), record(0));
+    };
+    (0..300).for_each(|n| next(&mut places, n));
+    assert!((0..300).all(|n| matches!(places.known(&id(n)), Known::Ended)));
+    (300..20_000).for_each(|n| next(&mut places, n));
+    assert!(places.used() - places.len() <= places.rows.len() / 8 + 1, "no more than an eighth of its rows");
+}
+
+#[test]
 fn what_is_forgotten_gives_its_room_back() {
     let mut places = Places::default();
     for n in 0..1_000 {

@@ -10,7 +10,7 @@ use crate::{
         token::{self, ID_BYTES, SECRET_BYTES},
     },
     error::Error,
-    model::{Project, Time},
+    model::{Project, Time, text::is_unseen},
     service::access::{Access, Actor, CHECK_NOTE, random, records},
     store::{Change, Document, Shelf, StoreError},
 };
@@ -375,7 +375,7 @@ fn check(new: &NewKey, now: Time) -> Result<(), Error> {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    match name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control) {
+    match name.len() <= MAX_NAME_BYTES && !name.chars().any(is_unseen) {
         true => Ok(()),
         false => Err(Error::invalid("display_name", format!("is not at most {MAX_NAME_BYTES} bytes of text"))),
     }

@@ -64,6 +64,14 @@ impl RedisStore {
     }
 
     pub(super) fn take_second(&self, writer: &mut Writer, second: &Second) -> Result<()> {
+        self.send_second(writer, second)?;
+        let step = writer.step();
+        writer.mirror.take_second(step, second);
+        Ok(())
+    }
+
+    /// Writes a second, which the mirror knows already, or is told of next.
+    pub(super) fn send_second(&self, writer: &mut Writer, second: &Second) -> Result<()> {
         let mut by_hour: BTreeMap<u64, Vec<&Frame>> = BTreeMap::new();
         for frame in &second.frames {
             by_hour.entry(frame.tick / SECONDS_PER_HOUR).or_default().push(frame);
@@ -85,10 +93,7 @@ impl RedisStore {
                 arguments.bytes(encode_worker(worker));
             }
         }
-        writer.take(&self.link, &self.names, &COMMIT, keys, arguments)?;
-        let step = writer.step();
-        writer.mirror.take_second(step, second);
-        Ok(())
+        writer.take(&self.link, &self.names, &COMMIT, keys, arguments).map(drop)
     }
 
     pub(super) fn read_frames(&self) -> Result<Vec<Frame>> {

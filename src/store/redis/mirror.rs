@@ -11,6 +11,7 @@ use prost::Message;
 use super::{
     RedisStore,
     across::{encode_limit, encode_worker},
+    doubt::Stand,
     forget::Leaving,
     hours::Puts,
     names::ProjectNumber,
@@ -68,6 +69,14 @@ impl Mirror {
         second.gone.iter().for_each(|worker| {
             self.workers.remove(&encode_worker(worker));
         });
+    }
+
+    /// What is remembered was written again, up to this step: a store that goes back to before it has none of it.
+    fn written_again(&mut self, step: u64) {
+        self.frames.iter_mut().for_each(|(written, _)| *written = step);
+        if self.fold.0 > 0 {
+            self.fold.0 = step;
+        }
     }
 
     pub fn take_fold(&mut self, step: u64, hour: Hour, puts: Puts) {
@@ -181,7 +190,7 @@ impl RedisStore {
     /// What fails is begun again with the next call, since the step that comes last says that all is there.
     pub(super) fn restore(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool> {
         let mut writer = self.writer()?;
-        let (reached, unfinished) = self.stands(&writer)?;
+        let Stand { reached, unfinished, .. } = self.stands(&writer)?;
         if !unfinished && reached.is_some_and(|reached| writer.has_all(reached)) {
             return Ok(true);
         }
@@ -191,16 +200,19 @@ impl RedisStore {
         writer.reopen(&self.link, &self.names)?;
         let mirror = std::mem::take(&mut writer.mirror);
         let written = self.write_mirror(&mut writer, &mirror).and_then(|()| self.remove_revived(&mut writer, &mirror));
-        let frames = mirror.frames.iter().flat_map(|(_, frames)| frames).map(|frame| Frame::decode(frame.as_slice()));
-        let frames = frames.collect::<std::result::Result<Vec<_>, _>>();
-        let (fold, forgotten) = (mirror.fold.1.clone(), mirror.forgotten);
+        let decoded = |frames: &Vec<Vec<u8>>| frames.iter().map(|frame| Frame::decode(frame.as_slice())).collect();
+        let seconds: std::result::Result<Vec<Vec<_>>, _> =
+            mirror.frames.iter().map(|(_, frames)| decoded(frames)).collect();
+        let fold = mirror.fold.1.clone();
         writer.mirror = mirror;
         drop(writer);
         // A number that was given in a step that was lost may be given to another project.
         self.unlearn(|_| true);
         written?;
-        let frames = frames.map_err(|error| StoreError::Damaged(format!("a frame that was remembered: {error}")))?;
-        self.take_second(&mut *self.writer()?, &Second { frames, ..Second::default() })?;
+        let seconds = seconds.map_err(|error| StoreError::Damaged(format!("a frame that was remembered: {error}")))?;
+        for frames in seconds {
+            self.send_second(&mut *self.writer()?, &Second { frames, ..Second::default() })?;
+        }
         self.put(&fold)?;
         if !whole {
             self.put_rows(hours.iter().map(|(key, hour, row)| (*key, *hour, row)))?;
@@ -208,9 +220,9 @@ impl RedisStore {
         let mut arguments = Arguments::default();
         arguments.text("unset").text("restoring");
         let mut writer = self.writer()?;
-        // The same frames are remembered twice until the older ones are forgotten.
-        writer.mirror.forgotten = forgotten;
         writer.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments)?;
+        let step = writer.step();
+        writer.mirror.written_again(step);
         writer.restoring = false;
         // A decision whose answer was lost went with what was lost, see `doubt`.
         self.in_doubt.store(false, Ordering::Release);

@@ -27,8 +27,17 @@ export interface Address {
 const isView = (text: string | undefined): text is View => VIEWS.includes(text as View);
 const isRange = (text: string | null): text is RangeName => text !== null && Object.hasOwn(RANGES, text);
 
+/** Of an address that somebody mistyped, what they typed. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 export function parse(path: string, query: string): Address {
-  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = path.split("/").filter(Boolean).map(decoded);
   const of = new URLSearchParams(query);
   const [from, to] = [Number(of.get("from")), Number(of.get("to"))];
   const isWindow = Number.isInteger(from) && Number.isInteger(to) && 0 < from && from < to;

@@ -4,8 +4,8 @@ import { useEffect } from "react";
 
 import { GetHistoryRequest_Column as Column } from "../gen/highwater/v1/quota_pb";
 import { type Target } from "../gen/highwater/v1/types_pb";
-import { type Address, windowOf } from "./address";
-import { type Series, allSeries, extended } from "./series";
+import { type Address, RANGES, windowOf } from "./address";
+import { type Series, allSeries, extended, knownSince } from "./series";
 import { quotas } from "./service";
 import { targetKey } from "./target";
 
@@ -71,4 +71,38 @@ export function useHistory(project: string, targets: Target[], range: Address["r
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [isLive, queryKey.join("\n")]);
   return query;
+}
+
+const NOTHING = { peak: [], from: 0, step: 60 };
+const WEEK = RANGES["7d"];
+const TEN_MINUTES = 600;
+/** What begins later than this after the window does is young: a model that nobody calls at night is not. */
+const YOUNG_AFTER = 86_400;
+
+/** Since when targets are known that are not known for all of the last seven days: the start of their first minute. */
+export function useYoung(project: string, targets: Target[]): ReadonlyMap<string, number> | undefined {
+  const keys = targets.map(targetKey).sort().join("\n");
+  const { data } = useQuery({
+    queryKey: ["young", project, keys],
+    enabled: targets.length > 0,
+    staleTime: 600_000,
+    // What has begun just now has no minute yet.
+    refetchInterval: (query) => (query.state.data?.isWhole === false ? 10_000 : false),
+    queryFn: async () => {
+      const to = Math.ceil(Date.now() / 1_000 / TEN_MINUTES) * TEN_MINUTES;
+      const coarse = await read(project, targets, to - WEEK, to, TEN_MINUTES);
+      const begun = new Map<number, Target[]>();
+      for (const target of targets) {
+        const series = coarse.get(targetKey(target));
+        const since = series && knownSince(series);
+        if (since !== undefined && since > to - WEEK + YOUNG_AFTER) begun.set(since, [...(begun.get(since) ?? []), target]);
+      }
+      const found = new Map<string, number>();
+      for (const [since, of] of begun) {
+        for (const [key, series] of await read(project, of, since, since + TEN_MINUTES, 60)) found.set(key, knownSince(series) ?? since);
+      }
+      return { found, isWhole: targets.every((target) => knownSince(coarse.get(targetKey(target)) ?? NOTHING) !== undefined) };
+    },
+  });
+  return data?.found;
 }

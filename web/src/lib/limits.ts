@@ -1,5 +1,6 @@
 // Setting and ending limits, with a way back: what was in force before is set again.
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { type Limit } from "../gen/highwater/v1/limit_pb";
@@ -28,8 +29,14 @@ export function useLimits(project: string) {
   };
   const set = (target: Target, slots: number, reason: string, endTime?: Timestamp) =>
     limits.setLimit({ project, target, slots, setBy: author, reason, ...(endTime && { endTime }) });
-  const inForce = async (target: Target): Promise<Limit | undefined> =>
-    (await limits.listLimits({ project, target })).limits.find((limit) => targetKey(limit.target) === targetKey(target));
+  /** What is in force; nothing for a target that nobody has named before. */
+  const inForce = async (target: Target): Promise<Limit | undefined> => {
+    const found = await limits.listLimits({ project, target }).catch((error: unknown) => {
+      if (ConnectError.from(error).code === Code.NotFound) return { limits: [] };
+      throw error;
+    });
+    return found.limits.find((limit) => targetKey(limit.target) === targetKey(target));
+  };
 
   /** What was in force comes back, as far as its time has not passed. */
   const restore = async (target: Target, before: Limit | undefined): Promise<void> => {
@@ -37,15 +44,18 @@ export function useLimits(project: string) {
     if (before && !passed) await set(target, before.slots, UNDONE, before.endTime);
     else await limits.endLimit({ project, target, setBy: author, reason: UNDONE });
   };
-  /** Goes back, by all of these ways. */
+  /** Goes back, by all of these ways, whatever becomes of one; says what is as it was. */
   const undo = (...ways: (() => Promise<void>)[]) => async () => {
-    for (const way of ways) await way();
+    const gone = await Promise.allSettled(ways.map((way) => way()));
     changed();
-    say("Undone.");
+    const failed = gone.find((of) => of.status === "rejected");
+    if (failed) throw new Error(`${gone.filter(({ status }) => status === "fulfilled").length} of ${count(ways.length)} limits are as they were. ${words(failed.reason)}`);
+    say(ways.length === 1 ? "Undone: the limit is as it was." : `Undone: ${count(ways.length)} limits are as they were.`);
   };
   /** Sets a limit; returns the way back. */
   const change = async ({ target, slots, reason, endTime }: Omit<NewLimit, "name">) => {
-    const before = await inForce(target).catch(() => undefined);
+    // Without it there is no way back: then nothing is set.
+    const before = await inForce(target);
     const { unknownModel } = await set(target, slots, reason, endTime);
     return { unknown: unknownModel, back: () => restore(target, before) };
   };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { type Series, envelope, extended, gaps, highest, isNear, spread, timeAtEach, whatIf } from "./series";
+import { type Series, envelope, extended, highest, isNear, knownSince, spread, timeAtEach, uncovered, whatIf } from "./series";
 
 const series = (peak: (number | null)[], from = 0): Series => ({
   key: "tts/a/b",
@@ -46,13 +46,21 @@ test("newer points are laid over the old ones", () => {
   expect(extended(series([1]), series([9], 600)).peak).toEqual([9]);
 });
 
-test("gaps are stretches of unknown points", () => {
-  expect(gaps([null, 1, null, null, 2, null])).toEqual([
+test("a stretch that was not covered is one, in whole or in part", () => {
+  const known = (peak: (number | null)[]) => uncovered(series(peak));
+  expect(known([null, 1, null, null, 2, null])).toEqual([
     [0, 1],
     [2, 4],
     [5, 6],
   ]);
-  expect(gaps([1, 2])).toEqual([]);
+  expect(known([1, 2])).toEqual([]);
+  // A minute of a restart: seconds of it are missing, and the rest of the gap is whole.
+  expect(uncovered({ peak: [1, 1, null, 2, 2], partial: [false, true, false, true, false] })).toEqual([[1, 4]]);
+});
+
+test("a young series is known since its first point", () => {
+  expect(knownSince(series([null, null, 0, 3], 600))).toBe(720);
+  expect(knownSince(series([null, null]))).toBeUndefined();
 });
 
 test("labels stand beside their lines and never over each other", () => {

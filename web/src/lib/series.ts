@@ -93,19 +93,28 @@ export function whatIf(series: Series, limit: number): { full: number; near: num
 /** Points whose peak was above a limit. */
 export const minutesAbove = (series: Series, limit: number): number => series.peak.filter((peak) => peak !== null && peak > limit).length;
 
-/** Stretches of points of which nothing is known, as [start, end) indices. */
-export function gaps(values: readonly (number | null)[]): [number, number][] {
+/** Stretches of points that answer a question, as [start, end) indices. */
+export function runs(length: number, is: (at: number) => boolean): [number, number][] {
   const found: [number, number][] = [];
   let start = -1;
-  for (let at = 0; at <= values.length; at++) {
-    const isGap = at < values.length && values[at] == null;
-    if (isGap && start < 0) start = at;
-    if (!isGap && start >= 0) {
+  for (let at = 0; at <= length; at++) {
+    const isIn = at < length && is(at);
+    if (isIn && start < 0) start = at;
+    if (!isIn && start >= 0) {
       found.push([start, at]);
       start = -1;
     }
   }
   return found;
+}
+
+/** Stretches that were not covered, in whole or in part: what is known there is a lower bound, or nothing. */
+export const uncovered = ({ peak, partial }: Pick<Series, "peak" | "partial">): [number, number][] => runs(peak.length, (at) => peak[at] == null || partial[at] === true);
+
+/** When a series begins to be known, in seconds; `undefined` when nothing is. */
+export function knownSince({ peak, from, step }: Pick<Series, "peak" | "from" | "step">): number | undefined {
+  const first = peak.findIndex((level) => level !== null);
+  return first < 0 ? undefined : from + first * step;
 }
 
 /** Places for labels that want to stand at `wanted`, each `height` high, between 0 and `room`, in their order and none over another. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { QuotaSchema } from "../gen/highwater/v1/quota_pb";
 import { Risk, Week } from "../gen/highwater/v1/types_pb";
-import { targetKey, targetOf, weight } from "./target";
+import { heldAndTurned, targetKey, targetOf, weight } from "./target";
 
 test("a key names its target and comes back from it", () => {
   for (const key of ["tts/cartesia/sonic-3", "pool:tts", "pool:stt@direct", "llm/openai/gpt-4.1-mini@team-a~generation", "agent"]) {
@@ -18,4 +18,12 @@ test("the worse of now and the week is what counts", () => {
   expect(of(Risk.OVER, Week.CALM)).toBeGreaterThan(of(Risk.AT_LIMIT, Week.CONSTANT));
   expect(of(Risk.OK, Week.CONSTANT)).toBeGreaterThan(of(Risk.APPROACHING, Week.CALM));
   expect(of(Risk.UNKNOWN, Week.CALM)).toBeGreaterThan(of(Risk.OK, Week.CALM));
+});
+
+test("what was turned away says why", () => {
+  const of = (concurrency: bigint, rate: bigint) => heldAndTurned(create(QuotaSchema, { level: 20, closed: { concurrency, rate } }));
+  expect(of(11n, 0n)).toBe("20 held; 11 attempts turned away by the provider, at the limit");
+  expect(of(0n, 1n)).toBe("20 held; 1 attempt turned away by the provider, for their rate");
+  expect(of(2n, 3n)).toBe("20 held; 5 attempts turned away by the provider, 2 at the limit, 3 for their rate");
+  expect(of(0n, 0n)).toBe("20 held; 0 attempts turned away by the provider");
 });

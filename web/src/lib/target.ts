@@ -4,6 +4,7 @@ import { type Timestamp } from "@bufbuild/protobuf/wkt";
 
 import { type Quota } from "../gen/highwater/v1/quota_pb";
 import { Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
+import { count } from "./time";
 
 export const KIND_WORD: Record<Kind, string> = {
   [Kind.UNSPECIFIED]: "",
@@ -52,6 +53,19 @@ export function targetKey(target: Target | undefined): string {
   const model = of.value.model ? `/${of.value.model}` : "";
   return `${of.case === "pool" ? "pool:" : ""}${KIND_WORD[of.value.kind]}${model}${account}${unit}`;
 }
+
+/** Whose quota it counts on; the gateway's when nothing is said. */
+export const accountOf = ({ target }: Quota): string => target?.target.value?.account || DEFAULT_ACCOUNT;
+
+/** What tells it from another of the same name: its account and unit, where these are not the gateway's. */
+export function ofAccount(quota: Quota): string {
+  const unit = UNIT_WORD[quota.target?.target.value?.unit ?? Unit.UNSPECIFIED];
+  const of = [accountOf(quota) === DEFAULT_ACCOUNT ? "" : accountOf(quota), unit ? `${unit}s` : ""].filter(Boolean).join(", ");
+  return of && ` (${of})`;
+}
+
+/** What a meter or pool is called. */
+export const nameOf = (quota: Quota): string => `${quota.displayName || (quota.target?.target.value?.model ?? "")}${ofAccount(quota)}`;
 
 /** The target of a key; `undefined` when it is none. */
 export function targetOf(key: string): Target | undefined {
@@ -110,5 +124,19 @@ export function weight(quota: Quota): number {
 
 /** Attempts that the provider turned away in the last seven days: for concurrency, or for rate. */
 export const turnedAway = (quota: Quota): number => Number(quota.closed?.concurrency ?? 0n) + Number(quota.closed?.rate ?? 0n);
+
+/** Why the provider turned them away: "at its limit", "for their rate", or how many of each. */
+export function turnedWhy(quota: Quota): string {
+  const [full, fast] = [Number(quota.closed?.concurrency ?? 0n), Number(quota.closed?.rate ?? 0n)];
+  if (full > 0 && fast > 0) return `${count(full)} at the limit, ${count(fast)} for their rate`;
+  return full > 0 ? "at the limit" : "for their rate";
+}
+
+/** "20 held; 11 attempts turned away by the provider, at the limit": what was refused was never held, and makes no peak. */
+export function heldAndTurned(quota: Quota): string {
+  const turned = turnedAway(quota);
+  const attempts = turned === 1 ? "attempt" : "attempts";
+  return `${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away by the provider${turned > 0 ? `, ${turnedWhy(quota)}` : ""}`;
+}
 
 export const seconds = (at: Timestamp | undefined): number | undefined => (at ? Number(at.seconds) : undefined);

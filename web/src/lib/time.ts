@@ -26,6 +26,13 @@ export function moment(at: number, now = Date.now() / 1_000): string {
   return `${isOfThisWeek ? dayFormat.format(date) : dateFormat.format(date)} ${clockFormat.format(date)}`;
 }
 
+/** "Tue", "19 Nov", or "14:02" of today: since when something is, where the day is enough. */
+export function day(at: number, now = Date.now() / 1_000): string {
+  const isToday = new Date(at * 1_000).toDateString() === new Date(now * 1_000).toDateString();
+  const text = moment(at, now);
+  return isToday ? text.slice(-5) : text.slice(0, -6);
+}
+
 export const clock = (at: number): string => clockFormat.format(new Date(at * 1_000));
 export const full = (at: number): string => fullFormat.format(new Date(at * 1_000));
 

@@ -20,7 +20,7 @@ const VIEW_NAME: Record<View, string> = {
 const THEMES: Theme[] = ["system", "light", "dark"];
 const THEME_MARK: Record<Theme, string> = { system: "◐", light: "○", dark: "●" };
 
-/** Project, views, range, what is live and since when, theme. */
+/** Project, views, range, what is live and since when, theme. On a phone it folds to three lines, of which the last stays in sight. */
 export function Bar({ project }: { project: string }) {
   const { view, range } = useAddress();
   const caller = useCaller();
@@ -28,7 +28,7 @@ export function Bar({ project }: { project: string }) {
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
   const views = VIEWS.filter((name) => name !== "operator" || caller?.operates);
   return (
-    <header className="sticky top-0 z-30 border-b bg-ground">
+    <header className="sticky top-0 z-30 border-b bg-ground max-[560px]:-top-[86px]">
       <div className="mx-auto flex min-h-12 max-w-[1392px] flex-wrap items-center gap-x-4 gap-y-1 px-4 py-1 min-[1392px]:px-8">
         <ProjectMenu project={project} />
         <nav aria-label="Views" className="flex flex-wrap gap-x-1">
@@ -111,13 +111,15 @@ function LiveState({ project }: { project: string }) {
   const said =
     live.status === "connecting"
       ? "connecting"
-      : live.status === "stale"
+      : live.isEmpty
+        ? "nothing reported yet"
+        : live.status === "stale"
         ? `as of ${live.asOf ? clock(live.asOf) : "never"}`
         : live.settling
           ? "settling after a restart"
           : `live since ${clock(live.since)}`;
   return (
-    <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" ? "text-amber" : "text-muted"}`}>
+    <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" && !live.isEmpty ? "text-amber" : "text-muted"}`}>
       <span aria-hidden="true" className="mr-1.5">
         {live.status === "live" ? "●" : "○"}
       </span>

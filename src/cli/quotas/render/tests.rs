@@ -31,6 +31,7 @@ fn quota(target: Target, name: &str, level: u32, slots: Option<u32>, peak: u32, 
         risk: risk.into(),
         week: week.into(),
         minutes_near_limit: if week == Week::Calm { 0 } else { 72 },
+        minutes_covered: 10_000,
         peak: Some(Moment { level: peak, at: Some(at(AS_OF - 86_400)) }),
         covered: true,
         ..Default::default()
@@ -227,4 +228,12 @@ fn only_what_is_of_interest_counts_as_a_change() {
     assert!(view.take(vec![quota.clone()], None, false).is_empty());
     quota.level += 1;
     assert_eq!(view.take(vec![quota], None, false).len(), 1);
+}
+
+#[test]
+fn of_days_that_nobody_covered_no_time_near_the_limit_is_told() {
+    let covered = quota(meter(Kind::Tts, "a/b"), "B", 1, Some(2), 1, Risk::Ok, Week::Calm);
+    let told = |quota: &Quota| format!("{:?}", super::near(quota));
+    assert!(told(&covered).contains("0 min"));
+    assert!(!told(&Quota { minutes_covered: 0, ..covered }).contains("min"));
 }

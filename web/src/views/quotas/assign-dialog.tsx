@@ -10,7 +10,7 @@ import { say } from "../../lib/said";
 import { minutesAbove } from "../../lib/series";
 import { forecast, words } from "../../lib/service";
 import { slotsProblem } from "../../lib/slots";
-import { KIND_NAME, targetKey } from "../../lib/target";
+import { KIND_NAME, nameOf, targetKey } from "../../lib/target";
 import { count, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
@@ -66,7 +66,7 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
         : asTheyStand.map((quota) => ({
             target: quota.target,
             key: targetKey(quota.target),
-            name: quota.displayName,
+            name: nameOf(quota),
             limit: quota.limit?.slots,
             peak: quota.peak?.level,
             near: quota.minutesNearLimit,
@@ -94,6 +94,8 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
         }
         return ways;
       } catch (error) {
+        // What was set before it failed can be undone too.
+        if (ways.length > 0) say(`${ways.length} of ${changed.length} limits were set.`, undo(...ways));
         throw new Error(`${ways.length} of ${changed.length} limits were set. ${words(error)}`);
       } finally {
         told();

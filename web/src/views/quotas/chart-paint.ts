@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 
 import { go } from "../../lib/address";
-import { type Series, gaps, spread } from "../../lib/series";
+import { type Series, knownSince, spread, uncovered } from "../../lib/series";
 import { band, crest, stretches } from "../../lib/trace";
 import { clock, moment } from "../../lib/time";
 
@@ -25,6 +25,11 @@ export interface Mark {
   until?: number | undefined;
   text: string;
   isOutage?: boolean;
+}
+
+/** Where a mark stands, in pixels from the left of the chart. */
+export interface PlacedMark extends Mark {
+  left: number;
 }
 
 export interface ChartProps {
@@ -60,11 +65,13 @@ export function options(
   tones: Record<string, string>,
   setLabels: (labels: { key: string; name: string; top: number; tone: string }[]) => void,
   setHandleTop: (top: number | null) => void,
+  setMarks: (marks: PlacedMark[]) => void,
+  traced: Map<string, Path2D>,
 ): uPlot.Options {
   const tone = (name: string): string => tones[name] ?? "#888";
   const of = () => latest.current;
   const stroke = (line: Line): string =>
-    line.key === of().selected || (!of().selected && line.key === of().focus)
+    line.key === of().selected
       ? tone("blue")
       : line.tone !== "fill"
         ? tone(line.tone)
@@ -95,7 +102,7 @@ export function options(
             if (limit != null && !percent && (key === selected || isPool || state !== "fill")) top = Math.max(top, limit);
           }
           // Room above the limit to drag it into.
-          if (handle && !percent) top = Math.max(top, (seriesOf(lines, selected)?.limit.at(-1) ?? 0) * 1.25);
+          if (handle && !percent) top = Math.max(top, (seriesOf(lines, selected)?.limit.at(-1) ?? 0) * 1.25, handle.slots * 1.1);
           return [0, top * 1.08];
         },
       },
@@ -137,7 +144,7 @@ export function options(
         fill: () => `${stroke(line)}59`,
         width: line.isPool ? 1.5 : 1,
         points: { show: false },
-        paths: pathsOf(line),
+        paths: pathsOf(line, traced),
       })),
     ],
     hooks: {
@@ -153,8 +160,7 @@ export function options(
       drawClear: [(u) => drawGaps(u, of(), tone("line"), tone("muted"))],
       drawAxes: [
         (u) => {
-          const { lines, selected, focus } = of();
-          const lit = selected || focus;
+          const { lines, selected: lit } = of();
           lines.forEach((line, nth) => {
             const series = u.series[nth + 1];
             if (!series) return;
@@ -169,6 +175,8 @@ export function options(
       draw: [
         (u) => {
           drawMarks(u, of(), tone);
+          const marks = placed(u, of());
+          queueMicrotask(() => setMarks(marks));
           const { lines, selected, percent, handle } = of();
           setHandleTop(handle && !percent ? u.over.offsetTop + u.valToPos(handle.slots, "y") : null);
           // Labels stand where their lines end.
@@ -182,15 +190,11 @@ export function options(
             return u.over.offsetTop + Math.min(Math.max(u.valToPos(value, "y"), 0), u.over.offsetHeight) - LABEL_HEIGHT / 2;
           });
           const tops = spread(wanted, LABEL_HEIGHT, CHART_HEIGHT - 20);
-          const lit = selected || of().focus;
           const next = order.map((line, nth) => ({
             key: line.key,
             name: line.name,
             top: tops[nth] ?? 0,
-            tone:
-              line.key === lit
-                ? "text-blue font-medium"
-                : `${line.tone === "red" ? "text-red" : line.tone === "amber" ? "text-amber" : line.isPool ? "text-text font-medium" : "text-muted"} ${lit ? "opacity-60" : ""}`,
+            tone: line.tone === "red" ? "text-red" : line.tone === "amber" ? "text-amber" : line.isPool ? "text-text font-medium" : "text-muted",
           }));
           queueMicrotask(() => setLabels(next));
         },
@@ -199,9 +203,33 @@ export function options(
   };
 }
 
+/** Draws the line that is previewed over the others, on a layer of its own: they are not painted anew while the pointer moves. */
+export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps, line: Line | undefined, path: Path2D | undefined, tone: (name: string) => string) {
+  const ctx = canvas.getContext("2d");
+  if (!ctx) return;
+  if (canvas.width !== u.ctx.canvas.width || canvas.height !== u.ctx.canvas.height) {
+    canvas.width = u.ctx.canvas.width;
+    canvas.height = u.ctx.canvas.height;
+  } else {
+    ctx.clearRect(0, 0, canvas.width, canvas.height);
+  }
+  if (!line || !path) return;
+  drawLimit(u, line, of, tone, ctx);
+  const { left, top, width, height } = u.bbox;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.strokeStyle = tone("blue");
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.lineJoin = "round";
+  ctx.stroke(path);
+  ctx.restore();
+}
+
 /** A line of the highest minutes, over the band from the lowest of each pixel. */
 const pathsOf =
-  (line: Line): uPlot.Series.PathBuilder =>
+  (line: Line, traced: Map<string, Path2D>): uPlot.Series.PathBuilder =>
   (u, nth, first, last) => {
     const stroke = new Path2D();
     const fill = new Path2D();
@@ -214,6 +242,7 @@ const pathsOf =
     const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
     crest(stroke, found, y);
     band(fill, found, y);
+    traced.set(line.key, stroke);
     return { stroke, fill, flags: 0 };
   };
 
@@ -224,7 +253,10 @@ export const seriesOf = (lines: Line[], key: string): Series | undefined => line
 
 const compact = (level: number): string => (level >= 10_000 ? `${level / 1_000}k` : String(level));
 
-/** Hatched where nothing is known. */
+/** So wide is the hatch of a single minute at least, in pixels: it is seen in a week. */
+const LEAST_HATCH_PX = 3;
+
+/** Hatched where nothing is known, or not all. */
 function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, muted: string) {
   const reference = lines.find(({ key }) => key === selected) ?? lines.find(({ isPool }) => isPool) ?? lines[0];
   if (!reference) return;
@@ -238,11 +270,11 @@ function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, m
   ctx.clip();
   ctx.strokeStyle = line;
   ctx.lineWidth = devicePixelRatio;
-  for (const [start, end] of gaps(series.peak)) {
+  for (const [start, end] of uncovered(series)) {
     const [a, b] = [series.from + start * series.step, Math.min(series.from + end * series.step, now)];
     const x0 = Math.max(u.valToPos(a, "x", true), left);
-    const x1 = Math.min(u.valToPos(b, "x", true), left + width);
-    if (x1 - x0 < 0.5) continue;
+    const x1 = Math.min(Math.max(u.valToPos(b, "x", true), x0 + LEAST_HATCH_PX * devicePixelRatio), left + width);
+    if (b <= a || x1 - x0 < 0.5) continue;
     ctx.save();
     ctx.beginPath();
     ctx.rect(x0, top, x1 - x0, height);
@@ -254,21 +286,21 @@ function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, m
     }
     ctx.stroke();
     ctx.restore();
-    const isYoung = start === 0 && end < series.peak.length;
-    if (isYoung && x1 - x0 > 180 * devicePixelRatio) {
-      ctx.fillStyle = muted;
-      ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
-      ctx.textAlign = "right";
-      ctx.fillText(`no data before ${moment(b)}`, x1 - 8 * devicePixelRatio, top + 0.3 * height);
-    }
+  }
+  const since = knownSince(series);
+  const x = since === undefined || since === series.from ? 0 : u.valToPos(since, "x", true);
+  if (since !== undefined && x - left > 180 * devicePixelRatio) {
+    ctx.fillStyle = muted;
+    ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;
+    ctx.textAlign = "right";
+    ctx.fillText(`no data before ${moment(since)}`, x - 8 * devicePixelRatio, top + 0.3 * height);
   }
   ctx.restore();
 }
 
 /** The limit stepped through its history, and what was above it. */
-function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: ChartProps, tone: (name: string) => string) {
+function drawLimit(u: uPlot, line: Line, { percent, handle, selected, focus }: ChartProps, tone: (name: string) => string, ctx = u.ctx) {
   const { series } = line;
-  const { ctx } = u;
   const { left, top, width, height } = u.bbox;
   const x = (nth: number) => u.valToPos(series.from + nth * series.step, "x", true);
   ctx.save();
@@ -294,7 +326,7 @@ function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: ChartPro
       }
       ctx.fill();
       ctx.globalAlpha = 1;
-      ctx.strokeStyle = line.key === selected ? tone("blue") : line.tone === "fill" ? tone("muted") : tone(line.tone);
+      ctx.strokeStyle = line.key === selected || (ctx !== u.ctx && line.key === focus) ? tone("blue") : line.tone === "fill" ? tone("muted") : tone(line.tone);
       ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
       ctx.beginPath();
       ctx.moveTo(Math.max(x(start), left), y);
@@ -317,13 +349,21 @@ function drawLimit(u: uPlot, line: Line, { percent, handle, selected }: ChartPro
   ctx.restore();
 }
 
+const isShown = ({ at, until }: Mark, { from, to }: ChartProps): boolean => (until ?? at) >= from && at <= to;
+
+/** Where the marks of the window stand. */
+const placed = (u: uPlot, of: ChartProps): PlacedMark[] =>
+  of.marks.filter((mark) => isShown(mark, of)).map((mark) => ({ ...mark, left: u.over.offsetLeft + u.valToPos(Math.max(mark.at, of.from), "x") }));
+
 /** Small marks at the foot for what happened. */
-function drawMarks(u: uPlot, { marks, from, to }: ChartProps, tone: (name: string) => string) {
+function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
+  const { marks, from, to } = of;
   const { ctx } = u;
   const { top, height } = u.bbox;
   ctx.save();
-  for (const { at, until, isOutage } of marks) {
-    if ((until ?? at) < from || at > to) continue;
+  for (const mark of marks) {
+    if (!isShown(mark, of)) continue;
+    const { at, until, isOutage } = mark;
     const x = u.valToPos(Math.max(at, from), "x", true);
     const size = 4 * devicePixelRatio;
     ctx.fillStyle = tone(isOutage ? "red" : "muted");

@@ -7,7 +7,7 @@ import { type Target } from "../../gen/highwater/v1/types_pb";
 import { useAddress, windowOf } from "../../lib/address";
 import { useHistory } from "../../lib/history";
 import { quotas as service, words } from "../../lib/service";
-import { KIND_NAME, isPool, kindOf, seconds, targetKey, targetOf } from "../../lib/target";
+import { KIND_NAME, accountOf, isPool, kindOf, nameOf, ofAccount, seconds, targetKey, targetOf } from "../../lib/target";
 import { Failed } from "../../parts/failed";
 import { Skeleton } from "../../parts/skeleton";
 import { Chart } from "./chart";
@@ -51,7 +51,7 @@ export function ChartPanel(props: Props) {
     queryKey: ["annotations", project, keys, JSON.stringify(range)],
     queryFn: () => service.listAnnotations({ project, targets, startTime: at(from), endTime: at(to) }),
     staleTime: 30_000,
-    refetchInterval: (query) => (query.state.error ? false : 30_000),
+    refetchInterval: 15_000,
     retry: false,
   });
   const marks = useMemo<Mark[]>(
@@ -64,13 +64,13 @@ export function ChartPanel(props: Props) {
       })),
     [happened.data],
   );
-  const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${quota.displayName}`).join("\n");
+  const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)}`).join("\n");
   const lines = useMemo<Line[]>(() => {
     const found: Line[] = [];
     for (const quota of quotas) {
       const series = history.data?.get(targetKey(quota.target));
       const isAll = isPool(quota.target);
-      const called = isAll ? `All ${KIND_NAME[kindOf(quota.target)]}` : quota.displayName;
+      const called = isAll ? `All ${KIND_NAME[kindOf(quota.target)]}${ofAccount(quota)}` : nameOf(quota);
       if (series) found.push({ key: targetKey(quota.target), name: called, series, isPool: isAll, tone: toneOf(quota) });
     }
     // The pool below, those at risk above the others.
@@ -114,7 +114,7 @@ export function ChartPanel(props: Props) {
               chosen?.limit && !percent && !stale
                 ? {
                     slots: slots ?? chosen.limit.slots,
-                    name: chosen.displayName,
+                    name: nameOf(chosen),
                     onMove: (next) => setDragged(next === null ? null : { key: selected, slots: next }),
                   }
                 : null
@@ -137,8 +137,8 @@ export function ChartPanel(props: Props) {
           project={project}
           quota={chosen}
           slots={slots}
-          pool={quotas.find((quota) => isPool(quota.target) && quota.target?.target.value?.account === chosen.target?.target.value?.account)}
-          meters={quotas.filter((quota) => !isPool(quota.target) && quota.target?.target.value?.account === chosen.target?.target.value?.account)}
+          pool={quotas.find((quota) => isPool(quota.target) && accountOf(quota) === accountOf(chosen))}
+          meters={quotas.filter((quota) => !isPool(quota.target) && accountOf(quota) === accountOf(chosen))}
           edits={props.edits}
           onMove={(next) => setDragged({ key: selected, slots: next })}
           onRequest={() => props.onRequest(chosen, slots)}

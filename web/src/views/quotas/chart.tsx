@@ -6,8 +6,9 @@ import { getCursor, onCursor, setCursor } from "../../lib/cursor";
 import { highest } from "../../lib/series";
 import { under } from "../../lib/trace";
 import { colour, useShade } from "../../lib/theme";
+import { moment } from "../../lib/time";
 import { MOST_SLOTS } from "../../lib/slots";
-import { type ChartProps, drawn, options } from "./chart-paint";
+import { type ChartProps, type PlacedMark, drawPreview, drawn, options } from "./chart-paint";
 
 const LABEL_WIDTH = 168;
 /** Narrower than this there is no room for labels; the table under it names the lines. */
@@ -20,12 +21,16 @@ export function Chart(props: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const cross = useRef<HTMLDivElement>(null);
   const dot = useRef<HTMLDivElement>(null);
+  const over = useRef<HTMLCanvasElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const traced = useRef(new Map<string, Path2D>());
+  const toned = useRef<Record<string, string>>({});
   const latest = useRef(props);
   latest.current = props;
   const shade = useShade();
   const [width, setWidth] = useState(0);
   const [labels, setLabels] = useState<{ key: string; name: string; top: number; tone: string }[]>([]);
+  const [marks, setMarks] = useState<PlacedMark[]>([]);
   const [handleTop, setHandleTop] = useState<number | null>(null);
   const gutter = width >= LEAST_WIDTH_FOR_LABELS ? LABEL_WIDTH : 8;
 
@@ -56,7 +61,8 @@ export function Chart(props: ChartProps) {
     const tones = Object.fromEntries(
       ["fill", "amber", "red", "blue", "line", "muted", "text", "faint", "ground"].map((name) => [name, colour(name)]),
     );
-    const made = new uPlot(options(latest, width, gutter, tones, setLabels, setHandleTop), data, element);
+    toned.current = tones;
+    const made = new uPlot(options(latest, width, gutter, tones, setLabels, setHandleTop, setMarks, traced.current), data, element);
     plot.current = made;
     return () => {
       plot.current = null;
@@ -72,7 +78,22 @@ export function Chart(props: ChartProps) {
   }, [from, to, props.selected, data, width, gutter, shade, shape, percent]);
 
   // What only changes colours and marks draws the lines as they were traced.
-  useEffect(() => plot.current?.redraw(false, false), [focus, props.marks, props.handle?.slots]);
+  useEffect(() => plot.current?.redraw(false, false), [props.selected, props.marks]);
+
+  // A limit that is dragged beyond the top makes room above it. Room is taken back when it is where it was: never under the hand.
+  const tried = props.handle?.slots;
+  useEffect(() => {
+    const made = plot.current;
+    const { lines: of, selected } = latest.current;
+    const isBack = tried === undefined || tried === of.find(({ key }) => key === selected)?.series.limit.at(-1);
+    made?.redraw(isBack || tried > (made.scales["y"]?.max ?? 0), false);
+  }, [tried]);
+
+  useEffect(() => {
+    const made = plot.current;
+    const previewed = props.selected ? undefined : lines.find(({ key }) => key === focus);
+    if (made && over.current) drawPreview(over.current, made, latest.current, previewed, traced.current.get(focus), (name) => toned.current[name] ?? "#888");
+  }, [focus, props.selected, data, width, gutter, shade, shape, percent, from, to, lines]);
 
   // The crosshair follows the shared minute without React.
   useEffect(() => {
@@ -89,16 +110,18 @@ export function Chart(props: ChartProps) {
       // A wide minute is a step: the middle of it.
       const step = of.lines[0]?.series.step ?? 60;
       const pitch = made.valToPos(at + step, "x") - made.valToPos(at, "x");
-      const left = made.over.offsetLeft + made.valToPos(at, "x") + (pitch >= 2 ? pitch / 2 : 0);
+      // As the plot knows its place: to ask the page between the charts' moves would lay it out for each of them.
+      const [x0, y0, tall] = [made.bbox.left, made.bbox.top, made.bbox.height].map((pixels) => pixels / devicePixelRatio) as [number, number, number];
+      const left = x0 + made.valToPos(at, "x") + (pitch >= 2 ? pitch / 2 : 0);
       line.hidden = false;
       line.style.transform = `translateX(${left}px)`;
-      line.style.top = `${made.over.offsetTop}px`;
-      line.style.height = `${made.over.offsetHeight}px`;
+      line.style.top = `${y0}px`;
+      line.style.height = `${tall}px`;
       const series = (of.lines.find(({ key }) => key === of.focus) ?? of.lines.find(({ isPool }) => isPool) ?? of.lines[0])?.series;
       const nth = series ? Math.round((at - series.from) / series.step) : -1;
       const value = series ? drawn(series.peak[nth], series.limit[nth], of.percent) : null;
       point.hidden = value === null;
-      if (value !== null) point.style.transform = `translate(${left - 3}px, ${made.over.offsetTop + made.valToPos(value, "y") - 3}px)`;
+      if (value !== null) point.style.transform = `translate(${left - 3}px, ${y0 + made.valToPos(value, "y") - 3}px)`;
     };
     place();
     return onCursor(place);
@@ -202,12 +225,14 @@ export function Chart(props: ChartProps) {
       }}
     >
       <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
+        <canvas ref={over} className="absolute top-0 left-0 h-[220px] w-full" />
         <div ref={cross} hidden className="absolute left-0 w-px bg-muted will-change-transform" />
         <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] will-change-transform rounded-full border border-ground bg-blue" />
       </div>
       {props.handle && handleTop !== null && (
         <Handle top={handleTop} gutter={gutter} plot={plot} {...props.handle} />
       )}
+      <Marks marks={marks} section={section} />
       {gutter === LABEL_WIDTH && (
         <ul aria-hidden="true" className="absolute top-0 right-0 z-10 w-[160px]">
           {labels.map(({ key, name, top, tone }) => (
@@ -222,7 +247,7 @@ export function Chart(props: ChartProps) {
                 }}
                 onPointerEnter={() => props.onPreview(key)}
                 onPointerLeave={() => props.onPreview("")}
-                className={`block h-4 w-full truncate text-left text-[11px] leading-4 ${tone}`}
+                className={`block h-4 w-full truncate text-left text-[11px] leading-4 ${key === focus ? "font-medium text-blue" : `${tone} ${props.selected ? "opacity-60" : ""}`}`}
               >
                 {name}
               </button>
@@ -231,6 +256,51 @@ export function Chart(props: ChartProps) {
         </ul>
       )}
     </div>
+  );
+}
+
+/** Marks nearer than this, in pixels, are one to a pointer. */
+const APART = 12;
+
+/** What happened, over the marks that are drawn: what is looked at is read, as its minute is. */
+function Marks({ marks, section }: { marks: PlacedMark[]; section: string }) {
+  const groups: PlacedMark[][] = [];
+  for (const mark of marks.toSorted((a, b) => a.left - b.left)) {
+    const last = groups.at(-1);
+    if (last?.[0] && mark.left - last[0].left < APART) last.push(mark);
+    else groups.push([mark]);
+  }
+  if (groups.length === 0) return null;
+  return (
+    <ul aria-label="What happened" className="absolute bottom-[22px] left-0 z-10">
+      {groups.map((of) => {
+        const { at = 0, left = 0 } = of[0] ?? {};
+        const said = of.map((mark) => `${moment(mark.at)}: ${mark.text}`).join("\n");
+        const minute = Math.floor(at / 60) * 60;
+        return (
+          <li key={minute} ref={(element) => void (element && (element.style.left = `${left - 7}px`))} className="absolute bottom-0">
+            <button
+              type="button"
+              aria-label={said}
+              title={said}
+              onPointerMove={(event) => {
+                event.stopPropagation();
+                if (!getCursor().pinned) setCursor({ at: minute, section });
+              }}
+              onFocus={(event) => {
+                event.stopPropagation();
+                setCursor({ at: minute, section });
+              }}
+              onClick={(event) => {
+                event.stopPropagation();
+                setCursor({ at: minute, pinned: true, section });
+              }}
+              className="block h-3.5 w-3.5 cursor-help"
+            />
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

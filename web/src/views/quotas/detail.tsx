@@ -9,7 +9,7 @@ import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
 import { timeAtEach } from "../../lib/series";
 import { limits, quotas, requests } from "../../lib/service";
-import { seconds, targetKey, turnedAway } from "../../lib/target";
+import { heldAndTurned, nameOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { ZONE, count, duration } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Failed } from "../../parts/failed";
@@ -58,12 +58,15 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
   const changes = useQuery({ queryKey: ["limits", project, key], queryFn: () => limits.listLimits({ ...of, history: true, pageSize: 20 }) });
   const asked = useQuery({ queryKey: ["requests", project, key], queryFn: () => requests.listIncreaseRequests({ ...of, pageSize: 5 }), retry: false });
   const refused = turnedAway(quota);
+  const [lost, down] = [Number(quota.closed?.lost ?? 0n), Number(quota.closed?.unavailable ?? 0n)];
   return (
-    <section aria-label={`Detail of ${quota.displayName}`} className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 bg-raised px-4 py-5 min-[1000px]:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
+    <section aria-label={`Detail of ${nameOf(quota)}`} className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 bg-raised px-4 py-5 min-[1000px]:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
       <div className="flex flex-wrap items-center gap-3 min-[1000px]:col-span-2">
         <p className="mr-auto min-w-0 flex-1 basis-72">
           {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
-          {refused > 0 && ` ${count(quota.level)} held; ${count(refused)} attempts turned away in the last seven days.`}
+          {refused > 0 && ` At most ${heldAndTurned(quota)} in the last seven days.`}
+          {lost > 0 && ` ${count(lost)} ${lost === 1 ? "was" : "were"} lost with ${lost === 1 ? "its" : "their"} worker.`}
+          {down > 0 && ` ${count(down)} ended since the provider was down.`}
         </p>
         {edits && <Button onClick={onSetLimit}>{quota.limit ? "Change limit" : "Set a limit"}</Button>}
         <Button look="main" onClick={onRequest}>

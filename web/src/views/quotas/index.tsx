@@ -1,24 +1,25 @@
 // The quota page: the verdict, the connections, and a section for each type of model.
-import { Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { go, useAddress } from "../../lib/address";
 import { useCaller } from "../../lib/caller";
 import { setCursor } from "../../lib/cursor";
 import { useLive } from "../../lib/live";
-import { MODEL_KINDS, kindOf, targetKey } from "../../lib/target";
+import { MODEL_KINDS, kindOf, nameOf, targetKey } from "../../lib/target";
 import { Button } from "../../parts/button";
 import { type Asked } from "../../parts/request-dialog";
+import { part } from "../../parts/part";
 import { Skeleton, SkeletonRows } from "../../parts/skeleton";
 import { Section } from "./section";
 import { Tiles } from "./tiles";
 import { VerdictLine } from "./verdict";
 
-const RequestDialog = lazy(() => import("../../parts/request-dialog").then((of) => ({ default: of.RequestDialog })));
-const Choose = lazy(() => import("../requests/choose").then((of) => ({ default: of.Choose })));
-const LimitDialog = lazy(() => import("./limit-dialog"));
-const KeysDialog = lazy(() => import("./keys-dialog"));
-const FirstUse = lazy(() => import("../first-use"));
+const RequestDialog = part("The request", () => import("../../parts/request-dialog").then((of) => of.RequestDialog));
+const Choose = part("The choice of models", () => import("../requests/choose").then((of) => of.Choose));
+const LimitDialog = part("The limit", () => import("./limit-dialog").then((of) => of.default));
+const KeysDialog = part("The list of keys", () => import("./keys-dialog").then((of) => of.default));
+const FirstUse = part("How to begin", () => import("../first-use").then((of) => of.default), <Skeleton className="mt-6 h-64" />);
 
 /** What to ask for where nothing better is known: the peak with a quarter more, above the limit. */
 const wantedOf = (quota: Quota): number => Math.max(Math.ceil((quota.peak?.level ?? 0) * 1.25), (quota.limit?.slots ?? 0) + 1, 1);
@@ -60,7 +61,7 @@ export default function Quotas({ project }: { project: string }) {
   }, [live.byKey]);
 
   const request = (quota: Quota, wanted = wantedOf(quota)) => {
-    if (quota.target) setAsked({ target: quota.target, name: quota.displayName, limit: quota.limit?.slots, wanted });
+    if (quota.target) setAsked({ target: quota.target, name: nameOf(quota), limit: quota.limit?.slots, wanted });
   };
   const edits = caller?.edits ?? false;
   const setLimit = (quota: Quota, slots = quota.limit?.slots) => setLimiting({ quota, slots });
@@ -71,9 +72,7 @@ export default function Quotas({ project }: { project: string }) {
 
   if (live.isEmpty) {
     return (
-      <Suspense fallback={<Skeleton className="mt-6 h-64" />}>
-        <FirstUse project={project} />
-      </Suspense>
+      <FirstUse project={project} />
     );
   }
   return (
@@ -129,8 +128,7 @@ export default function Quotas({ project }: { project: string }) {
           />
         ))
       )}
-      <Suspense>
-        {asked && <RequestDialog project={project} asked={asked} onClose={() => setAsked(null)} />}
+      {asked && <RequestDialog project={project} asked={asked} onClose={() => setAsked(null)} />}
         {chooses && (
           <Choose
             project={project}
@@ -146,13 +144,12 @@ export default function Quotas({ project }: { project: string }) {
             key={targetKey(limiting.quota.target)}
             project={project}
             target={limiting.quota.target}
-            name={limiting.quota.displayName}
+            name={nameOf(limiting.quota)}
             slots={limiting.slots}
             onClose={() => setLimiting(null)}
           />
         )}
         {helps && <KeysDialog onClose={() => setHelps(false)} />}
-      </Suspense>
     </>
   );
 }

@@ -1,5 +1,5 @@
 // The table behind a chart: the highest minute of each stretch of time, of every line.
-import { highest } from "../../lib/series";
+import { highest, uncovered } from "../../lib/series";
 import { count, minutesLong, moment } from "../../lib/time";
 import { type Line, type Mark } from "./chart-paint";
 
@@ -34,11 +34,14 @@ export function MinuteTable({ label, lines, marks, from, to }: { label: string; 
               </th>
               {lines.map(({ key, series }) => {
                 const nth = (at: number) => Math.floor((at - series.from) / series.step);
-                const found = highest(series.peak, nth(start), nth(start + wide));
+                const [first, end] = [nth(start), nth(start + wide)];
+                const found = highest(series.peak, first, end);
+                // Of a stretch that has begun: what was not covered makes its highest a lower bound.
+                const isPart = uncovered({ peak: series.peak.slice(Math.max(first, 0), end), partial: series.partial.slice(Math.max(first, 0), end) }).length > 0;
                 const [level, limit] = [series.peak[found], series.limit[found]];
                 return (
-                  <td key={key} className={`px-2 text-right ${level != null && limit != null && level >= limit ? "text-red" : ""}`}>
-                    {level == null ? "no data" : count(level)}
+                  <td key={key} className={`px-2 text-right ${isPart ? "hatch" : ""} ${level != null && limit != null && level >= limit ? "text-red" : ""}`}>
+                    {level == null ? "no data" : isPart ? <abbr title="Partly covered: a lower bound" className="no-underline">≥ {count(level)}</abbr> : count(level)}
                   </td>
                 );
               })}

@@ -40,12 +40,12 @@ const TONE = { fill: "text-text", amber: "text-amber", red: "text-red" };
 /** "Tue 14:03 · 18 of 20 · 2 left" of the line that stands out, and what happened then. */
 export function Readout({ section, lines, focus, marks }: { section: string; lines: Line[]; focus: string; marks: Mark[] }) {
   const { at, pinned, section: of } = useCursor();
-  if (at === null) return <p className="h-6" data-readout={section} />;
+  if (at === null) return <p className="h-6 contain-strict" data-readout={section} />;
   const values = valuesAt(lines, at);
   const main = values.find(({ line }) => line.key === focus) ?? values[0];
-  const near = marks.filter((mark) => (mark.until ? mark.at <= at && at <= mark.until : Math.abs(mark.at - at) <= NEAR_MARK_SECONDS));
+  const near = marks.filter((mark) => mark.at - NEAR_MARK_SECONDS <= at && at <= (mark.until ?? mark.at) + NEAR_MARK_SECONDS);
   return (
-    <p className="flex h-6 gap-x-3 overflow-hidden leading-6 whitespace-nowrap" data-readout={section}>
+    <p className="flex h-6 contain-strict gap-x-3 overflow-hidden leading-6 whitespace-nowrap" data-readout={section}>
       <strong className="shrink-0 font-medium" aria-live={of === section ? "polite" : "off"}>
         {moment(at)}
         {main && ` · ${said(main)}`}
@@ -74,7 +74,7 @@ export function Values({ section, lines, focus }: { section: string; lines: Line
   return (
     <ul
       aria-label={`Every model at ${moment(at)}`}
-      className="pointer-events-none absolute top-0 right-0 z-20 min-h-[194px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:hidden"
+      className="pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:static max-[791px]:grid max-[791px]:min-h-0 max-[791px]:w-full max-[791px]:grid-cols-2 max-[791px]:pb-2"
     >
       {values.slice(0, MOST_VALUES).map(({ line, level, limit }) => (
         <li key={line.key} className={`flex gap-2 ${line.key === focus ? "font-medium text-blue" : ""}`}>

@@ -1,18 +1,20 @@
 // A model type: its head, its chart and its table, tied together.
-import { Suspense, lazy, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { type Kind } from "../../gen/highwater/v1/types_pb";
+import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
-import { KIND_NAME, isPool, seconds, targetKey } from "../../lib/target";
-import { count, moment } from "../../lib/time";
+import { useYoung } from "../../lib/history";
+import { KIND_NAME, accountOf, isPool, seconds, targetKey, targetOf } from "../../lib/target";
+import { count, day, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
+import { part } from "../../parts/part";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
 import { QuotaTable } from "./table";
 
-const AssignDialog = lazy(() => import("./assign-dialog"));
-const Detail = lazy(() => import("./detail"));
+const AssignDialog = part("The assignment", () => import("./assign-dialog").then((of) => of.default));
+const Detail = part("The detail", () => import("./detail").then((of) => of.default), <Skeleton className="h-96 w-full" />);
 
 /** Limits that differ more than this are drawn as shares of themselves. */
 const FOURFOLD = 4;
@@ -32,7 +34,8 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
   const { select, open, filter } = useAddress();
   const [preview, setPreview] = useState("");
   const [asPercent, setAsPercent] = useState<boolean | null>(null);
-  const [assigns, setAssigns] = useState(false);
+  /** The account whose pool is assigned. */
+  const [assigns, setAssigns] = useState<string | null>(null);
   const [asTable, setAsTable] = useState(false);
   const pools = useMemo(() => quotas.filter((quota) => isPool(quota.target)), [quotas]);
   const meters = useMemo(() => quotas.filter((quota) => !isPool(quota.target)), [quotas]);
@@ -40,6 +43,9 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
     const wanted = filter.trim().toLowerCase();
     return meters.filter((quota) => `${quota.displayName} ${quota.target?.target.value?.model}`.toLowerCase().includes(wanted));
   }, [meters, filter]);
+  const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
+  const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
+  const young = useYoung(project, targets);
   const limitsOf = meters.map((quota) => quota.limit?.slots ?? 0).filter((slots) => slots > 0);
   const differs = limitsOf.length > 1 && Math.max(...limitsOf) > FOURFOLD * Math.min(...limitsOf);
   const selected = quotas.some((quota) => targetKey(quota.target) === select) ? select : "";
@@ -48,13 +54,11 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
   const doSelect = (key: string) => go({ select: key }, { replace: true });
   const doOpen = (key: string) => go({ open: key, ...(key && { select: key }) }, { replace: true });
   const detail = (quota: Quota) => (
-    <Suspense fallback={<Skeleton className="h-96 w-full" />}>
-      <Detail project={project} quota={quota} edits={edits} onRequest={() => onRequest(quota)} onSetLimit={() => onSetLimit(quota)} />
-    </Suspense>
+    <Detail project={project} quota={quota} edits={edits} onRequest={() => onRequest(quota)} onSetLimit={() => onSetLimit(quota)} />
   );
   return (
-    <section aria-label={KIND_NAME[kind]} className="mt-7">
-      <Head kind={kind} pools={pools} meters={meters} open={open} onOpen={doOpen} onAssign={() => setAssigns(true)}>
+    <section aria-label={KIND_NAME[kind]} className="far mt-7">
+      <Head kind={kind} pools={pools} meters={meters} since={young?.get(targetKey(pools[0]?.target))} open={open} onOpen={doOpen} onAssign={setAssigns}>
         {limitsOf.length > 0 && (
           <Button look="quiet" aria-pressed={percent} onClick={() => setAsPercent(!percent)}>
             % of limit{percent ? " ✓" : ""}
@@ -84,6 +88,7 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
         <QuotaTable
           label={`Models of ${KIND_NAME[kind]}`}
           quotas={shown}
+          young={young}
           selected={selected}
           preview={preview}
           opened={open}
@@ -95,17 +100,15 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
       ) : (
         <p className="py-2 text-muted">{meters.length > 0 ? `No model of ${KIND_NAME[kind]} has “${filter}” in its name.` : "No model was reported yet."}</p>
       )}
-      {assigns && (
-        <Suspense>
-          <AssignDialog
-            project={project}
-            kind={kind}
-            account={pools[0]?.target?.target.value?.account ?? ""}
-            meters={meters}
-            edits={edits}
-            onClose={() => setAssigns(false)}
-          />
-        </Suspense>
+      {assigns !== null && (
+        <AssignDialog
+          project={project}
+          kind={kind}
+          account={assigns}
+          meters={meters.filter((quota) => accountOf(quota) === assigns)}
+          edits={edits}
+          onClose={() => setAssigns(null)}
+        />
       )}
     </section>
   );
@@ -115,22 +118,21 @@ interface HeadProps {
   kind: Kind;
   pools: Quota[];
   meters: Quota[];
+  /** Of a young project: its first second that is known. */
+  since: number | undefined;
   open: string;
   onOpen: (key: string) => void;
-  onAssign: () => void;
+  onAssign: (account: string) => void;
   children: React.ReactNode;
 }
 
-/** "TTS · 27 of 40 · assigned 38 · peak 34, Tue 14:03". */
-function Head({ kind, pools, meters, open, onOpen, onAssign, children }: HeadProps) {
-  const pool = pools[0];
-  const key = targetKey(pool?.target);
-  const assigned = meters.reduce((sum, quota) => sum + (quota.limit?.slots ?? 0), 0);
-  const isShort = pool?.limit !== undefined && assigned > pool.limit.slots;
+/** "TTS · 27 of 40 · assigned 38 · peak 34, Tue 14:03", a line for each account that has a pool. */
+function Head({ kind, pools, meters, since, open, onOpen, onAssign, children }: HeadProps) {
+  const key = targetKey(pools[0]?.target);
   return (
     <header className="flex flex-wrap items-baseline gap-x-2 gap-y-0.5 border-b pb-1">
       <h2 className="text-[15px] font-semibold">
-        {pool ? (
+        {pools[0] ? (
           <button type="button" aria-expanded={open === key} title={`Detail of all ${KIND_NAME[kind]}`} onClick={() => onOpen(open === key ? "" : key)} className="hover:underline">
             {KIND_NAME[kind]}
           </button>
@@ -138,28 +140,64 @@ function Head({ kind, pools, meters, open, onOpen, onAssign, children }: HeadPro
           KIND_NAME[kind]
         )}
       </h2>
-      {pool && (
-        <p className="text-muted">
-          <span aria-hidden="true">· </span>
-          <span className={pool.limit && pool.level >= pool.limit.slots ? "text-red" : "text-text"}>
-            {pool.covered ? count(pool.level) : "—"}
-            {pool.limit ? ` of ${count(pool.limit.slots)}` : " held, the pool has no limit"}
-          </span>
-          {" · "}
-          <button type="button" title={`Assign ${KIND_NAME[kind]} to its models`} className={`hover:underline ${isShort ? "text-amber" : "text-blue"}`} onClick={onAssign}>
-            {assigned > 0 ? `assigned ${count(assigned)}` : "assign"}
-          </button>
-          {pool.peak ? ` · peak ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
-          {pools.slice(1).map((other) => (
-            <span key={targetKey(other.target)}>
-              {" · "}
-              {other.target?.target.value?.account}: {count(other.level)}
-              {other.limit ? ` of ${count(other.limit.slots)}` : ""}
-            </span>
-          ))}
-        </p>
-      )}
+      <div>
+        {pools.map((pool) => (
+          <PoolLine
+            key={targetKey(pool.target)}
+            kind={kind}
+            pool={pool}
+            meters={meters.filter((quota) => accountOf(quota) === accountOf(pool))}
+            isOneOfMany={pools.length > 1}
+            since={since}
+            onOpen={() => onOpen(open === targetKey(pool.target) ? "" : targetKey(pool.target))}
+            onAssign={() => onAssign(accountOf(pool))}
+          />
+        ))}
+      </div>
       <span className="ml-auto flex gap-1">{children}</span>
     </header>
+  );
+}
+
+interface PoolLineProps {
+  kind: Kind;
+  pool: Quota;
+  /** Those of its account. */
+  meters: Quota[];
+  isOneOfMany: boolean;
+  since: number | undefined;
+  onOpen: () => void;
+  onAssign: () => void;
+}
+
+/** How one pool stands. */
+function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: PoolLineProps) {
+  const assigned = meters.reduce((sum, quota) => sum + (quota.limit?.slots ?? 0), 0);
+  const isShort = pool.limit !== undefined && assigned > pool.limit.slots;
+  const account = isOneOfMany ? ` of ${accountOf(pool)}` : "";
+  return (
+    <p className="text-muted">
+      <span aria-hidden="true" className="max-[560px]:hidden">
+        ·{" "}
+      </span>
+      {isOneOfMany && (
+        <>
+          <button type="button" title={`Detail of all ${KIND_NAME[kind]}${account}`} onClick={onOpen} className="text-text hover:underline">
+            {accountOf(pool)}
+          </button>
+          {": "}
+        </>
+      )}
+      <span className={pool.limit && pool.level >= pool.limit.slots ? "text-red" : "text-text"}>
+        {pool.covered ? count(pool.level) : "unknown"}
+        {pool.limit ? ` of ${count(pool.limit.slots)}` : pool.covered ? " held, the pool has no limit" : ", the pool has no limit"}
+      </span>
+      {" · "}
+      <button type="button" title={`Assign ${KIND_NAME[kind]}${account} to its models`} className={`hover:underline ${isShort ? "text-amber" : "text-blue"}`} onClick={onAssign}>
+        {assigned > 0 ? `assigned ${count(assigned)}` : "assign"}
+      </button>
+      {pool.peak ? ` · peak${since ? ` since ${day(since)}:` : ""} ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
+      {since && ` · no data before ${moment(since)}`}
+    </p>
   );
 }

@@ -5,8 +5,8 @@ import { type KeyboardEvent, type ReactNode, memo, useMemo, useRef, useState } f
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Risk } from "../../gen/highwater/v1/types_pb";
 import { steady } from "../../lib/order";
-import { seconds, targetKey, turnedAway, weight } from "../../lib/target";
-import { count, minutesLong, moment } from "../../lib/time";
+import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
+import { count, day, minutesLong, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { When } from "../../parts/when";
 import { BarCell } from "./bar-cell";
@@ -23,6 +23,8 @@ export interface Actions {
 interface Props {
   label: string;
   quotas: Quota[];
+  /** Since when those are known that are younger than the seven days. */
+  young: ReadonlyMap<string, number> | undefined;
   selected: string;
   preview: string;
   opened: string;
@@ -53,14 +55,14 @@ const CLASS: Record<string, string> = {
   limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
-  turned: `w-[104px] text-right whitespace-nowrap ${FOLDED}`,
+  turned: `w-[128px] text-right whitespace-nowrap ${FOLDED}`,
   route: `w-[64px] ${FOLDED}`,
   action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
 
 const COLUMNS = [
   column.accessor(weight, { id: "status", header: "Status", sortDescFirst: true }),
-  column.accessor((quota) => quota.displayName.toLowerCase(), { id: "model", header: "Model" }),
+  column.accessor((quota) => nameOf(quota).toLowerCase(), { id: "model", header: "Model" }),
   column.accessor("level", { id: "now", header: "Now" }),
   column.accessor((quota) => (quota.limit ? quota.limit.slots - quota.level : Number.MAX_SAFE_INTEGER), { id: "left", header: "Left", sortDescFirst: false }),
   column.accessor((quota) => quota.limit?.slots ?? -1, { id: "limit", header: "Limit" }),
@@ -74,13 +76,13 @@ const core = getCoreRowModel<Quota>();
 const sorted = getSortedRowModel<Quota>();
 const idOf = (quota: Quota): string => targetKey(quota.target);
 
-export function QuotaTable({ label, quotas, selected, preview, opened, stale, edits, actions, detail }: Props) {
+export function QuotaTable({ label, quotas, young, selected, preview, opened, stale, edits, actions, detail }: Props) {
   const [sorting, setSorting] = useState<SortingState>([]);
   const [isHeld, setHeld] = useState(false);
   const [all, setAll] = useState(false);
   const standing = useRef<string[]>([]);
   // Where nothing else is asked for, the worst first.
-  const data = useMemo(() => quotas.toSorted((a, b) => weight(b) - weight(a) || a.displayName.localeCompare(b.displayName)), [quotas]);
+  const data = useMemo(() => quotas.toSorted((a, b) => weight(b) - weight(a) || nameOf(a).localeCompare(nameOf(b))), [quotas]);
   const table = useReactTable({
     data,
     columns: COLUMNS,
@@ -161,7 +163,7 @@ export function QuotaTable({ label, quotas, selected, preview, opened, stale, ed
           if (!quota) return null;
           return (
             <tbody key={key} className={BLOCK}>
-              <Row quota={quota} id={key} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
+              <Row quota={quota} id={key} since={young?.get(key)} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
               {opened === key && (
                 <tr className={`border-b ${BLOCK}`}>
                   <td className={`p-0 ${BLOCK}`} colSpan={COLUMNS.length}>
@@ -185,6 +187,7 @@ export function QuotaTable({ label, quotas, selected, preview, opened, stale, ed
 interface RowProps {
   quota: Quota;
   id: string;
+  since: number | undefined;
   isSelected: boolean;
   isLit: boolean;
   isOpen: boolean;
@@ -192,7 +195,7 @@ interface RowProps {
   actions: Actions;
 }
 
-const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, actions }: RowProps) {
+const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edits, actions }: RowProps) {
   const { limit, peak } = quota;
   const turned = turnedAway(quota);
   return (
@@ -229,15 +232,15 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
             <span aria-hidden="true" className={`w-2 shrink-0 text-[9px] text-faint transition-transform ${isOpen ? "rotate-90" : ""}`}>
               ▶
             </span>
-            <span className="truncate group-hover/name:underline">{quota.displayName || modelOf(quota)}</span>
+            <span className="truncate group-hover/name:underline">{nameOf(quota)}</span>
           </button>
           <WeekBadge week={quota.week} />
         </span>
         <span className="hidden pl-3.5 text-muted max-[900px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
-          {peak ? `peak ${count(peak.level)}, ${moment(seconds(peak.at) ?? 0)}` : "no peak yet"}
+          {peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(peak.level)}, ${moment(seconds(peak.at) ?? 0)}` : "no peak yet"}
           {quota.minutesNearLimit > 0 && ` · ${minutesLong(quota.minutesNearLimit)} at ≥ 90 %`}
-          {turned > 0 && ` · ${count(turned)} turned away`}
+          {turned > 0 && ` · ${count(turned)} turned away ${turnedWhy(quota)}`}
         </span>
       </th>
       <td className={`px-2 ${CLASS["now"]}`}>
@@ -256,7 +259,7 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
         {limit ? (
           <span className="max-[640px]:hidden">{count(limit.slots)}</span>
         ) : edits ? (
-          <button type="button" className="text-blue hover:underline" aria-label={`Set a limit for ${quota.displayName}`} onClick={() => actions.setLimit(quota)}>
+          <button type="button" className="text-blue hover:underline" aria-label={`Set a limit for ${nameOf(quota)}`} onClick={() => actions.setLimit(quota)}>
             Set a limit
           </button>
         ) : (
@@ -269,6 +272,7 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
             {count(peak.level)}{" "}
             <span className="text-muted">
               · <When at={seconds(peak.at) ?? 0} />
+              {since && <span title={`no data before ${moment(since)}`}>, since {day(since)}</span>}
             </span>
           </>
         ) : (
@@ -276,19 +280,35 @@ const Row = memo(function Row({ quota, id, isSelected, isLit, isOpen, edits, act
         )}
       </td>
       <td className={`px-2 ${CLASS["near"]} ${quota.minutesNearLimit > 0 ? "" : "text-muted"}`}>{limit ? minutesLong(quota.minutesNearLimit) : ""}</td>
-      <td className={`px-2 ${CLASS["turned"]} ${turned > 0 ? "text-red" : "text-muted"}`}>{count(turned)}</td>
+      <td className={`px-2 ${CLASS["turned"]} ${turned > 0 ? "" : "text-muted"}`} title={turned > 0 ? heldAndTurned(quota) : undefined}>
+        {turned > 0 ? <Turned quota={quota} /> : "0"}
+      </td>
       <td className={`px-2 text-muted ${CLASS["route"]}`}>
         <span aria-hidden="true">—</span>
         <span className="sr-only">no route</span>
       </td>
       <td className={`px-2 last:pr-1 ${CLASS["action"]}`}>
-        <Button look="quiet" onClick={() => actions.request(quota)} aria-label={`Request more of ${quota.displayName}`}>
+        <Button look="quiet" onClick={() => actions.request(quota)} aria-label={`Request more of ${nameOf(quota)}`}>
           Request
         </Button>
       </td>
     </tr>
   );
 });
+
+/** How many were turned away, and why: what the limit refused, and what was too fast for the provider. */
+function Turned({ quota }: { quota: Quota }) {
+  const why = [
+    { many: quota.closed?.concurrency ?? 0n, word: "at limit" },
+    { many: quota.closed?.rate ?? 0n, word: "rate" },
+  ].filter(({ many }) => many > 0n);
+  return why.map(({ many, word }, nth) => (
+    <span key={word}>
+      {nth > 0 && " · "}
+      <span className="text-red">{count(Number(many))}</span> <span className="text-muted">{word}</span>
+    </span>
+  ));
+}
 
 const left = (quota: Quota, slots: number): string =>
   quota.level > slots ? `${count(quota.level - slots)} over` : `${count(slots - quota.level)} left`;

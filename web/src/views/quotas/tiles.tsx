@@ -1,20 +1,21 @@
 // Connections: one tile each for what LiveKit itself connects; one that is opened shows its chart and detail beneath.
-import { Suspense, lazy, useMemo } from "react";
+import { useMemo } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, Risk, type Target } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
-import { useHistory } from "../../lib/history";
+import { useHistory, useYoung } from "../../lib/history";
 import { type Live } from "../../lib/live";
 import { type Series, envelope } from "../../lib/series";
-import { CONNECTION_KINDS, KIND_NAME, KIND_WORD, isPool, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
-import { count, moment } from "../../lib/time";
+import { CONNECTION_KINDS, KIND_NAME, KIND_WORD, heldAndTurned, isPool, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
+import { count, day, moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
+import { part } from "../../parts/part";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
 import { Now, WeekBadge } from "./standing";
 
-const Detail = lazy(() => import("./detail"));
+const Detail = part("The detail", () => import("./detail").then((of) => of.default), <Skeleton className="h-96 w-full" />);
 
 const HALF_HOUR = 1_800;
 
@@ -37,6 +38,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
   }, [live.byKey]);
   const targets = found.map(({ quota }) => quota?.target).filter((target): target is Target => target !== undefined);
   const history = useHistory(project, targets, "7d", HALF_HOUR);
+  const young = useYoung(project, targets);
   const opened = found.find(({ quota }) => quota && targetKey(quota.target) === open)?.quota;
   const stale = live.status === "stale";
   return (
@@ -47,7 +49,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
             {live.status === "connecting" ? (
               <Skeleton className="h-20 w-full" />
             ) : quota ? (
-              <Tile project={project} kind={kind} quota={quota} isOpen={quota === opened} series={history.data?.get(targetKey(quota.target))} />
+              <Tile project={project} kind={kind} quota={quota} since={young?.get(targetKey(quota.target))} isOpen={quota === opened} series={history.data?.get(targetKey(quota.target))} />
             ) : (
               <>
                 <h2 className="text-muted">{KIND_NAME[kind]}</h2>
@@ -80,9 +82,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
             onPreview={() => undefined}
             onRequest={onRequest}
           />
-          <Suspense fallback={<Skeleton className="h-96 w-full" />}>
-            <Detail project={project} quota={opened} edits={edits} onRequest={() => onRequest(opened)} onSetLimit={() => onSetLimit(opened)} />
-          </Suspense>
+          <Detail project={project} quota={opened} edits={edits} onRequest={() => onRequest(opened)} onSetLimit={() => onSetLimit(opened)} />
         </section>
       )}
     </section>
@@ -93,24 +93,38 @@ interface TileProps {
   project: string;
   kind: Kind;
   quota: Quota;
+  /** Of a young one: its first second that is known. */
+  since: number | undefined;
   isOpen: boolean;
   series: Series | undefined;
 }
 
-/** What may disturb the connections, the worst first: which, and how many. */
-function troubleOf(quota: Quota): { word: string; isBad: boolean } | undefined {
+interface Trouble {
+  word: string;
+  isBad: boolean;
+  /** It is of sessions that are there; what is over is told in the detail. */
+  isLive: boolean;
+  title?: string | undefined;
+}
+
+/** What may disturb the connections, the worst first: which, and how many; all of it on hover. */
+function troubleOf(quota: Quota): Trouble | undefined {
+  if (!quota.covered) return { word: "no data", isBad: false, isLive: false };
   const refused = turnedAway(quota);
   const down = Number(quota.closed?.unavailable ?? 0n);
   const lost = Number(quota.closed?.lost ?? 0n);
-  if (!quota.covered) return { word: "no data", isBad: false };
-  if (refused > 0) return { word: `${count(refused)} refused`, isBad: true };
-  if (down > 0) return { word: `${count(down)} provider down`, isBad: true };
-  if (lost > 0) return { word: `${count(lost)} lost`, isBad: true };
-  if (quota.silentLevel > 0) return { word: `${count(quota.silentLevel)} silent`, isBad: false };
+  const over = [
+    refused > 0 ? `${count(refused)} turned away` : "",
+    down > 0 ? `${count(down)} provider down` : "",
+    lost > 0 ? `${count(lost)} lost` : "",
+  ].filter(Boolean);
+  const [worst] = over;
+  if (worst) return { word: over.length > 1 ? `${worst} +${over.length - 1}` : worst, isBad: true, isLive: false, title: over.length > 1 ? over.join(", ") : refused > 0 ? heldAndTurned(quota) : undefined };
+  if (quota.silentLevel > 0) return { word: `${count(quota.silentLevel)} silent`, isBad: false, isLive: true };
   return undefined;
 }
 
-function Tile({ project, kind, quota, isOpen, series }: TileProps) {
+function Tile({ project, kind, quota, since, isOpen, series }: TileProps) {
   const key = targetKey(quota.target);
   const limit = quota.limit?.slots;
   const trouble = troubleOf(quota);
@@ -139,15 +153,18 @@ function Tile({ project, kind, quota, isOpen, series }: TileProps) {
       </p>
       {series ? <Spark series={series} limit={limit} /> : <Skeleton className="h-6 w-full" />}
       <p className="mt-0.5 flex flex-wrap justify-between gap-x-2 text-muted">
-        <span>{quota.peak ? `peak ${count(quota.peak.level)}, ${moment(seconds(quota.peak.at) ?? 0)}` : "no peak yet"}</span>
+        <span title={since ? `no data before ${moment(since)}` : undefined}>
+          {quota.peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(quota.peak.level)}, ${moment(seconds(quota.peak.at) ?? 0)}` : "no peak yet"}
+        </span>
         {trouble && (
           <a
-            href={`/p/${encodeURIComponent(project)}/sessions?target=${key}`}
+            href={trouble.isLive ? `/p/${encodeURIComponent(project)}/sessions?target=${key}` : `/p/${encodeURIComponent(project)}/quotas?open=${key}`}
             onClick={(event) => {
               if (event.metaKey || event.ctrlKey || event.shiftKey) return;
               event.preventDefault();
-              go({ view: "sessions", rest: { target: key } });
+              go(trouble.isLive ? { view: "sessions", rest: { target: key } } : { open: key, select: "" });
             }}
+            title={trouble.title}
             className={`relative z-10 hover:underline ${trouble.isBad ? "text-red" : "text-amber"}`}
           >
             {trouble.word}

@@ -7,7 +7,7 @@ import { useLimits } from "../../lib/limits";
 import { whatIf } from "../../lib/series";
 import { words } from "../../lib/service";
 import { MOST_SLOTS } from "../../lib/slots";
-import { isPool, targetKey } from "../../lib/target";
+import { isPool, nameOf, targetKey } from "../../lib/target";
 import { count, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
 
@@ -34,11 +34,12 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
   const sum = meters.reduce((all, of) => all + (targetKey(of.target) === key ? slots : (of.limit?.slots ?? 0)), 0);
   const ceiling = isPool(quota.target) ? slots : pool?.limit?.slots;
   const apply = () => {
-    const { target, displayName: name } = quota;
+    const { target } = quota;
+    const name = nameOf(quota);
     if (target) set.mutate({ target, name, slots, reason: "planned on the page" }, { onSuccess: onDone });
   };
   return (
-    <div role="group" aria-label={`Another limit for ${quota.displayName}`} className="mb-2 flex flex-wrap items-center gap-x-3 gap-y-1 border border-blue bg-blue-tint px-3 py-1.5">
+    <div role="group" aria-label={`Another limit for ${nameOf(quota)}`} className="mb-2 flex flex-wrap items-center gap-x-3 gap-y-1 border border-blue bg-blue-tint px-3 py-1.5">
       <label className="flex items-center gap-2 font-medium">
         At
         <input

@@ -51,7 +51,7 @@ export function Release({ project, session, name, onClose, onDone }: Props) {
           release.mutate();
         }}
       >
-        <Lines label="Why" required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} hint="It is kept in the audit log." autoFocus />
+        <Lines label="Why" required maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} hint="It is kept in the audit log. A release can’t be undone: the call has lost its slot." autoFocus />
         <FormEnd problem={release.isError ? words(release.error) : ""}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="danger" type="submit" disabled={!reason.trim() || release.isPending}>

@@ -190,7 +190,7 @@ function Revoke({ apiKey, name, isOwn, onClose, onDone }: { apiKey: ApiKey; name
       open
       onClose={onClose}
       title={`Revoke ${name}?`}
-      lead={`It ends now, and streams that it opened within 5 s. That can't be undone.${isOwn ? " It is the key that you are signed in with." : ""}`}
+      lead={`It ends now, and streams that it opened within 5 s. That can’t be undone.${isOwn ? " It is the key that you are signed in with." : ""}`}
     >
       <FormEnd problem={revoke.isError ? words(revoke.error) : ""}>
         <Button onClick={onClose}>Cancel</Button>
