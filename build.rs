@@ -11,7 +11,7 @@ use std::{
 
 use prost::Message as _;
 
-const PROTOS: [&str; 8] = [
+const PROTOS: [&str; 9] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
@@ -20,6 +20,7 @@ const PROTOS: [&str; 8] = [
     "highwater/v1/forecast.proto",
     "highwater/v1/demo.proto",
     "highwater/v1/request.proto",
+    "highwater/v1/alert.proto",
 ];
 
 /// What `npm run build` makes of the page.

@@ -2,6 +2,7 @@
 //! they decide nothing.
 
 pub mod admin;
+pub mod alert;
 pub mod aside;
 pub mod auth;
 pub mod convert;

@@ -95,6 +95,7 @@ impl App {
         let auditor = Routine::auditor(self.service.clone())?;
         let keeper = Routine::keeper(self.service.clone())?;
         let livekit = Routine::livekit(self.service.clone(), notifier.notices().draining)?;
+        let courier = Routine::courier(self.service.clone(), notifier.notices().draining)?;
         let renewer = certificates.map(|certificates| Routine::renewer(self.service.clone(), certificates));
         let renewer = renewer.transpose()?;
         let outcome = runtime.block_on(async {
@@ -117,6 +118,7 @@ impl App {
         });
         servers.join();
         livekit.stop();
+        courier.stop();
         renewer.into_iter().for_each(Routine::stop);
         auditor.stop();
         keeper.stop();

@@ -6,6 +6,7 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand, error::ContextValue};
 use tokio::runtime;
 
+pub mod alerts;
 pub mod audit;
 pub mod backup;
 pub mod check;
@@ -67,6 +68,8 @@ enum Command {
     Limits(limits::LimitsArgs),
     /// Requests for more capacity: asked, approved, declined
     Requests(requests::RequestsArgs),
+    /// Alerts: what fires and fired, rules, who is told
+    Alerts(alerts::AlertsArgs),
     /// Keys: who may do what
     Keys(keys::KeysArgs),
     /// Projects: listed, made, deleted
@@ -126,6 +129,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::History(args) => block_on(history::run(args)),
         Command::Limits(args) => block_on(limits::run(args)),
         Command::Requests(args) => block_on(requests::run(args)),
+        Command::Alerts(args) => block_on(alerts::run(args)),
         Command::Keys(args) => keys::run(args),
         Command::Projects(args) => block_on(projects::run(args)),
         Command::Audit(args) => block_on(audit::run(args)),

@@ -1,6 +1,7 @@
 //! Configuration: from what was typed in a file, in `HIGHWATER_*` variables and in flags, in rising precedence, to one
 //! valid [`Config`]; every mistake is named at once. Nothing but this module may see what was typed.
 
+mod alerts;
 mod build;
 pub mod files;
 mod livekit;
@@ -23,7 +24,9 @@ use jiff::tz::TimeZone;
 #[cfg(test)]
 pub(crate) use crate::config::setting::mistyped;
 pub use crate::config::{
+    alerts::{AlertsConfig, Network, Smtp, SmtpSecurity},
     livekit::LiveKitConfig,
+    parse::time_zone,
     place::{RedisOptions, StorePlace},
     raw::{Given, Origin, RawConfig},
 };
@@ -60,6 +63,7 @@ pub struct Config {
     pub retention: Retention,
     /// None when no API key of LiveKit's is configured.
     pub livekit: Option<LiveKitConfig>,
+    pub alerts: AlertsConfig,
     pub connections: ConnectionBounds,
     pub series: SeriesBounds,
     pub bounds: Bounds,
@@ -214,7 +218,7 @@ impl Config {
     fn assess(raw: &RawConfig, file: Option<(&Path, &str)>) -> (Self, Vec<Mistake>) {
         let (mut given, mut mistakes) = file.map(|(path, text)| raw::read_file(path, text)).unwrap_or_default();
         given.extend(raw.given.iter().cloned());
-        let (config, wrong_values) = build::build(&given, raw.livekit_secret.as_ref());
+        let (config, wrong_values) = build::build(&given, raw.livekit_secret.as_ref(), raw.smtp_password.as_ref());
         mistakes.extend(wrong_values);
         mistakes.extend(raw.mistyped.iter().map(|(name, near)| Mistake {
             origin: Origin::Variable(name.clone()),

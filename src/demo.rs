@@ -1,11 +1,20 @@
 //! The demo: a service on a store with seven days of a simulated fleet, and then the same fleet live, as workers that
-//! report over gRPC. It touches no store but its own, which is marked as a simulation.
+//! report over gRPC. It touches no store but its own, which is marked as a simulation. The mails of its alerts go to a mail
+//! server of its own, and nowhere else.
 
 pub mod history;
+pub mod inbox;
+pub mod letter;
 pub mod stage;
 pub mod workers;
 
-use std::{future::Future, net::TcpListener, path::PathBuf, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
@@ -15,14 +24,19 @@ pub use stage::StageError;
 use crate::{
     app::{App, AppError},
     client::ClientError,
-    config::{Config, StorePlace},
-    demo::{history::Process, stage::Stage, workers::Workers},
+    config::{Config, Smtp, SmtpSecurity, StorePlace},
+    demo::{history::Process, inbox::Inbox, stage::Stage, workers::Workers},
     service::{Service, simulation::Wish},
     sim::Schedule,
 };
 
 /// The project that the fleet belongs to.
 pub const PROJECT: &str = "demo";
+/// Who is told of its alerts.
+pub const ON_CALL: &str = "on-call@demo.example";
+const FROM: &str = "highwater@demo.example";
+/// Mails a minute: more than the fleet gives reason for.
+const MAILS_A_MINUTE: u32 = 1_000;
 
 /// What a demo runs with.
 #[derive(Clone, Debug)]
@@ -33,6 +47,8 @@ pub struct Options {
     pub zone: TimeZone,
     /// Seconds of history before now.
     pub seconds: u64,
+    /// Where the page will be: what links in mails begin with.
+    pub address: SocketAddr,
 }
 
 /// Why there is no demo.
@@ -45,13 +61,16 @@ pub enum DemoError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the listener has no address: {0}")]
-    Address(std::io::Error),
+    Address(io::Error),
+    #[error("its mail server can't listen: {0}")]
+    Inbox(io::Error),
 }
 
 /// A service with a simulated fleet that can be run.
 #[derive(Debug)]
 pub struct Demo {
     app: App,
+    inbox: Inbox,
     schedule: Schedule,
     processes: Vec<Process>,
 }
@@ -68,8 +87,12 @@ impl Demo {
         config.time_zone = options.zone.clone();
         config.simulation = true;
         config.dev = true;
+        let inbox = Inbox::bind().map_err(DemoError::Inbox)?;
+        config.alerts.link = Some(format!("http://{}", options.address));
+        config.alerts.recipients = vec![ON_CALL.to_owned()];
+        config.alerts.smtp = Some(mail_server(inbox.port().map_err(DemoError::Inbox)?));
         let app = App::with_store(config, Arc::new(store))?;
-        Ok(Self { app, schedule, processes })
+        Ok(Self { app, inbox, schedule, processes })
     }
 
     /// What every door of the service shares.
@@ -83,15 +106,33 @@ impl Demo {
     /// # Errors
     /// When the service can't be run.
     pub fn run(self, listener: TcpListener, until: impl Future<Output = ()>) -> Result<(), DemoError> {
-        let Self { app, schedule, processes } = self;
+        let Self { app, inbox, schedule, processes } = self;
         let address = listener.local_addr().map_err(DemoError::Address)?;
         let url = format!("http://{address}");
-        let wishes = app.service().fleet.drive();
+        let service = app.service().clone();
+        let wishes = service.fleet.drive();
         let mut outcome = Ok(());
         app.run(listener, async {
-            outcome = work(&url, schedule, processes, wishes, until).await;
+            tokio::select! {
+                worked = work(&url, schedule, processes, wishes, until) => outcome = worked.map_err(DemoError::from),
+                failed = inbox.serve(service) => outcome = failed.map(|never| match never {}).map_err(DemoError::Inbox),
+            }
         })?;
-        Ok(outcome?)
+        outcome
+    }
+}
+
+/// The demo's own, in plain text on loopback.
+fn mail_server(port: u16) -> Smtp {
+    Smtp {
+        host: "127.0.0.1".to_owned(),
+        port,
+        security: SmtpSecurity::Plain,
+        user: None,
+        password: None,
+        from: FROM.to_owned(),
+        ca_file: None,
+        per_minute: MAILS_A_MINUTE,
     }
 }
 

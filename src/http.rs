@@ -23,6 +23,7 @@ pub mod routes;
 pub mod serve;
 mod sign_in;
 pub mod tls;
+mod unsubscribe;
 mod web;
 
 use std::{io, net::SocketAddr};

@@ -9,6 +9,7 @@
 //! - [`livekit`]: what LiveKit says of its connections, put into the live state.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`alert`]: what is worth a mail: rules, what they decide, and what is told of it.
 //! - [`foresee`]: how to share what there is.
 //! - [`sim`]: a simulated fleet of voice agents.
 //! - [`error`]: what went wrong, as gRPC says it.
@@ -18,6 +19,7 @@
 //! - [`service`]: one service's state, and the recorder that makes it durable each second.
 //! - [`query`]: what anyone may ask.
 //! - [`livekit_lists`]: reads the lists of LiveKit's API.
+//! - [`notify`]: tells people of alerts: e-mail and webhooks.
 //! - [`metrics`]: what Prometheus scrapes.
 //! - [`import`]: traces of sessions, run through the engine under their own clock.
 //! - [`api`]: the gRPC services.
@@ -28,6 +30,7 @@
 //! - [`cli`]: the command line.
 
 pub mod access;
+pub mod alert;
 pub mod api;
 pub mod app;
 pub mod cli;
@@ -44,6 +47,7 @@ pub mod livekit;
 pub mod livekit_lists;
 pub mod metrics;
 pub mod model;
+pub mod notify;
 pub mod proto;
 pub mod query;
 pub mod rollup;

@@ -10,6 +10,7 @@ pub mod list;
 pub mod listing;
 pub mod past;
 pub mod peaks;
+pub mod preview;
 pub mod providers;
 pub mod sessions;
 pub mod status;
@@ -26,6 +27,7 @@ pub use distribution::{Distributions, Wanted};
 pub use heat::HeatMap;
 pub use history::{Detail, History, Window};
 pub use list::{Part, QuotaList, QuotaView};
+pub use preview::{Crossing, Preview};
 pub use sessions::{Place, SessionFilter, SessionPage, SessionView};
 pub use status::Status;
 

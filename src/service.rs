@@ -1,6 +1,7 @@
 //! One service's state: what every door of it shares. It is made once, from a store, and lives as long as the process.
 
 pub mod access;
+pub mod alerts;
 pub mod clock;
 pub mod counts;
 pub mod decide;
@@ -22,6 +23,7 @@ pub mod throttle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use access::{Access, Actor};
+pub use alerts::Alerts;
 pub use clock::Clock;
 pub use counts::Counts;
 pub use decide::{Author, Ended, PlanApplied};
@@ -55,6 +57,7 @@ pub struct Service {
     rollup: Mutex<Rollup>,
     pub limits: Limits,
     pub requests: Requests,
+    pub alerts: Alerts,
     pub outages: Outages,
     /// Writes every decision.
     pub ledger: Arc<Ledger>,

@@ -48,10 +48,29 @@ pub enum Shelf {
     Projects = 2,
     /// Increase requests, by their id.
     Requests = 3,
+    /// Rules of alerts that somebody set, by project and name.
+    AlertRules = 4,
+    /// Who is told of alerts, by project and name.
+    Recipients = 5,
+    /// Alerts that are not inactive, by their subject.
+    Alerts = 6,
+    /// Alerts that are over, by their subject and the second in which they began.
+    PastAlerts = 7,
+    /// What is to be told, and what was, by its id.
+    Outbox = 8,
 }
 
 impl Shelf {
-    pub const ALL: [Self; 3] = [Self::ApiKeys, Self::Projects, Self::Requests];
+    pub const ALL: [Self; 8] = [
+        Self::ApiKeys,
+        Self::Projects,
+        Self::Requests,
+        Self::AlertRules,
+        Self::Recipients,
+        Self::Alerts,
+        Self::PastAlerts,
+        Self::Outbox,
+    ];
 }
 
 /// A small thing that is kept by its name, in bytes of its owner's.

@@ -10,8 +10,8 @@ use crate::{
     api::convert::Checked,
     error::FieldProblem,
     proto::{
-        AdminServiceListProjectsRequest, ListApiKeysRequest, ListAuditRowsRequest, ListCatalogueRequest,
-        ListIncreaseRequestsRequest, ListLimitsRequest, ListPlansRequest, ListProjectsRequest,
+        AdminServiceListProjectsRequest, ListAlertsRequest, ListApiKeysRequest, ListAuditRowsRequest,
+        ListCatalogueRequest, ListIncreaseRequestsRequest, ListLimitsRequest, ListPlansRequest, ListProjectsRequest,
         ListProviderPoolsRequest, ListQuotasRequest, ListSessionsRequest,
     },
 };
@@ -51,6 +51,7 @@ macro_rules! paged {
 
 paged! {
     AdminServiceListProjectsRequest,
+    ListAlertsRequest,
     ListApiKeysRequest,
     ListAuditRowsRequest,
     ListCatalogueRequest,

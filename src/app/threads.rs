@@ -1,6 +1,5 @@
 //! The threads beside the servers: one makes each second durable, one audits, one keeps credentials, one reads LiveKit's
-//! lists. They end when they are told to, their last
-//! work done.
+//! lists, one sends what is to be told of alerts. They end when they are told to, their last work done.
 
 use std::{
     sync::{
@@ -17,6 +16,7 @@ use crate::{
     http::tls::{Certificates, REFRESH_INTERVAL},
     livekit_lists::reader::Reader,
     model::time::MICROS_PER_SECOND,
+    notify::Courier,
     service::{
         Service,
         access::{REFRESH_EVERY, keep::Keeper},
@@ -104,6 +104,16 @@ impl Routine {
                 }
             }
         })
+    }
+
+    /// Sends what is to be told of alerts.
+    ///
+    /// # Errors
+    /// When the thread or its runtime can't be started.
+    pub fn courier(service: Arc<Service>, mut draining: Draining) -> Result<Self, AppError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(io_error("the runtime can't be started"))?;
+        Self::start("notify", move |_| runtime.block_on(Courier::new(&service).run(draining.begun())))
     }
 
     /// Reads certificates again when they change, and tells when they end.

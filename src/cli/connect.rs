@@ -12,8 +12,9 @@ use crate::{
     client::{self, Bearer, ClientError, ClientTls, Credential, Known},
     model::key::DEFAULT_PROJECT,
     proto::{
-        GetCallerRequest, admin_service_client::AdminServiceClient, limit_service_client::LimitServiceClient,
-        quota_service_client::QuotaServiceClient, request_service_client::RequestServiceClient,
+        GetCallerRequest, admin_service_client::AdminServiceClient, alert_service_client::AlertServiceClient,
+        limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient,
+        request_service_client::RequestServiceClient,
     },
 };
 
@@ -167,6 +168,10 @@ impl Server {
 
     pub fn requests(&self) -> RequestServiceClient<Known> {
         RequestServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
+    pub fn alerts(&self) -> AlertServiceClient<Known> {
+        AlertServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
     pub fn admin(&self) -> AdminServiceClient<Known> {

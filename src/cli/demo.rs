@@ -47,8 +47,8 @@ pub fn run(args: DemoArgs) -> Result<(), CliError> {
     let address = listener.local_addr().unwrap_or(args.listen);
     log()?;
     eprintln!("highwater: a simulation: seven days of a voice-agent fleet that does not exist …");
-    let demo =
-        Demo::prepare(&Options { dir: args.dir, zone: moment::zone(), seconds: HISTORY_SECONDS }).map_err(failed)?;
+    let options = Options { dir: args.dir, zone: moment::zone(), seconds: HISTORY_SECONDS, address };
+    let demo = Demo::prepare(&options).map_err(failed)?;
     let mut shown = Ok(());
     let until = async {
         let page = http::page_url(address, false);

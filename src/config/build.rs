@@ -7,7 +7,7 @@ use crate::{
     access::Secret,
     config::{
         Access, ClientCertificates, Config, ConnectionBounds, Mistake, Rate, RedisOptions, Retention, SeriesBounds,
-        StorePlace, Tls,
+        StorePlace, Tls, alerts,
         livekit::Typed,
         parse, place,
         raw::{Given, Origin},
@@ -54,11 +54,17 @@ pub(super) struct Values<'g> {
 
 /// The configuration of what was given, and everything that is wrong with it. The first is to be used only when the
 /// second is empty.
-pub(super) fn build(given: &[Given], secret: Option<&Secret<Vec<u8>>>) -> (Config, Vec<Mistake>) {
+pub(super) fn build(
+    given: &[Given],
+    secret: Option<&Secret<Vec<u8>>>,
+    password: Option<&Secret<Vec<u8>>>,
+) -> (Config, Vec<Mistake>) {
     let mut values = Values { given, effective: Vec::new(), mistakes: Vec::new() };
     let livekit = Typed::take(&mut values);
+    let alerts = alerts::Typed::take(&mut values);
     let config = Config {
         livekit: livekit.check(secret, &mut values),
+        alerts: alerts.check(password, &mut values),
         listen: values.take("listen", parse::address),
         dev: values.take("dev", parse::switch),
         store: values.take("store", str::parse),

@@ -12,7 +12,7 @@ use crate::{
     access::Secret,
     config::{
         Mistake,
-        setting::{SECRET_VARIABLE, SETTINGS, Setting, mistyped},
+        setting::{SECRET_VARIABLE, SETTINGS, SMTP_PASSWORD_VARIABLE, Setting, mistyped},
     },
     model::document::{self, Entry, Mistakes},
 };
@@ -52,6 +52,8 @@ pub struct RawConfig {
     pub given: Vec<Given>,
     /// The secret of LiveKit's API key, which can be given by a variable only.
     pub livekit_secret: Option<Secret<Vec<u8>>>,
+    /// The password of the mail server, which can be given by a variable or a file.
+    pub smtp_password: Option<Secret<Vec<u8>>>,
     /// Variables that are set and nearly known, each with the one that was perhaps meant.
     pub mistyped: Vec<(String, &'static str)>,
 }
@@ -86,14 +88,18 @@ impl FromArgMatches for RawConfig {
             let (text, origin) = typed(matches, setting.key, setting.flag(), setting.variable())?;
             Some(Given { key: setting.key, text, origin })
         });
-        let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
+        let secret = |name| {
+            let secret = std::env::var(name).ok().filter(|secret| !secret.is_empty());
+            secret.map(|secret| Secret::new(secret.into_bytes()))
+        };
         let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
         let names = set.filter_map(|(name, _)| name.into_string().ok());
         Ok(Self {
             mistyped: mistyped(names),
             file: file.map(|(path, origin)| (path.into(), origin)),
             given: given.collect(),
-            livekit_secret: secret.map(|secret| Secret::new(secret.into_bytes())),
+            livekit_secret: secret(SECRET_VARIABLE),
+            smtp_password: secret(SMTP_PASSWORD_VARIABLE),
         })
     }
 

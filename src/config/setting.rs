@@ -10,11 +10,12 @@ use crate::model::document;
 /// What every variable's name starts with.
 const VARIABLE_PREFIX: &str = "HIGHWATER_";
 
-/// The one variable that is no setting: what it holds must not be typed as a flag, nor shown.
+/// The variables that are no settings: what they hold must not be typed as a flag, nor shown.
 pub const SECRET_VARIABLE: &str = "HIGHWATER_LIVEKIT_API_SECRET";
+pub const SMTP_PASSWORD_VARIABLE: &str = "HIGHWATER_SMTP_PASSWORD";
 
 /// Variables of commands other than the service.
-pub const OTHER_VARIABLES: [&str; 10] = [
+pub const OTHER_VARIABLES: [&str; 11] = [
     "HIGHWATER_ACCESS_KEY_FILE",
     "HIGHWATER_CA",
     "HIGHWATER_CERT",
@@ -25,6 +26,7 @@ pub const OTHER_VARIABLES: [&str; 10] = [
     "HIGHWATER_LIVEKIT_API_SECRET",
     "HIGHWATER_PROJECT",
     "HIGHWATER_SERVER",
+    SMTP_PASSWORD_VARIABLE,
 ];
 
 /// Whether Kubernetes sets a variable of this name in pods beside a Service called `highwater` or `highwater-...`.
@@ -138,6 +140,32 @@ pub const SETTINGS: &[Setting] = &[
         DURATION,
         "How long a connection counts of which nothing is heard, and no list says that it is there",
     ),
+    setting(
+        "alerts.recipients",
+        "",
+        Form::Text("MAILBOXES"),
+        "Who is told of the service, and of projects that name nobody; with commas between them",
+    ),
+    setting("alerts.link", "", Form::Text("URL"), "Where people find the page: what links in mails begin with"),
+    setting(
+        "alerts.webhook_networks",
+        "",
+        Form::Text("NETWORKS"),
+        "Private networks that webhooks may go to (10.0.0.0/8), with commas between them",
+    ),
+    setting("smtp.host", "", Form::Text("HOST"), "The mail server; without one no mail is sent"),
+    setting("smtp.port", "587", Form::Number, "Its port: 587 for starttls, 465 for tls"),
+    setting("smtp.security", "starttls", Form::Text("WAY"), "How the way is protected: starttls, tls or none"),
+    setting("smtp.user", "", Form::Text("NAME"), "Whom the mail server knows us as"),
+    setting(
+        "smtp.password_file",
+        "",
+        PATH,
+        "File of the password; HIGHWATER_SMTP_PASSWORD, the password itself, overrides it",
+    ),
+    setting("smtp.from", "", Form::Text("MAILBOX"), "The mailbox that mails are from"),
+    setting("smtp.ca_file", "", PATH, "Certificates (PEM) that vouch for the server, instead of those of the system"),
+    setting("smtp.per_minute", "60", Form::Number, "Mails a minute, at most"),
     setting("bounds.connections", "20000", Form::Number, "Connections in all"),
     setting("bounds.connections_per_address", "4096", Form::Number, "Connections from one address"),
     setting("bounds.streams_per_connection", "64", Form::Number, "Calls and streams at once on one connection"),
@@ -218,6 +246,8 @@ impl Setting {
         let arg = match self.split().0 {
             // Rarely needed: `--help` lists them, `-h` does not.
             Some("bounds") => arg.help_heading("Bounds").hide_short_help(true),
+            Some("alerts") => arg.help_heading("Alerts"),
+            Some("smtp") => arg.help_heading("Mail"),
             Some("access") => arg.help_heading("Access"),
             Some("livekit") => arg.help_heading("LiveKit"),
             Some("redis") => arg.help_heading("Redis"),

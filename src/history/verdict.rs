@@ -259,6 +259,11 @@ impl Standing<'_> {
         format!("{name}: {held}{more}")
     }
 
+    /// How near its limit the week came, to people in a time zone; without a full stop.
+    pub fn week_sentence(&self, as_of: Tick, zone: &TimeZone) -> Option<String> {
+        self.week_in_words(&self.marks.reached(zone), as_of, zone)
+    }
+
     /// How near its limit the week came, and when it reached it. `None` where nothing is known of it.
     fn week_in_words(&self, reached: &Clocked, as_of: Tick, zone: &TimeZone) -> Option<String> {
         let week = self.week?;
@@ -296,7 +301,7 @@ impl Standing<'_> {
     }
 
     /// The week's peak, as far as it is sure, with a quarter more, rounded up, where that is above the limit.
-    fn wanted_slots(&self) -> u32 {
+    pub fn wanted_slots(&self) -> u32 {
         let Some(limit) = self.limit else { return 0 };
         let wanted = u32::try_from((u64::from(self.sure_peak()) * 5).div_ceil(4)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS);
         if wanted > limit { wanted } else { 0 }

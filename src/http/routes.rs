@@ -34,6 +34,7 @@ use tower::Service as _;
 use crate::{
     api::{
         admin::Admin,
+        alert::Alerts,
         aside::Aside,
         auth::{self, standing::Standing, table},
         demo::Demo,
@@ -52,14 +53,14 @@ use crate::{
         livekit,
         metrics::{self, Scrapes},
         page::Page,
-        sign_in,
+        sign_in, unsubscribe,
         web::{self, Sent},
     },
     proto::{
-        self, admin_service_server::AdminServiceServer, demo_service_server::DemoServiceServer,
-        forecast_service_server::ForecastServiceServer, ingest_service_server::IngestServiceServer,
-        limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
-        request_service_server::RequestServiceServer,
+        self, admin_service_server::AdminServiceServer, alert_service_server::AlertServiceServer,
+        demo_service_server::DemoServiceServer, forecast_service_server::ForecastServiceServer,
+        ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
+        quota_service_server::QuotaServiceServer, request_service_server::RequestServiceServer,
     },
     query::Queries,
     service::{
@@ -80,6 +81,7 @@ const SERVICES: &[&str] = &[
     LimitServiceServer::<Limits>::NAME,
     ForecastServiceServer::<Forecasts>::NAME,
     RequestServiceServer::<Requests>::NAME,
+    AlertServiceServer::<Alerts>::NAME,
     AdminServiceServer::<Admin>::NAME,
 ];
 
@@ -99,6 +101,7 @@ pub struct Routes {
     limits: LimitServiceServer<Limits>,
     forecasts: ForecastServiceServer<Forecasts>,
     requests: RequestServiceServer<Requests>,
+    alerts: AlertServiceServer<Alerts>,
     admin: AdminServiceServer<Admin>,
     /// Health, reflection and the plain pages.
     others: Router,
@@ -131,6 +134,7 @@ impl Routes {
         let forecasts = Forecasts::new(aside.clone());
         let quotas = Quotas::new(aside.clone(), notices.draining.clone(), ingest.seats().clone());
         let requests = Requests::new(aside.clone());
+        let alerts = Alerts::new(aside.clone());
         let reflection = || {
             Reflection::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -147,6 +151,9 @@ impl Routes {
         let scrapes = Scrapes::new(service.clone(), places.clone());
         let metrics = Router::new().route("/metrics", get(metrics::page)).with_state(scrapes);
         let livekit = Router::new().route("/livekit/webhook", post(livekit::webhook)).with_state(service.clone());
+        let unsubscribing = Router::new()
+            .route("/alerts/unsubscribe", get(unsubscribe::ask).post(unsubscribe::end))
+            .with_state(service.clone());
         let signing_in = Router::new()
             .route(auth::browser::SIGN_IN, post(sign_in::sign_in).delete(sign_in::sign_out))
             .with_state(service.clone());
@@ -157,6 +164,7 @@ impl Routes {
             .merge(pages)
             .merge(metrics)
             .merge(livekit)
+            .merge(unsubscribing)
             .merge(signing_in);
         Ok(Self {
             service: service.clone(),
@@ -165,6 +173,7 @@ impl Routes {
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
             forecasts: ForecastServiceServer::new(forecasts).max_decoding_message_size(message_bytes),
             requests: RequestServiceServer::new(requests).max_decoding_message_size(message_bytes),
+            alerts: AlertServiceServer::new(alerts).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
             others,
         })
@@ -224,6 +233,7 @@ impl Routes {
             () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
             () if of(ForecastServiceServer::<Forecasts>::NAME) => self.forecasts.clone().call(request),
             () if of(RequestServiceServer::<Requests>::NAME) => self.requests.clone().call(request),
+            () if of(AlertServiceServer::<Alerts>::NAME) => self.alerts.clone().call(request),
             () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),
             () => self.other(request),
         }

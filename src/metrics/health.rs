@@ -32,10 +32,23 @@ pub fn write(service: &Service, levels: &Levels, connections: u64, now: Now, pag
     page.gauge(Name::Degraded, by(Label::Part, parts.map(|part| (*part, u64::from(is_wrong.contains(part))))))?;
     page.gauge(Name::Warnings, [(Vec::new(), service.health.warnings().len() as u64)])?;
     livekit(service, page)?;
+    alerts(service, now, page)?;
     page.gauge(Name::Settling, flag(service.live.is_settling()))?;
     page.gauge(Name::AuditDrift, [(Vec::new(), service.live.drift())])?;
     page.gauge(Name::Simulation, flag(service.simulation))?;
     page.gauge(Name::BuildInfo, by(Label::Version, [(env!("CARGO_PKG_VERSION"), 1)].into_iter()))
+}
+
+fn alerts(service: &Service, now: Now, page: &mut Page) -> Written {
+    let counted = service.alerts.counted(now.wall);
+    page.gauge(Name::AlertsFiring, [(Vec::new(), counted.firing)])?;
+    let fired = [("fired", counted.fired), ("resolved", counted.resolved)];
+    page.counter(Name::AlertsTotal, by(Label::Result, fired.into_iter()))?;
+    let tried = [("sent", counted.sent), ("failed", counted.failed), ("undeliverable", counted.undeliverable)];
+    page.counter(Name::NoticesTotal, by(Label::Result, tried.into_iter()))?;
+    page.gauge(Name::NoticesWaiting, [(Vec::new(), counted.waiting)])?;
+    let oldest = counted.oldest_due.map_or(0, |due| now.wall.since(due).as_secs());
+    page.gauge(Name::OutboxOldest, [(Vec::new(), oldest)])
 }
 
 fn livekit(service: &Service, page: &mut Page) -> Written {

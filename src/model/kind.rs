@@ -1,7 +1,5 @@
 //! What is counted (kind), what the provider counts of it (unit), and how a session ends (outcome).
 
-use std::{fmt, str::FromStr};
-
 /// Defines an enum whose variants have one lower-case spelling, used in files, on the command line and in logs.
 macro_rules! spelled {
     ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$vmeta:meta])* $variant:ident = $number:literal $text:literal),+ $(,)? }) => {
@@ -24,13 +22,13 @@ macro_rules! spelled {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
@@ -42,6 +40,8 @@ macro_rules! spelled {
         }
     };
 }
+
+pub(crate) use spelled;
 
 spelled! {
     /// A model type or a connection type. The numbers are those of the contract.

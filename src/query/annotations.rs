@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use crate::{
+    alert::Subject,
     model::{IncreaseRequest, LimitHistory, Now, Project, Target, Time, request::Ruling},
     query::{Queries, Result},
-    service::outages::Outage,
+    service::{alerts::Past, outages::Outage},
 };
 
 /// Most annotations of a list, the newest of all.
@@ -17,6 +18,7 @@ pub enum Happening {
     Limit,
     Outage,
     Request,
+    Alert,
 }
 
 /// A mark on a chart.
@@ -56,6 +58,9 @@ impl Queries {
         }
         let requests = service.requests.list(Some(project)).into_iter().filter(|request| is_wanted(&request.target));
         found.extend(requests.flat_map(|request| of_request(&request)).filter(|mark| window.contains(&mark.start)));
+        let alerts = service.alerts.list(Some(project)).into_iter();
+        let alerts = alerts.filter(|past| past.key.as_ref().is_some_and(|key| is_wanted(&key.target)));
+        found.extend(alerts.filter_map(|past| of_alert(&past)).filter(|mark| window.contains(&mark.start)));
         let outages = service.outages.of(window.start, window.end);
         found.extend(outages.into_iter().map(|outage| of_outage(outage, now.wall)));
         found.sort_by_key(|mark| (mark.start, mark.happening));
@@ -115,6 +120,23 @@ fn of_request(request: &IncreaseRequest) -> Vec<Annotation> {
         marks.push(mark(decision.at, text));
     }
     marks
+}
+
+/// That it fired, from its beginning on.
+fn of_alert(past: &Past) -> Option<Annotation> {
+    let fired = past.alert.fired?;
+    let of = past.alert.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let text = match past.alert.subject {
+        Subject::Level(_) => format!("Alert: up to {}{of}", past.alert.peak),
+        Subject::Silence(_) | Subject::Service(_) => "Alert: its workers were silent".to_owned(),
+    };
+    Some(Annotation {
+        happening: Happening::Alert,
+        start: fired.start(),
+        end: past.alert.resolved.map(|at| at.start()),
+        target: past.key.as_ref().map(|key| key.target.clone()),
+        text,
+    })
 }
 
 fn of_outage(outage: Outage, now: Time) -> Annotation {

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::{
     history::verdict::{Standing, Verdict, verdict},
+    model::Tick,
     query::{QuotaList, QuotaView},
 };
 
@@ -12,6 +13,18 @@ impl QuotaList {
     pub fn verdict(&self, zone: &TimeZone) -> Verdict {
         let list: Vec<_> = self.quotas.iter().map(standing).collect();
         verdict(&list, self.as_of, self.settling, zone)
+    }
+}
+
+impl QuotaView {
+    /// How near its limit the week came, as the verdict says it, without a full stop; `None` where nothing is known.
+    pub fn week_in_words(&self, as_of: Tick, zone: &TimeZone) -> Option<String> {
+        standing(self).week_sentence(as_of, zone)
+    }
+
+    /// What to ask for; 0 when there is no need.
+    pub fn wanted_slots(&self) -> u32 {
+        standing(self).wanted_slots()
     }
 }
 

@@ -238,6 +238,21 @@ impl Access {
         self.is_ephemeral
     }
 
+    /// A secret encrypted under the key file, for one purpose.
+    pub fn seal_secret(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
+        self.vault.seal(purpose, &Secret::new(secret.to_vec()), random())
+    }
+
+    /// A secret that was sealed for this purpose; `None` when it was not, or under another key file.
+    pub fn open_secret(&self, purpose: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.vault.open(purpose, sealed).map(|secret| secret.expose().clone())
+    }
+
+    /// A token that nobody can make for other words without the key file.
+    pub fn sign(&self, words: &str) -> String {
+        self.vault.digest(words.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Whether nobody could be let in.
     pub fn is_empty(&self) -> bool {
         self.credentials().is_empty()

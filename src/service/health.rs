@@ -17,6 +17,8 @@ pub const HISTORY: &str = "history";
 pub const RECORDER: &str = "recorder";
 /// The part that keeps credentials.
 pub const ACCESS: &str = "access";
+/// The part that sends mails.
+pub const MAIL: &str = "mail";
 /// Every part that may be told of.
 pub const PARTS: &[&str] = &[STORE, RECORDER, ACCESS];
 

@@ -21,6 +21,8 @@ pub struct Limits {
     deciding: Mutex<()>,
     /// How many surprises of the ledger they know.
     surprises: AtomicU64,
+    /// Keys whose limits changed and have not been asked for.
+    touched: Mutex<Vec<KeyId>>,
 }
 
 impl Limits {
@@ -40,6 +42,7 @@ impl Limits {
             return Ok(());
         }
         let stored = Self::load(store.limits()?).by_key.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.touch(stored.keys().copied());
         *self.by_key.write().unwrap_or_else(PoisonError::into_inner) = stored;
         self.surprises.store(surprises, Ordering::Release);
         Ok(())
@@ -75,5 +78,16 @@ impl Limits {
         for (key, entry) in entries {
             Arc::make_mut(by_key.entry(*key).or_default()).push(entry.clone());
         }
+        drop(by_key);
+        self.touch(entries.iter().map(|(key, _)| *key));
+    }
+
+    fn touch(&self, keys: impl IntoIterator<Item = KeyId>) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+    }
+
+    /// The keys whose limits changed since this was asked last. There is one who asks.
+    pub(super) fn take_touched(&self) -> Vec<KeyId> {
+        std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

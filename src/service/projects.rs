@@ -122,6 +122,8 @@ impl Service {
             let _one_at_a_time = self.deciding()?;
             let name = project.as_str();
             let mut documents = self.requests.removed(&project);
+            let alerts = self.removed_alerts(&project);
+            documents.extend(alerts.iter().cloned());
             documents.push(Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None });
             let entry = Actor::service().entry("project.deleted", name, name);
             let forgotten =
@@ -129,6 +131,7 @@ impl Service {
             let keys = self.live.registry.forget(&project);
             self.limits.forget(&keys);
             self.requests.forget(&project);
+            self.forget_alerts(&project, &keys, &alerts);
             self.rollup().retain(|key| !keys.contains(&key));
             tracing::info!(project = name, keys = forgotten.keys, hours = forgotten.hours, "a project was deleted");
             self.leaving.gone(&project, forgotten);

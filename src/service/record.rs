@@ -53,8 +53,13 @@ impl Recorder {
         service.end_leaving(now);
         let frames = self.roller.roll(&service.live, now);
         frames.iter().for_each(|frame| take(service, frame));
+        let new_keys = service.live.registry.take_new_keys();
+        let alerts = service.alerts.step(service, &frames, &new_keys, now);
+        if let Err(error) = alerts {
+            tracing::warn!(%error, "the store does not take what was decided of alerts");
+        }
         self.waiting.frames.extend(frames);
-        self.waiting.new_keys.extend(service.live.registry.take_new_keys());
+        self.waiting.new_keys.extend(new_keys);
         self.take_roster(service);
         let written = match self.write(service) {
             Err(StoreError::Lost(what)) => self.restore_lost(service, now, &what).and_then(|()| self.write(service)),

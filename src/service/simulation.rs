@@ -1,11 +1,13 @@
 //! The simulated fleet of a demo, as far as its service knows it: what it can be asked to do. A service that is no demo
 //! has none, and its doors say so.
 
+pub mod inbox;
+
 use std::sync::OnceLock;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::Error;
+use crate::{error::Error, service::simulation::inbox::Inbox};
 
 /// Wishes that wait for the fleet: it takes them many times a second.
 const WAITING: usize = 8;
@@ -31,14 +33,18 @@ pub struct Killed {
 
 /// The fleet of a service, if it is a demo's.
 #[derive(Debug, Default)]
-pub struct Simulation(OnceLock<mpsc::Sender<Wish>>);
+pub struct Simulation {
+    wishes: OnceLock<mpsc::Sender<Wish>>,
+    /// What its mail server took.
+    pub inbox: Inbox,
+}
 
 impl Simulation {
     /// Takes over a fleet's wishes. There is one driver a service: the first.
     pub fn drive(&self) -> mpsc::Receiver<Wish> {
         let (wishes, driver) = mpsc::channel(WAITING);
         // A second driver hears nothing.
-        let _ = self.0.set(wishes);
+        let _ = self.wishes.set(wishes);
         driver
     }
 
@@ -59,8 +65,16 @@ impl Simulation {
         killed.ok_or_else(|| Error::OutOfOrder("no worker holds a session now: wait for a call, and try again".into()))
     }
 
+    /// The mails that went out.
+    ///
+    /// # Errors
+    /// `Unserved` where there is no fleet.
+    pub fn inbox(&self) -> Result<&Inbox, Error> {
+        self.wishes.get().map(|_| &self.inbox).ok_or(Error::Unserved)
+    }
+
     async fn ask<T>(&self, wish: impl FnOnce(oneshot::Sender<T>) -> Wish) -> Result<T, Error> {
-        let wishes = self.0.get().ok_or(Error::Unserved)?;
+        let wishes = self.wishes.get().ok_or(Error::Unserved)?;
         let (answer, answered) = oneshot::channel();
         wishes.send(wish(answer)).await.map_err(|_| Error::ShuttingDown)?;
         answered.await.map_err(|_| Error::ShuttingDown)

@@ -16,7 +16,7 @@ use crate::{
     model::KeyId,
     rollup::Rollup,
     service::{
-        Access, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests, Service, Simulation,
+        Access, Alerts, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests, Service, Simulation,
         access::AccessError, livekit::livekit,
     },
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
@@ -87,13 +87,15 @@ impl Service {
         // Also when nothing but what was asked for is known of it.
         requests.list(None).iter().for_each(|request| drop(live.registry.project(&request.project)));
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
-        Ok(Arc::new(Self {
+        let alerts = Alerts::load(&*store, &access, &config.alerts.recipients)?;
+        let service = Arc::new(Self {
             clock,
             live,
             livekit: livekit(&config, &access, &*store)?,
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
             requests,
+            alerts,
             outages,
             ledger,
             access,
@@ -108,6 +110,8 @@ impl Service {
             simulation,
             fleet: Simulation::default(),
             config,
-        }))
+        });
+        service.alerts.begin(&service, now);
+        Ok(service)
     }
 }

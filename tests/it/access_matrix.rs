@@ -2,12 +2,13 @@
 //! own, of another project and of nobody, made from the descriptors: whoever may not is told so, and what is another's
 //! answers as what does not exist, byte for byte.
 
+mod alerts;
 mod descriptors;
 mod raw;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use descriptors::{names, rule};
+use descriptors::{Alone as _, names, rule};
 use highwater::{
     access::Role,
     api::auth::table::{Rule, TABLE},
@@ -48,6 +49,7 @@ struct Ids {
     key: String,
     incarnation: Vec<u8>,
     session: SessionId,
+    alert: String,
 }
 
 /// What came back: the first message, or the status.
@@ -130,19 +132,11 @@ fn fill(descriptor: &MessageDescriptor, ids: &Ids) -> DynamicMessage {
     message
 }
 
-/// Whether a field is in a choice by itself, as `optional` fields are.
-trait Alone {
-    fn supports_presence_alone(&self) -> bool;
-}
-
-impl Alone for FieldDescriptor {
-    fn supports_presence_alone(&self) -> bool {
-        self.containing_oneof().is_some_and(|oneof| oneof.fields().len() == 1)
-    }
-}
-
 fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
     let text = |text: &str| Some(Value::String(text.to_owned()));
+    if let Some(value) = alerts::value(field, &ids.alert) {
+        return Some(value);
+    }
     let value = match field.name() {
         "project" => return text(&ids.project),
         "id" => return text(&ids.key),
@@ -209,6 +203,7 @@ async fn call(channel: &Channel, token: Option<&str>, method: &MethodDescriptor,
 struct World {
     serving: Serving,
     channel: Channel,
+    alert: String,
 }
 
 impl World {
@@ -231,7 +226,8 @@ impl World {
             };
             ingest.report(report).await.unwrap();
         }
-        let world = Self { serving, channel };
+        let alert = alerts::firing(&serving, OWN).await;
+        let world = Self { serving, channel, alert };
         world.limit(FOREIGN);
         world
     }
@@ -248,6 +244,7 @@ impl World {
     /// What a caller names of its own; keys, limits, requests and sessions are new each time, since some calls end them.
     fn own(&self, method: &MethodDescriptor, by: &str) -> Ids {
         self.limit(OWN);
+        alerts::recipient(&self.serving, OWN);
         let project = match method.name() {
             "CreateProject" => format!("made-{}", Clock::wall().0),
             "DeleteProject" => {
@@ -258,7 +255,8 @@ impl World {
             }
             _ => OWN.to_owned(),
         };
-        Ids { project, key: self.victim(method, OWN, by), incarnation: id(1), session: self.session() }
+        let (key, session, alert) = (self.victim(method, OWN, by), self.session(), self.alert.clone());
+        Ids { project, key, incarnation: id(1), session, alert }
     }
 
     /// What a browser has that signed in with this.

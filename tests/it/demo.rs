@@ -11,12 +11,13 @@ use std::{
 };
 
 use highwater::{
-    demo::{Demo, DemoError, Options, PROJECT, StageError},
+    demo::{Demo, DemoError, ON_CALL, Options, PROJECT, StageError},
     http,
     proto::{
-        GetHistoryRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListQuotasRequest, ListSessionsRequest,
-        Pool, Quota, Session, StartBusyHourRequest, Target, Week, demo_service_client::DemoServiceClient,
-        get_history_request::Column, quota_service_client::QuotaServiceClient, target,
+        GetHistoryRequest, GetMailRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListMailsRequest,
+        ListQuotasRequest, ListSessionsRequest, Pool, Quota, Session, StartBusyHourRequest, Target, Week,
+        demo_service_client::DemoServiceClient, get_history_request::Column, quota_service_client::QuotaServiceClient,
+        target,
     },
     service::start::SIMULATION_NOTE,
     store::EmbeddedStore,
@@ -48,7 +49,8 @@ static AFTERNOON: LazyLock<TimeZone> = LazyLock::new(|| {
 });
 
 fn options(dir: &Path) -> Options {
-    Options { dir: dir.to_owned(), zone: AFTERNOON.clone(), seconds: HISTORY.as_secs() }
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    Options { dir: dir.to_owned(), zone: AFTERNOON.clone(), seconds: HISTORY.as_secs(), address }
 }
 
 struct Running {
@@ -59,9 +61,9 @@ struct Running {
 
 impl Running {
     fn start(options: &Options) -> Self {
-        let demo = Demo::prepare(options).unwrap();
-        let listener = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = http::bind(options.address).unwrap();
         let address = listener.local_addr().unwrap();
+        let demo = Demo::prepare(&Options { address, ..options.clone() }).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             demo.run(listener, async {
@@ -219,6 +221,45 @@ async fn a_service_that_is_no_demo_has_no_demo_service() {
     let refused = demo.start_busy_hour(StartBusyHourRequest {}).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unimplemented);
     assert_eq!(demo.kill_worker(KillWorkerRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
+    assert_eq!(demo.list_mails(ListMailsRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
+    assert_eq!(demo.get_mail(GetMailRequest { mail_id: 1 }).await.unwrap_err().code(), tonic::Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn a_busy_hour_is_told_by_mail_whose_link_opens_the_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(&options(dir.path()));
+    let channel = running.channel().await;
+    let mut demo = DemoServiceClient::new(channel.clone());
+    demo.start_busy_hour(StartBusyHourRequest {}).await.unwrap();
+    let began = Instant::now();
+    let mail = loop {
+        let mails = demo.list_mails(ListMailsRequest {}).await.unwrap().into_inner().mails;
+        // The first one is of a limit that is reached, or passed: nearing one takes two minutes.
+        if let Some(mail) = mails.into_iter().find(|mail| mail.subject.contains(" (1") && mail.subject.contains(" %)"))
+        {
+            break mail;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "no mail of a limit that is reached");
+        sleep(Duration::from_millis(200)).await;
+    };
+    assert!(mail.subject.starts_with("[demo] ") && mail.to == [ON_CALL], "{mail:?}");
+    let told = demo.get_mail(GetMailRequest { mail_id: mail.id }).await.unwrap().into_inner();
+    assert!(told.text.contains("Simulated") && told.html.contains("Simulated"), "{}", told.text);
+    assert!(told.html.contains("src=\"data:image/png;base64,"), "the picture is in it");
+    let link = told.text.lines().find_map(|line| line.strip_prefix("Open the page")).unwrap().trim();
+    let page = format!("http://{}/p/{PROJECT}/quotas?select=", running.address);
+    let selected = link.strip_prefix(&page).unwrap_or_else(|| panic!("{link}"));
+    assert!(told.html.contains(&format!("href=\"{link}\"")), "{link}");
+    let spelled = |quota: &Quota| match quota.target.as_ref().unwrap().target.as_ref().unwrap() {
+        target::Target::Meter(meter) => format!("{}/{}", meter.kind().as_str_name(), meter.model),
+        target::Target::Pool(pool) => format!("pool:{}", pool.kind().as_str_name()),
+    };
+    let rows: Vec<_> = quotas(&channel).await.iter().map(spelled).collect();
+    let found = rows.iter().any(|row| row.to_lowercase().replace("kind_", "") == selected);
+    assert!(found, "{selected} is none of {rows:?}");
+    assert_eq!(demo.get_mail(GetMailRequest { mail_id: 999 }).await.unwrap_err().code(), tonic::Code::NotFound);
+    running.stop().await;
 }
 
 #[tokio::test]

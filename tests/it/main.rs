@@ -6,6 +6,7 @@ mod access;
 mod access_admin;
 mod access_matrix;
 mod access_program;
+mod alerts;
 mod annotations;
 mod bad_input;
 mod browser;

@@ -32,7 +32,8 @@ pub fn second_peaks(intervals: &[(u64, u64)], first: u64, last: u64) -> Vec<u32>
         .collect()
 }
 
-fn data(name: &str) -> Option<File> {
+/// A real trace; `None` where it is not there.
+pub fn data(name: &str) -> Option<File> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     let file = File::open(&path).ok();
     if file.is_none() {

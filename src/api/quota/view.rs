@@ -240,6 +240,7 @@ pub fn annotation(mark: &Annotation) -> proto::Annotation {
         Happening::Limit => Told::Limit,
         Happening::Outage => Told::Outage,
         Happening::Request => Told::Request,
+        Happening::Alert => Told::Alert,
     };
     proto::Annotation {
         happening: happening.into(),

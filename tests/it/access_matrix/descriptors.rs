@@ -1,7 +1,7 @@
 //! What is read of the descriptors: which fields a request has, and who may make a call.
 
 use highwater::api::auth::table::{Rule, TABLE};
-use prost_reflect::{Kind, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
 pub fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
     descriptor.fields().any(|field| {
@@ -16,4 +16,15 @@ pub fn names(descriptor: &MessageDescriptor, what: &str) -> bool {
 pub fn rule(method: &MethodDescriptor) -> Rule {
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     TABLE.iter().find(|(row, _)| *row == path).unwrap().1
+}
+
+/// Whether a field is in a choice by itself, as `optional` fields are.
+pub trait Alone {
+    fn supports_presence_alone(&self) -> bool;
+}
+
+impl Alone for FieldDescriptor {
+    fn supports_presence_alone(&self) -> bool {
+        self.containing_oneof().is_some_and(|oneof| oneof.fields().len() == 1)
+    }
 }

@@ -2,6 +2,11 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use highwater::{
+    alert::{AlertKind, AlertRule, Threshold},
+    model::Project,
+    proto::{SetLimitRequest, limit_service_client::LimitServiceClient},
+};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -13,10 +18,11 @@ use crate::{
         ask::{Ask, target},
         process::Process,
     },
-    serving::{MODEL, Worker, batch, connect, declare, disconnect, hello, meter, snapshot},
+    serving::{MODEL, Worker, batch, channel, connect, declare, disconnect, hello, meter, snapshot},
 };
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 /// What the docs scrape: the default address, at the longest interval that misses nothing.
 const TARGET: &str = "127.0.0.1:7422";
 const INTERVAL: &str = "_interval: 15s";
@@ -36,6 +42,17 @@ fn documented_queries() -> Vec<String> {
     let docs = read("metrics.md");
     let rows = docs.lines().filter(|line| line.starts_with("| `highwater_") || line.starts_with("| `process_"));
     rows.map(|row| row.rsplit('|').nth(1).unwrap().trim().trim_matches('`').to_owned()).collect()
+}
+
+/// The queries of the dashboard, its variables set to all.
+fn dashboard_queries() -> Vec<String> {
+    let text = fs::read_to_string(Path::new(DEPLOY).join("grafana/highwater.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let marks = dashboard["annotations"]["list"].as_array().unwrap();
+    let queries = targets.chain(marks).map(|target| target["expr"].as_str().unwrap());
+    queries.map(|query| query.replace("$project", ".*").replace("$kind", ".*")).collect()
 }
 
 impl Prometheus {
@@ -80,6 +97,41 @@ fn promtool_takes_the_configuration_and_the_alerts_of_the_docs() {
     assert!(read("prometheus/prometheus.yml").matches(INTERVAL).count() == 2);
 }
 
+#[test]
+fn promtool_finds_that_the_rules_to_deploy_alert_as_they_say() {
+    promtool(&["test", "rules", &format!("{DEPLOY}/prometheus/highwater.test.yml")], "");
+}
+
+/// The rules to deploy have the thresholds, times and severities of those from the start.
+#[test]
+fn the_rules_to_deploy_mirror_those_of_the_start() {
+    let text = fs::read_to_string(Path::new(DEPLOY).join("prometheus/highwater.rules.yml")).unwrap();
+    let rules: Vec<&str> = text.split("- alert: ").skip(1).collect();
+    let defaults = AlertRule::defaults(&Project::across());
+    for rule in defaults.iter().filter(|rule| rule.kind.is_alive()) {
+        let name: String = rule.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+        let found = rules.iter().find(|text| text.starts_with(&format!("Highwater{name}\n")));
+        let found = found.unwrap_or_else(|| panic!("Highwater{name} is missing"));
+        let says = |expected: &str| assert!(found.contains(expected), "{name}: {expected} is not in {found}");
+        says(&format!("severity: {}", rule.severity));
+        says(&format!("keep_firing_for: {}m", rule.keep_seconds / 60));
+        match rule.hold_seconds {
+            0 => assert!(!found.contains(" for: "), "{name}: at once"),
+            hold if hold % 60 == 0 => says(&format!("\n        for: {}m\n", hold / 60)),
+            hold => says(&format!("\n        for: {hold}s\n")),
+        }
+        if rule.kind.is_of_level() {
+            let share = |threshold| match threshold {
+                Threshold::Percent(percent) => f64::from(percent) / 100.0,
+                Threshold::Slots(_) => panic!("{name}: a rule of the start is a share"),
+            };
+            let sign = if rule.kind == AlertKind::Over { ">" } else { ">=" };
+            says(&format!(":share {sign} {}\n", share(rule.threshold)));
+            says(&format!(":share >= {}\n", share(rule.clear)));
+        }
+    }
+}
+
 #[tokio::test]
 async fn heavy_prometheus_sees_a_spike_between_two_scrapes() {
     let directory = tempfile::tempdir().unwrap();
@@ -98,6 +150,10 @@ async fn heavy_prometheus_sees_a_spike_between_two_scrapes() {
     let labels = format!("{{project=\"default\",kind=\"tts\",model=\"{MODEL}\"}}");
     prometheus.until(&format!("highwater_sessions_active{labels}"), |values| values == [1.0]).await;
 
+    let mut limits = LimitServiceClient::new(channel(service.address).await.unwrap());
+    let (slots, set_by) = (Some(100), "test".to_owned());
+    let limit = SetLimitRequest { target: Some(target(meter(MODEL))), slots, set_by, ..Default::default() };
+    limits.set_limit(limit).await.unwrap();
     // Just after a scrape, the next one is seconds away.
     let scraped = format!("timestamp(highwater_sessions_active{labels})");
     let last = prometheus.values(&scraped).await;
@@ -130,6 +186,20 @@ async fn heavy_prometheus_sees_a_spike_between_two_scrapes() {
     for query in queries {
         assert!(prometheus.api("query", &query).await.is_some(), "Prometheus does not take {query}");
     }
+    let queries = dashboard_queries();
+    assert!(queries.len() > 20, "{} queries", queries.len());
+    for query in queries {
+        assert!(prometheus.api("query", &query).await.is_some(), "Prometheus does not take {query}");
+        let known = query.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        for name in known.filter(|name| name.starts_with("highwater_") || name.starts_with("process_")) {
+            let is_there = read("metrics.md").contains(&format!("| `{name}`"))
+                || name.ends_with("_sum")
+                || name.ends_with("_count");
+            assert!(is_there, "{name} is no metric of ours: {query}");
+        }
+    }
+    let shares = prometheus.values("max(highwater_sessions_peak / highwater_sessions_limit)").await;
+    assert_eq!(shares.len(), 1, "a dashboard has something to show");
     let firing = prometheus.values("ALERTS").await;
     assert_eq!(firing, [] as [f64; 0], "nothing is wrong with this service");
 

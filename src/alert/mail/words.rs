@@ -1,0 +1,333 @@
+//! What a mail says, before it is text or HTML: the same words in both. Nothing here is escaped.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+use crate::{
+    alert::{AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend, mail::days::days},
+    model::Time,
+};
+
+/// From here on it is said that a mail comes late.
+const LATE: Duration = Duration::from_secs(30 * 60);
+const MINUTE: u64 = 60;
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+/// How a mail looks: as bad as it is, and calm when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Over,
+    Info,
+    Warning,
+    Critical,
+}
+
+/// A fact in a line: what it is of, and what it is.
+pub type Line = (&'static str, String);
+
+pub fn is_over(facts: &Facts) -> bool {
+    matches!(facts.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved)
+}
+
+pub fn tone(facts: &Facts) -> Tone {
+    match facts.severity {
+        _ if is_over(facts) || facts.notice == NoticeKind::Test => Tone::Over,
+        Severity::Info => Tone::Info,
+        Severity::Warning => Tone::Warning,
+        Severity::Critical => Tone::Critical,
+    }
+}
+
+/// In a word or two: what the coloured label says.
+pub fn label(facts: &Facts) -> &'static str {
+    match (facts.notice, facts.kind) {
+        (NoticeKind::Test, _) => "Test",
+        (NoticeKind::Resolved | NoticeKind::FiredAndResolved, _) => "Resolved",
+        (NoticeKind::Repeated, AlertKind::Approaching) => "Still near its limit",
+        (NoticeKind::Repeated, AlertKind::AtLimit) => "Still at its limit",
+        (NoticeKind::Repeated, AlertKind::Over) => "Still over its limit",
+        (_, AlertKind::Approaching) => "Near its limit",
+        (_, AlertKind::AtLimit) => "At its limit",
+        (_, AlertKind::Over) => "Over its limit",
+        (NoticeKind::Repeated, _) => "Still so",
+        (_, AlertKind::WorkersSilent) => "Silent",
+        _ => "Trouble",
+    }
+}
+
+/// `18 of 20 (90 %), rising`.
+pub fn standing(facts: &Facts) -> String {
+    let limit = facts.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
+    let percent = facts.percent().map(|percent| format!(" ({} %)", number(percent))).unwrap_or_default();
+    format!("{}{limit}{percent}{}", number(facts.level), trend(facts))
+}
+
+fn trend(facts: &Facts) -> &'static str {
+    match facts.trend {
+        Trend::Rising => ", rising",
+        Trend::Steady => "",
+        Trend::Falling => ", falling",
+    }
+}
+
+/// What a trouble is, and what it is no more.
+pub fn trouble(kind: AlertKind, over: bool) -> &'static str {
+    match (kind, over) {
+        (AlertKind::WorkersSilent, false) => "its workers are silent: the level is not known",
+        (AlertKind::WorkersSilent, true) => "its workers are heard again",
+        (AlertKind::StoreDegraded, false) => "the store does not take what is written",
+        (AlertKind::StoreDegraded, true) => "the store is well again",
+        (AlertKind::AuditDrift, false) => "levels differ from the records they stand for",
+        (AlertKind::AuditDrift, true) => "levels are those of their records again",
+        (AlertKind::WebhooksDisagree, false) => "LiveKit's webhooks and its lists disagree",
+        (AlertKind::WebhooksDisagree, true) => "LiveKit's webhooks and its lists agree again",
+        (AlertKind::Refused, false) => "attempts are turned away",
+        (AlertKind::Refused, true) => "nothing is turned away any more",
+        (AlertKind::FallbackInUse, false) => "new sessions go to the fallback",
+        (AlertKind::FallbackInUse, true) => "new sessions go to the first choice again",
+        (AlertKind::ProviderDown, false) => "the provider is down",
+        (AlertKind::ProviderDown, true) => "the provider is up again",
+        (AlertKind::ProviderDisagrees, false) => "the provider counts otherwise",
+        (AlertKind::ProviderDisagrees, true) => "the provider counts as we do again",
+        (AlertKind::Approaching | AlertKind::AtLimit | AlertKind::Over, false) => "is near its limit",
+        (AlertKind::Approaching | AlertKind::AtLimit | AlertKind::Over, true) => "is no longer near its limit",
+    }
+}
+
+/// The end of the subject, behind what it is about.
+pub fn state(facts: &Facts) -> String {
+    let over = is_over(facts);
+    match facts.notice {
+        NoticeKind::Test => "test mail".to_owned(),
+        NoticeKind::FiredAndResolved if facts.kind.is_of_level() => {
+            format!("was at {}, and is resolved", peak(facts))
+        }
+        NoticeKind::Resolved if facts.kind.is_of_level() => format!("resolved: back to {}", standing(facts)),
+        NoticeKind::Repeated if facts.kind.is_of_level() => format!("still at {}", standing(facts)),
+        NoticeKind::Fired if facts.kind.is_of_level() => format!("at {}", standing(facts)),
+        NoticeKind::Repeated => format!("still: {}", trouble(facts.kind, over)),
+        NoticeKind::Fired | NoticeKind::Resolved | NoticeKind::FiredAndResolved => trouble(facts.kind, over).to_owned(),
+    }
+}
+
+/// `20 of 20`.
+fn peak(facts: &Facts) -> String {
+    let limit = facts.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
+    format!("{}{limit}", number(facts.peak))
+}
+
+/// What matters most, in a sentence or two: what a preview shows, and what is read first.
+pub fn lead(facts: &Facts) -> Vec<String> {
+    let mut said = Vec::new();
+    match facts.notice {
+        NoticeKind::Test => said.push("Mails arrive. Nothing is wrong.".to_owned()),
+        NoticeKind::Resolved | NoticeKind::FiredAndResolved => {
+            let reached =
+                if facts.kind.is_of_level() { format!(", and reached {}", peak(facts)) } else { String::new() };
+            said.extend(facts.resolved.map(|end| format!("It lasted {}{reached}.", span(end.since(facts.since)))));
+            if facts.notice == NoticeKind::FiredAndResolved {
+                said.push("It had ended before a mail could tell of it.".to_owned());
+            }
+        }
+        NoticeKind::Fired | NoticeKind::Repeated => {
+            if let Some(left) = facts.time_to_limit.filter(|_| facts.kind.is_of_level()) {
+                said.push(format!("At this pace the limit is reached in about {}.", span(left)));
+            }
+            if facts.turned_away > 0 {
+                let were = if facts.turned_away == 1 { "attempt was" } else { "attempts were" };
+                said.push(format!("{} {were} turned away so far.", number(facts.turned_away)));
+            }
+            if !facts.level_known && facts.kind.is_of_level() {
+                said.push("The level is not known now: this is the last that was.".to_owned());
+            }
+            if said.is_empty() {
+                let for_long = facts.at.since(facts.since);
+                let words = match for_long.as_secs() {
+                    0..=9 => "It has just begun.".to_owned(),
+                    _ => format!("It has been so for {}.", span(for_long)),
+                };
+                said.push(words);
+            }
+        }
+    }
+    if facts.delayed >= LATE && facts.notice != NoticeKind::Test {
+        let at = clock(facts.at, &facts.zone);
+        said.insert(0, format!("This mail is {} late: it tells of {at}.", span(facts.delayed)));
+    }
+    said
+}
+
+/// The facts, line by line.
+pub fn lines(facts: &Facts) -> Vec<Line> {
+    if facts.notice == NoticeKind::Test {
+        return Vec::new();
+    }
+    let end = facts.resolved.filter(|_| is_over(facts)).unwrap_or(facts.at);
+    let since = format!("{} ({})", when(facts.since, &facts.zone), span(end.since(facts.since)));
+    let mut lines = vec![("Since", since)];
+    lines.extend(facts.resolved.filter(|_| is_over(facts)).map(|at| ("Until", when(at, &facts.zone))));
+    if facts.kind.is_of_level() {
+        lines.push(("Highest", peak(facts)));
+        let none = || "nothing so far".to_owned();
+        let count = || format!("{} so far", number(facts.turned_away));
+        lines.push(("Turned away", if facts.turned_away == 0 { none() } else { count() }));
+    }
+    if let Some(words) = &facts.week_in_words {
+        lines.push(("Last seven days", words.clone()));
+    }
+    if let Some(wanted) = facts.wanted_slots {
+        lines.push(("Limit to ask for", format!("{}, which covers the last seven days", number(wanted))));
+    }
+    lines
+}
+
+/// The word of the week where it says more than its sentence: `repeating`.
+pub fn week(facts: &Facts) -> Option<&'static str> {
+    facts.week.filter(|week| *week != crate::history::Week::Calm).map(crate::history::Week::as_str)
+}
+
+/// Who holds the most, workers first. Rooms with one slot are as good as all others: nobody is to be asked about them.
+pub fn holders(facts: &Facts) -> Vec<&Holder> {
+    let of = |of, least| facts.holders.iter().filter(move |holder| holder.of == of && holder.slots >= least);
+    of(HolderOf::Worker, 1).chain(of(HolderOf::Room, 2)).collect()
+}
+
+/// What a notice is about, as people say it.
+pub fn title(facts: &Facts) -> String {
+    match (facts.notice, &facts.target) {
+        (NoticeKind::Test, _) => "A test mail".to_owned(),
+        (_, Some(_)) => one_line(&facts.name),
+        (_, None) => capital(trouble(facts.kind, is_over(facts))),
+    }
+}
+
+/// With a capital at its beginning.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// What another notice is about.
+pub fn about(folded: &Folded) -> String {
+    if folded.kind.is_of_service() { "The service".to_owned() } else { one_line(&folded.name) }
+}
+
+pub const fn of_holder(of: HolderOf) -> &'static str {
+    match of {
+        HolderOf::Worker => "Worker",
+        HolderOf::Room => "Room",
+    }
+}
+
+pub fn name_of_holder(holder: &Holder) -> &str {
+    match holder.of {
+        _ if !holder.name.is_empty() => &holder.name,
+        HolderOf::Worker => "not named",
+        HolderOf::Room => "no room named",
+    }
+}
+
+/// Another notice in a line: `at 40 of 40`.
+pub fn folded(folded: &Folded) -> String {
+    let over = matches!(folded.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
+    if !folded.kind.is_of_level() {
+        return trouble(folded.kind, over).to_owned();
+    }
+    let limit = folded.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
+    format!("{} {}{limit}", if over { "resolved: back to" } else { "at" }, number(folded.level))
+}
+
+/// What was held back, if anything was.
+pub fn held_back(facts: &Facts) -> Option<String> {
+    let (count, was) = match facts.held_back {
+        0 => return None,
+        1 => ("1".to_owned(), "notice"),
+        more => (number(more), "notices"),
+    };
+    Some(format!("{count} {was} waited for this mail: quiet hours, or ten mails an hour."))
+}
+
+/// What the picture shows, for those who do not see it.
+pub fn picture(facts: &Facts) -> String {
+    let days = days(&facts.curve, &facts.zone);
+    let highest = days.iter().filter_map(|day| day.peak.map(|peak| (peak, day.date))).max();
+    let Some((peak, date)) = highest else { return "The last seven days: nothing is known of them.".to_owned() };
+    let limit = facts.curve.limits.iter().rev().flatten().next();
+    let limit = limit.map(|limit| format!("; the limit is {}", number(*limit))).unwrap_or_default();
+    format!("The last seven days: the highest was {} on {}{limit}.", number(peak), date.strftime("%A"))
+}
+
+/// A whole number with its commas.
+pub fn number(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12 min`, as one says it: never more than two units.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let two = |large: u64, unit: &str, small: u64, less: &str| match small {
+        0 => format!("{large} {unit}"),
+        _ => format!("{large} {unit} {small} {less}"),
+    };
+    match seconds {
+        0..90 => format!("{seconds} s"),
+        90..HOUR => format!("{} min", (seconds + MINUTE / 2) / MINUTE),
+        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
+        _ => two(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
+    }
+}
+
+pub fn zoned(at: Time, zone: &TimeZone) -> Zoned {
+    let micros = i64::try_from(at.0).unwrap_or(i64::MAX);
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX).to_zoned(zone.clone())
+}
+
+/// A time as a calendar and a clock of the zone show it.
+pub fn when(at: Time, zone: &TimeZone) -> String {
+    zoned(at, zone).strftime("%a %-d %b %Y, %H:%M:%S %Z").to_string()
+}
+
+/// A time as a clock shows it.
+pub fn clock(at: Time, zone: &TimeZone) -> String {
+    zoned(at, zone).strftime("%a %H:%M").to_string()
+}
+
+/// On one line, without what hides or turns what it says: names are what users chose.
+pub fn one_line(text: &str) -> String {
+    let is_turning = |char: char| matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let is_break = |char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}');
+    text.chars().filter(|char| !is_turning(*char)).map(|char| if is_break(char) { ' ' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_said_in_two_units_at_most() {
+        let said = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!([said(0), said(89), said(90), said(3_599)], ["0 s", "89 s", "2 min", "60 min"]);
+        assert_eq!([said(3_600), said(5_400), said(86_400), said(100_000)], ["1 h", "1 h 30 min", "1 d", "1 d 3 h"]);
+    }
+
+    #[test]
+    fn numbers_have_their_commas() {
+        assert_eq!([number(0_u32), number(999_u32), number(1_000_u32)], ["0", "999", "1,000"]);
+        assert_eq!(number(u32::MAX), "4,294,967,295");
+    }
+
+    #[test]
+    fn nothing_turns_what_is_read() {
+        assert_eq!(one_line("a\r\nb\u{202e}c\u{2028}d\u{0}"), "a  bc d ");
+    }
+}

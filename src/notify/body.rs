@@ -1,0 +1,204 @@
+//! What webhooks are sent: the facts as JSON, a message for Slack, or alerts for Alertmanager.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::Timestamp;
+use ring::hmac;
+use serde_json::{Value, json};
+
+use crate::{
+    alert::{Facts, HolderOf, Mail, NoticeKind, Trend, WebhookForm},
+    model::Time,
+};
+
+/// A time as RFC 3339 tells it.
+fn time(at: Time) -> String {
+    let micros = i64::try_from(at.0).unwrap_or(i64::MAX);
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX).to_string()
+}
+
+/// The body in a form.
+pub fn body(form: WebhookForm, facts: &Facts, mail: &Mail) -> String {
+    match form {
+        WebhookForm::Standard => standard(facts),
+        WebhookForm::Slack => slack(facts, mail),
+        WebhookForm::Alertmanager => alertmanager(facts, mail),
+    }
+    .to_string()
+}
+
+fn link(facts: &Facts, path: &str) -> Option<String> {
+    facts.link_base.as_ref().map(|base| format!("{base}{path}"))
+}
+
+/// The facts, as Standard Webhooks shapes them.
+fn standard(facts: &Facts) -> Value {
+    let target = facts.target.as_ref().map(|target| {
+        json!({
+            "kind": target.kind().as_str(),
+            "model": target.model(),
+            "account": &**target.account(),
+            "pool": target.is_pool(),
+        })
+    });
+    let holder = |holder: &crate::alert::Holder| {
+        let of = match holder.of {
+            HolderOf::Worker => "worker",
+            HolderOf::Room => "room",
+        };
+        json!({"of": of, "name": holder.name, "slots": holder.slots})
+    };
+    let folded = |folded: &crate::alert::Folded| {
+        json!({
+            "notice": folded.notice.as_str(),
+            "alert": folded.kind.as_str(),
+            "severity": folded.severity.as_str(),
+            "name": folded.name,
+            "level": folded.level,
+            "limit": folded.limit,
+            "at": time(folded.at),
+        })
+    };
+    let trend = match facts.trend {
+        Trend::Rising => "rising",
+        Trend::Steady => "steady",
+        Trend::Falling => "falling",
+    };
+    json!({
+        "type": format!("alert.{}", facts.notice),
+        "timestamp": time(facts.at),
+        "data": {
+            "alert": facts.kind.as_str(),
+            "severity": facts.severity.as_str(),
+            "project": facts.project.as_str(),
+            "target": target,
+            "name": facts.name,
+            "detail": facts.detail,
+            "level": facts.level,
+            "level_known": facts.level_known,
+            "limit": facts.limit,
+            "peak": facts.peak,
+            "stage_percent": facts.stage_percent,
+            "trend": trend,
+            "since": time(facts.since),
+            "resolved": facts.resolved.map(time),
+            "week": facts.week.map(crate::history::Week::as_str),
+            "week_in_words": facts.week_in_words,
+            "seconds_to_limit": facts.time_to_limit.map(|left| left.as_secs()),
+            "turned_away": facts.turned_away,
+            "holders": facts.holders.iter().map(holder).collect::<Vec<_>>(),
+            "wanted_slots": facts.wanted_slots,
+            "also": facts.also.iter().map(folded).collect::<Vec<_>>(),
+            "held_back": facts.held_back,
+            "link": link(facts, &facts.row_link),
+            "episode": facts.thread.root,
+            "simulated": facts.simulated,
+        }
+    })
+}
+
+/// A message of Slack's: its three signs are escaped, so that no name is a link or calls anybody.
+fn slack(facts: &Facts, mail: &Mail) -> Value {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut text = format!("*{}*\n{}", escape(&mail.subject).replace('*', "\u{2217}"), escape(mail.text.trim_end()));
+    if let Some(link) = link(facts, &facts.row_link) {
+        text.push_str(&format!("\n<{link}|Open the page>"));
+    }
+    json!({"text": text})
+}
+
+/// An alert of Alertmanager's: what its labels say is the same for the whole episode, so that it ends what it began.
+fn alertmanager(facts: &Facts, mail: &Mail) -> Value {
+    let mut labels = serde_json::Map::new();
+    let mut label = |name: &str, value: &str| {
+        if !value.is_empty() {
+            labels.insert(name.to_owned(), value.into());
+        }
+    };
+    label("alertname", if facts.kind.is_of_level() { "HighwaterLevel" } else { "HighwaterAlert" });
+    label("alert", if facts.kind.is_of_level() { "" } else { facts.kind.as_str() });
+    label("project", facts.project.as_str());
+    if let Some(target) = &facts.target {
+        label("kind", target.kind().as_str());
+        label("model", target.model());
+        label("account", target.account());
+    }
+    let over = matches!(facts.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
+    let ends = over.then(|| time(facts.resolved.unwrap_or(facts.at)));
+    let mut alert = json!({
+        "labels": labels,
+        "annotations": {"summary": mail.subject, "description": mail.text, "severity": facts.severity.as_str()},
+        "startsAt": time(facts.since),
+    });
+    if let Some(ends) = ends {
+        alert["endsAt"] = ends.into();
+    }
+    if let Some(link) = link(facts, &facts.row_link) {
+        alert["generatorURL"] = link.into();
+    }
+    json!([alert])
+}
+
+/// The signature of Standard Webhooks, version 1.
+pub fn signature(secret: &[u8], id: &str, seconds: u64, body: &str) -> String {
+    let signed = format!("{id}.{seconds}.{body}");
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+    format!("v1,{}", BASE64_STANDARD.encode(tag.as_ref()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{
+        alert::{AlertKind, facts::tests::facts, render},
+        model::{Kind, Meter, Target},
+    };
+
+    fn json(form: WebhookForm, facts: &Facts) -> Value {
+        serde_json::from_str(&body(form, facts, &render(facts))).unwrap()
+    }
+
+    fn of_level() -> Facts {
+        let mut facts = facts(AlertKind::AtLimit);
+        facts.target = Some(Target::Meter(Meter::new(Kind::Tts, "a/b", "", None).unwrap()));
+        (facts.level, facts.limit, facts.link_base) = (20, Some(20), Some("https://hw.example".to_owned()));
+        facts
+    }
+
+    #[test]
+    fn the_signature_is_that_of_the_specification() {
+        // The example of the specification's libraries.
+        let secret = BASE64_STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signed = signature(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn the_facts_are_told() {
+        let told = json(WebhookForm::Standard, &of_level());
+        assert_eq!(told["type"], "alert.fired");
+        assert_eq!((&told["data"]["level"], &told["data"]["limit"]), (&json!(20), &json!(20)));
+        assert_eq!(told["data"]["target"]["model"], "a/b");
+        assert_eq!(told["timestamp"], "2023-11-14T22:15:20Z");
+    }
+
+    #[test]
+    fn no_name_is_a_link_in_slack() {
+        let mut facts = of_level();
+        facts.name = "<!channel> & <https://evil|x>".to_owned();
+        let text = json(WebhookForm::Slack, &facts)["text"].as_str().unwrap().to_owned();
+        assert!(text.contains("&lt;!channel&gt; &amp;") && !text.contains("<!") && !text.contains("<https://evil"));
+    }
+
+    #[test]
+    fn alertmanager_is_told_the_end_of_what_began() {
+        let mut facts = of_level();
+        let fired = json(WebhookForm::Alertmanager, &facts);
+        facts.kind = AlertKind::Over;
+        (facts.notice, facts.resolved) = (NoticeKind::Resolved, Some(Time::from_secs(1_700_000_300)));
+        let resolved = json(WebhookForm::Alertmanager, &facts);
+        assert_eq!(fired[0]["labels"], resolved[0]["labels"]);
+        assert_eq!(fired[0]["startsAt"], resolved[0]["startsAt"]);
+        assert_eq!((fired[0].get("endsAt"), &resolved[0]["endsAt"]), (None, &json!("2023-11-14T22:18:20Z")));
+    }
+}

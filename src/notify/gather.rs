@@ -1,0 +1,265 @@
+//! The facts of a message: what was decided, as it was then, and what history and the live state say beside it.
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    alert::{Curve, Facts, Folded, Holder, HolderOf, NoticeKind, Row, Thread, Trend},
+    history::LimitInForce,
+    model::{
+        Flags, Key, KeyId, LimitHistory, Minute, Now, Outcome, Target, Unit,
+        key::DEFAULT_ACCOUNT,
+        time::{MINUTES_PER_WEEK, SECONDS_PER_MINUTE},
+    },
+    query::{Detail, Queries, SessionFilter, Window},
+    service::alerts::{deliver::Delivered, name_of},
+};
+
+/// Minutes of a step of the picture: 336 in seven days.
+const STEP_MINUTES: u32 = 30;
+/// Minutes that the pace is taken from.
+const PACE_MINUTES: u32 = 10;
+/// The limit is not foreseen further than this.
+const LONGEST_FORESIGHT: Duration = Duration::from_secs(24 * 3_600);
+/// Holders that are told, of each sort.
+const MOST_HOLDERS: usize = 5;
+/// Sessions that holders are counted from.
+const MOST_SESSIONS: usize = 100_000;
+
+/// Gathers them. Reads the store, and walks what is held: for a thread of its own. What can't be read is left out: a mail
+/// that says less is better than none.
+pub fn gather(queries: &Queries, delivered: &Delivered, host: &str, now: Now) -> Facts {
+    let (batch, service) = (&delivered.batch, queries.service());
+    let row = &batch.rows[0];
+    let alert = &row.alert;
+    let zone = service.config.time_zone.clone();
+    let mut facts = Facts {
+        notice: row.notice,
+        kind: row.kind,
+        severity: row.severity,
+        project: row.project.clone(),
+        target: row.key.as_ref().map(|key| key.target.clone()),
+        name: row.key.as_ref().map_or_else(|| row.kind.to_string(), |key| key.target.to_string()),
+        detail: row.detail.clone(),
+        stage_percent: row.stage_percent,
+        level: alert.level,
+        level_known: alert.known,
+        limit: alert.limit,
+        trend: Trend::Steady,
+        peak: alert.peak,
+        since: alert.began.start(),
+        at: row.created,
+        resolved: alert.resolved.map(|at| at.start()),
+        week: None,
+        week_in_words: None,
+        time_to_limit: None,
+        turned_away: 0,
+        holders: Vec::new(),
+        wanted_slots: None,
+        curve: Curve::default(),
+        link_base: service.config.alerts.link.clone(),
+        row_link: row_link(row),
+        snooze_link: alert_link(row),
+        request_link: request_link(row),
+        unsubscribe_link: None,
+        also: batch.rows[1..].iter().map(folded).collect(),
+        held_back: batch.held_back,
+        thread: Thread {
+            message_id: format!("{}@{host}", row.id),
+            root: format!("{}.{}@{host}", name_of(row.subject), alert.began.0),
+        },
+        zone,
+        simulated: service.simulation,
+        delayed: now.wall.since(row.due),
+    };
+    let token = service.unsubscribe_token(&row.project, &row.recipient);
+    facts.unsubscribe_link = facts.link_base.as_ref().map(|base| {
+        format!("{base}/alerts/unsubscribe?project={}&recipient={}&token={token}", row.project, row.recipient)
+    });
+    if let Some(key) = &row.key
+        && row.notice != NoticeKind::Test
+    {
+        add_history(queries, key, row, now, &mut facts);
+    }
+    facts
+}
+
+fn folded(row: &Row) -> Folded {
+    Folded {
+        notice: row.notice,
+        kind: row.kind,
+        severity: row.severity,
+        name: row.key.as_ref().map_or_else(|| row.kind.to_string(), |key| key.target.to_string()),
+        level: row.alert.level,
+        limit: row.alert.limit,
+        at: row.created,
+    }
+}
+
+/// The page on the row of an alert.
+fn row_link(row: &Row) -> String {
+    match &row.key {
+        Some(key) => format!("/p/{}/quotas?select={}", key.project, select(&key.target)),
+        None => "/operator".to_owned(),
+    }
+}
+
+/// The page on the alert itself, where it is snoozed and acknowledged.
+fn alert_link(row: &Row) -> String {
+    let name = name_of(row.subject);
+    match &row.key {
+        Some(key) => format!("/p/{}/alerts?open={name}", key.project),
+        None => format!("/alerts?open={name}"),
+    }
+}
+
+/// The form that asks for more.
+fn request_link(row: &Row) -> String {
+    match &row.key {
+        Some(key) => format!("/p/{}/requests?select={}", key.project, select(&key.target)),
+        None => "/requests".to_owned(),
+    }
+}
+
+/// A target as the page's address spells it: `tts/cartesia/sonic-3@direct~generation`, `pool:tts`.
+fn select(target: &Target) -> String {
+    let mut text = if target.is_pool() { "pool:".to_owned() } else { String::new() };
+    text.push_str(target.kind().as_str());
+    if !target.model().is_empty() {
+        text.push_str(&format!("/{}", target.model()));
+    }
+    if &**target.account() != DEFAULT_ACCOUNT {
+        text.push_str(&format!("@{}", target.account()));
+    }
+    if let Target::Meter(meter) | Target::ModelPool(meter) = target
+        && meter.unit != Unit::Stream
+    {
+        text.push_str(&format!("~{}", meter.unit));
+    }
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => (byte as char).to_string(),
+        _ if b"-_.~/@:".contains(&byte) => (byte as char).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+fn add_history(queries: &Queries, key: &Key, row: &Row, now: Now, facts: &mut Facts) {
+    let service = queries.service();
+    let Ok(view) = queries.quota(key, now) else { return };
+    let as_of = service.live.tick(now);
+    facts.name = view.name.to_string();
+    facts.week = view.week;
+    facts.week_in_words = view.week_in_words(as_of, &service.config.time_zone);
+    facts.wanted_slots = Some(view.wanted_slots()).filter(|wanted| *wanted > 0);
+    if row.kind.is_of_level() {
+        (facts.trend, facts.time_to_limit) = pace(queries, view.id, facts.level, facts.limit, now);
+        facts.holders = holders(queries, key);
+    }
+    let began = Minute((facts.since.tick().0 / SECONDS_PER_MINUTE) as u32);
+    let end = as_of.minute().next();
+    let week = Minute(end.0.saturating_sub(MINUTES_PER_WEEK));
+    if let Ok(window) = Window::new(began.max(week)..end, 1)
+        && let Ok(history) = queries.history(view.id, &window, Detail::All)
+    {
+        let concurrency = Outcome::Concurrency.index();
+        facts.turned_away =
+            history.steps.iter().map(|step| step.refused + step.diverted + step.closed[concurrency]).sum();
+    }
+    if let Ok(window) = Window::new(week..end, STEP_MINUTES)
+        && let Ok(history) = queries.history(view.id, &window, Detail::Peaks)
+    {
+        let known = history.peaks.iter().zip(&history.flags);
+        let peaks = known.map(|(peak, flags)| (!Flags(*flags).has(Flags::GAP)).then_some(*peak)).collect();
+        let limits = limits(&service.limits.of(view.id), &window);
+        facts.curve = Curve { first: window.minutes().start, step_minutes: STEP_MINUTES, peaks, limits };
+    }
+}
+
+/// The lowest limit in force in each step.
+fn limits(history: &LimitHistory, window: &Window) -> Vec<Option<u32>> {
+    let mut in_force = LimitInForce::new(history);
+    let minutes = window.minutes();
+    let step = |first: u32| {
+        let minutes = (first..first + window.width()).map(|minute| in_force.at(Minute(minute).first_tick().start()));
+        minutes.flatten().min()
+    };
+    (minutes.start.0..minutes.end.0).step_by(window.width() as usize).map(step).collect()
+}
+
+/// How the level goes, and when it reaches the limit if it goes on so: by the peaks of the last minutes.
+fn pace(queries: &Queries, id: KeyId, level: u32, limit: Option<u32>, now: Now) -> (Trend, Option<Duration>) {
+    let end = now.wall.tick().minute().next();
+    let first = Minute(end.0.saturating_sub(PACE_MINUTES));
+    let points = queries.service().rollup().points(id, first..end);
+    let Some((then, before)) = points.first().map(|(minute, point)| (*minute, point.peak)) else {
+        return (Trend::Steady, None);
+    };
+    let trend = match level.cmp(&before) {
+        std::cmp::Ordering::Greater => Trend::Rising,
+        std::cmp::Ordering::Equal => Trend::Steady,
+        std::cmp::Ordering::Less => Trend::Falling,
+    };
+    let seconds = now.wall.since(then.first_tick().start()).as_secs().max(1);
+    let left = limit.and_then(|limit| limit.checked_sub(level)).filter(|left| *left > 0);
+    let grown = u64::from(level.saturating_sub(before));
+    let time = left.filter(|_| grown > 0).map(|left| Duration::from_secs(u64::from(left) * seconds / grown));
+    (trend, time.filter(|time| *time <= LONGEST_FORESIGHT))
+}
+
+/// Who holds the most slots of a key.
+fn holders(queries: &Queries, key: &Key) -> Vec<Holder> {
+    let filter = SessionFilter { target: Some(key.target.clone()), ..SessionFilter::default() };
+    let Ok(page) = queries.sessions(&key.project, &filter, None, MOST_SESSIONS) else { return Vec::new() };
+    let (mut workers, mut rooms): (HashMap<String, u32>, HashMap<String, u32>) = Default::default();
+    for session in &page.sessions {
+        *workers.entry(session.worker.to_string()).or_default() += 1;
+        *rooms.entry(session.labels.room.to_string()).or_default() += 1;
+    }
+    [(HolderOf::Worker, workers), (HolderOf::Room, rooms)]
+        .into_iter()
+        .flat_map(|(of, counted)| top(of, counted))
+        .collect()
+}
+
+fn top(of: HolderOf, counted: HashMap<String, u32>) -> Vec<Holder> {
+    let mut holders: Vec<_> = counted.into_iter().map(|(name, slots)| Holder { of, name, slots }).collect();
+    holders.sort_by(|a, b| b.slots.cmp(&a.slots).then_with(|| a.name.cmp(&b.name)));
+    holders.truncate(MOST_HOLDERS);
+    holders
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::{Kind, LimitEntry, Meter};
+
+    #[test]
+    fn a_link_selects_the_row() {
+        let meter = Meter::new(Kind::Tts, "a/b+c", "direct", None).unwrap();
+        assert_eq!(select(&Target::Meter(meter)), "tts/a/b%2Bc@direct");
+        assert_eq!(select(&Target::KindPool { kind: Kind::Stt, account: DEFAULT_ACCOUNT.into() }), "pool:stt");
+    }
+
+    #[test]
+    fn a_step_has_the_lowest_limit_in_force_in_it() {
+        let entry = |slots, start: u32| LimitEntry {
+            slots,
+            start: Minute(start).first_tick().start(),
+            end: None,
+            set_by: String::new(),
+            reason: String::new(),
+        };
+        let history = LimitHistory::new(vec![entry(Some(20), 10), entry(Some(15), 20), entry(None, 60)]);
+        let window = Window::new(Minute(0)..Minute(120), 30).unwrap();
+        assert_eq!(limits(&history, &window), [Some(15), Some(15), None, None]);
+    }
+
+    #[test]
+    fn who_holds_most_comes_first() {
+        let counted = ["a", "b", "c", "d", "e", "f"].into_iter().zip([1, 3, 2, 9, 1, 1]);
+        let held = top(HolderOf::Room, counted.map(|(name, slots)| (name.to_owned(), slots)).collect());
+        let held: Vec<_> = held.iter().map(|holder| (&*holder.name, holder.slots)).collect();
+        assert_eq!(held, [("d", 9), ("b", 3), ("c", 2), ("a", 1), ("e", 1)]);
+    }
+}

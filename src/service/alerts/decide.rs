@@ -1,0 +1,317 @@
+//! What people decide of alerts: each is in the store, with its row of the audit log, before it holds.
+
+use std::sync::Arc;
+
+use crate::{
+    access::audit::Entry,
+    alert::{
+        Address, Alert, AlertRule, Recipient,
+        recipient::MOST_RECIPIENTS,
+        rule::{MOST_RULES, WrongRule},
+        state::MAX_BY_BYTES,
+    },
+    error::Error,
+    model::{KeyId, Now, Project, Time},
+    service::{
+        Actor, Service,
+        alerts::{Known, State, WEBHOOKS, name_of, named, project_of, record, subject_of},
+    },
+    store::{Change, Document, Shelf},
+};
+
+/// Longest time for which an alert can be snoozed: thirty days.
+pub const LONGEST_SNOOZE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3_600);
+
+impl From<WrongRule> for Error {
+    fn from(wrong: WrongRule) -> Self {
+        Self::invalid(wrong.field, wrong.problem)
+    }
+}
+
+fn document(shelf: Shelf, name: String, bytes: Option<Vec<u8>>) -> Document {
+    Document { shelf, name, bytes }
+}
+
+impl Service {
+    /// Sets a rule of a project, in the place of one of the same name.
+    ///
+    /// # Errors
+    /// `Invalid` when it is wrong, `Bound` when there are as many as there may be, `Store` when it is not durable, and then
+    /// it does not hold.
+    pub fn set_alert_rule(&self, rule: AlertRule, actor: &Actor, now: Now) -> Result<Arc<AlertRule>, Error> {
+        rule.check()?;
+        let mut state = self.alerts.state();
+        let before = state.engine.rules.of(&rule.project);
+        let replaced = before.iter().find(|there| there.name == rule.name);
+        if replaced.is_none() && before.len() >= AlertRule::defaults(&rule.project).len() + MOST_RULES {
+            return Err(Error::Bound { name: "rules of a project", most: MOST_RULES as u64 });
+        }
+        let entry = Entry {
+            before: replaced.map(|rule| describe(rule)).unwrap_or_default(),
+            after: describe(&rule),
+            ..actor.entry("alert.rule.set", rule.project.as_str(), rule.name.to_string())
+        };
+        let put = document(Shelf::AlertRules, named(&rule.project, &rule.name), Some(record::encode_rule(&rule)));
+        self.ledger.write(Change { documents: vec![put], ..Change::default() }, &[entry], now.wall)?;
+        let rule = Arc::new(rule);
+        state.engine.rules.set(AlertRule::clone(&rule));
+        self.look_again(&mut state, &rule.project, now);
+        Ok(rule)
+    }
+
+    /// Takes a rule back: one of the start is as it was at the start.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, `Store` as above.
+    pub fn remove_alert_rule(&self, project: &Project, name: &str, actor: &Actor, now: Now) -> Result<(), Error> {
+        let mut state = self.alerts.state();
+        let found = state.engine.rules.of(project).into_iter().find(|rule| &*rule.name == name);
+        let found = found.ok_or_else(|| Error::NotFound { what: "rule", name: name.to_owned() })?;
+        let entry =
+            Entry { before: describe(&found), ..actor.entry("alert.rule.remove", project.as_str(), name.to_owned()) };
+        let gone = document(Shelf::AlertRules, named(project, name), None);
+        self.ledger.write(Change { documents: vec![gone], ..Change::default() }, &[entry], now.wall)?;
+        state.engine.rules.remove(project, name);
+        self.look_again(&mut state, project, now);
+        Ok(())
+    }
+
+    fn look_again(&self, state: &mut State, project: &Project, now: Now) {
+        let State { engine, names, .. } = state;
+        engine.look_again(project, &Known { names, limits: &self.limits }, now.wall.tick());
+    }
+
+    /// Sets who is told. A webhook without a secret keeps the one that it has.
+    ///
+    /// # Errors
+    /// As [`set_alert_rule`](Self::set_alert_rule).
+    pub fn set_recipient(&self, mut recipient: Recipient, actor: &Actor, now: Now) -> Result<Recipient, Error> {
+        recipient.check().map_err(|(field, problem)| Error::invalid(field, problem))?;
+        let mut state = self.alerts.state();
+        let place = (recipient.project.clone(), recipient.name.clone());
+        let before = state.recipients.get(&place).cloned();
+        let of_project = state.recipients.keys().filter(|(project, _)| *project == recipient.project).count();
+        if before.is_none() && of_project >= MOST_RECIPIENTS {
+            return Err(Error::Bound { name: "recipients of a project", most: MOST_RECIPIENTS as u64 });
+        }
+        if let Address::Webhook { secret, .. } = &mut recipient.address
+            && secret.is_empty()
+            && let Some(Address::Webhook { secret: kept, .. }) = before.as_ref().map(|before| &before.address)
+        {
+            secret.clone_from(kept);
+        }
+        let action = "alert.recipient.set";
+        let entry = Entry {
+            before: before.as_ref().map(describe_recipient).unwrap_or_default(),
+            after: describe_recipient(&recipient),
+            ..actor.entry(action, recipient.project.as_str(), recipient.name.to_string())
+        };
+        let put = self.recipient_document(&recipient);
+        self.ledger.write(Change { documents: vec![put], ..Change::default() }, &[entry], now.wall)?;
+        state.recipients.insert(place, recipient.clone());
+        Ok(recipient)
+    }
+
+    fn recipient_document(&self, recipient: &Recipient) -> Document {
+        let seal = |secret: &[u8]| self.access.seal_secret(WEBHOOKS, secret);
+        let name = named(&recipient.project, &recipient.name);
+        document(Shelf::Recipients, name, Some(record::encode_recipient(recipient, seal)))
+    }
+
+    /// Removes who was told; what waits for them is given up.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, `Store` as above.
+    pub fn remove_recipient(&self, project: &Project, name: &str, actor: &Actor, now: Now) -> Result<(), Error> {
+        let mut state = self.alerts.state();
+        let place = (project.clone(), Arc::from(name));
+        let Some(before) = state.recipients.get(&place).cloned() else {
+            return Err(Error::NotFound { what: "recipient", name: name.to_owned() });
+        };
+        let entry = Entry {
+            before: describe_recipient(&before),
+            ..actor.entry("alert.recipient.remove", project.as_str(), name.to_owned())
+        };
+        let rows = state.outbox.ended(project, &place.1, "the recipient was removed", now.wall);
+        let mut documents = vec![document(Shelf::Recipients, named(project, name), None)];
+        let written =
+            |row: &crate::alert::Row| document(Shelf::Outbox, row.id.to_string(), Some(record::encode_row(row)));
+        documents.extend(rows.iter().map(written));
+        self.ledger.write(Change { documents, ..Change::default() }, &[entry], now.wall)?;
+        state.recipients.remove(&place);
+        state.outbox.take(rows);
+        Ok(())
+    }
+
+    /// Nothing is told of an alert until an instant.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of this name in the project, `Invalid` when that is too long, `Store` when it is not
+    /// durable.
+    pub fn snooze_alert(
+        &self,
+        project: &Project,
+        name: &str,
+        until: Time,
+        by: &str,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<Alert, Error> {
+        if until.since(now.wall) > LONGEST_SNOOZE {
+            return Err(Error::invalid("until", "is more than 30 days away"));
+        }
+        let after = format!("until_us={} by={by:?}", until.0);
+        self.change_alert(project, name, ("alert.snooze", after), actor, now, |alert| {
+            alert.snooze(by, until, now.wall);
+        })
+    }
+
+    /// Somebody has seen an alert: it is not told again until it gets worse.
+    ///
+    /// # Errors
+    /// As [`snooze_alert`](Self::snooze_alert).
+    pub fn acknowledge_alert(
+        &self,
+        project: &Project,
+        name: &str,
+        by: &str,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<Alert, Error> {
+        let after = format!("by={by:?}");
+        self.change_alert(project, name, ("alert.acknowledge", after), actor, now, |alert| {
+            alert.acknowledge(by, now.wall);
+        })
+    }
+
+    fn change_alert(
+        &self,
+        project: &Project,
+        name: &str,
+        (action, after): (&str, String),
+        actor: &Actor,
+        now: Now,
+        change: impl FnOnce(&mut Alert),
+    ) -> Result<Alert, Error> {
+        let mut state = self.alerts.state();
+        let not_found = || Error::NotFound { what: "alert", name: name.to_owned() };
+        let subject = subject_of(name).ok_or_else(not_found)?;
+        let key = state.names.of(subject).cloned();
+        let is_of = project_of(key.as_ref()) == *project;
+        let alert = state.engine.get(subject).filter(|alert| is_of && alert.is_active()).cloned();
+        let mut alert = alert.ok_or_else(not_found)?;
+        change(&mut alert);
+        let entry = Entry { after, ..actor.entry(action, project.as_str(), name.to_owned()) };
+        let put = document(Shelf::Alerts, name_of(subject), Some(record::encode_alert(&alert, key.as_ref())));
+        self.ledger.write(Change { documents: vec![put], ..Change::default() }, &[entry], now.wall)?;
+        state.unwritten.remove(&(Shelf::Alerts, name_of(subject)));
+        if let Some(there) = state.engine.get_mut(subject) {
+            there.clone_from(&alert);
+        }
+        Ok(alert)
+    }
+
+    /// What lets a recipient end what is sent to them, and nothing else.
+    pub fn unsubscribe_token(&self, project: &Project, recipient: &str) -> String {
+        self.access.sign(&format!("unsubscribe {project} {recipient}"))
+    }
+
+    /// Whether a token is that of a recipient; takes the same time whether it is or not.
+    pub fn is_unsubscribe_token(&self, project: &Project, recipient: &str, token: &str) -> bool {
+        let expected = self.unsubscribe_token(project, recipient);
+        bool::from(subtle::ConstantTimeEq::ct_eq(expected.as_bytes(), token.as_bytes()))
+    }
+
+    /// A recipient wants no more.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or the token is not theirs; `Store` when it is not durable.
+    pub fn unsubscribe(&self, project: &Project, recipient: &str, token: &str, now: Now) -> Result<(), Error> {
+        let not_found = || Error::NotFound { what: "recipient", name: recipient.to_owned() };
+        if !self.is_unsubscribe_token(project, recipient, token) {
+            return Err(not_found());
+        }
+        let mut state = self.alerts.state();
+        let found = state.recipient(project, recipient).ok_or_else(not_found)?;
+        if found.unsubscribed.is_some() {
+            return Ok(());
+        }
+        let ended = Recipient { unsubscribed: Some(now.wall), ..found };
+        let rows = state.outbox.ended(project, &ended.name, "the recipient unsubscribed", now.wall);
+        let mut documents = vec![self.recipient_document(&ended)];
+        let written =
+            |row: &crate::alert::Row| document(Shelf::Outbox, row.id.to_string(), Some(record::encode_row(row)));
+        documents.extend(rows.iter().map(written));
+        let entry = Actor::service().entry("alert.unsubscribe", project.as_str(), recipient.to_owned());
+        self.ledger.write(Change { documents, ..Change::default() }, &[entry], now.wall)?;
+        state.recipients.insert((project.clone(), ended.name.clone()), ended);
+        state.outbox.take(rows);
+        Ok(())
+    }
+
+    /// The documents of a project's rules, recipients, alerts and notices, as removed.
+    pub(in crate::service) fn removed_alerts(&self, project: &Project) -> Vec<Document> {
+        let state = self.alerts.state();
+        let mut gone = Vec::new();
+        for rule in state.engine.rules.of(project) {
+            gone.push(document(Shelf::AlertRules, named(project, &rule.name), None));
+        }
+        let of_project = state.recipients.keys().filter(|(of, _)| of == project);
+        gone.extend(of_project.map(|(_, name)| document(Shelf::Recipients, named(project, name), None)));
+        for alert in state.engine.alerts() {
+            if state.names.of(alert.subject).is_some_and(|key| key.project == *project) {
+                gone.push(document(Shelf::Alerts, name_of(alert.subject), None));
+            }
+        }
+        let past = state.past.iter().filter(|(_, past)| past.key.as_ref().is_some_and(|key| key.project == *project));
+        gone.extend(past.map(|(name, _)| document(Shelf::PastAlerts, name.clone(), None)));
+        let rows = state.outbox.rows().filter(|row| row.project == *project);
+        gone.extend(rows.map(|row| document(Shelf::Outbox, row.id.to_string(), None)));
+        gone
+    }
+
+    /// Forgets a project's, which the store holds no more.
+    pub(in crate::service) fn forget_alerts(&self, project: &Project, keys: &[KeyId], gone: &[Document]) {
+        let mut state = self.alerts.state();
+        for id in keys {
+            state.engine.forget(*id);
+            if let Some(name) = state.names.0.get_mut(id.0 as usize) {
+                *name = None;
+            }
+        }
+        for document in gone {
+            state.unwritten.remove(&(document.shelf, document.name.clone()));
+        }
+        state.engine.rules.forget(project);
+        state.recipients.retain(|(of, _), _| of != project);
+        state.past.retain(|_, past| past.key.as_ref().is_none_or(|key| key.project != *project));
+        state.outbox.forget(project);
+    }
+}
+
+/// Who did it, as they say; what does not fit is cut.
+pub fn by(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_BY_BYTES.min(text.len()))]
+}
+
+/// What the audit log says of a rule.
+fn describe(rule: &AlertRule) -> String {
+    format!(
+        "{} enabled={} threshold={:?} hold={}s clear={:?} keep={}s severity={} repeat={}s kind={} model={:?}",
+        rule.kind,
+        rule.enabled,
+        rule.threshold,
+        rule.hold_seconds,
+        rule.clear,
+        rule.keep_seconds,
+        rule.severity,
+        rule.repeat_seconds,
+        rule.scope.kind.map_or("any", |kind| kind.as_str()),
+        rule.scope.model,
+    )
+}
+
+/// What it says of a recipient: of a webhook not where it is, which may be its secret.
+fn describe_recipient(recipient: &Recipient) -> String {
+    format!("{:?} enabled={} least={}", recipient.address, recipient.enabled, recipient.least)
+}

@@ -1,0 +1,259 @@
+//! What each second comes to: its frames are decided on, and what came of it is written in one step with what is to be
+//! told.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    alert::{AlertKind, Decided, Notice, NoticeKind, Row, Subject, Threshold, Trouble},
+    model::{Frame, Key, KeyId, Now, Tick, Time},
+    service::{
+        Service,
+        alerts::{Alerts, Known, MOST_PAST, Past, State, name_of, project_of, record},
+        health::STORE,
+    },
+    store::{Change, Shelf, StoreError},
+};
+
+/// LiveKit's webhooks disagree with its lists when so many sessions were missed within so many seconds.
+const MOST_DISAGREEMENTS: u64 = 5;
+const DISAGREEMENT_SECONDS: u64 = 10 * 60;
+/// How often what is too old is looked for.
+const EXPIRE_EVERY: std::time::Duration = std::time::Duration::from_secs(600);
+/// How long a store that failed is left alone.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+/// Days that alerts which are over are shown.
+const PAST_DAYS: u64 = 90;
+/// Digits of a row's id.
+const ID_BYTES: usize = 16;
+
+impl Alerts {
+    /// Says what history knows of each key, before the first second.
+    pub(in crate::service) fn begin(&self, service: &Service, now: Now) {
+        let mut state = self.state();
+        let State { engine, names, scheduled, .. } = &mut *state;
+        let known = Known { names, limits: &service.limits };
+        let at = now.wall.tick();
+        let rollup = service.rollup();
+        for (id, _) in (0..).map(KeyId).zip(&names.0).filter(|(_, key)| key.is_some()) {
+            engine.remember(id, rollup.level(id), rollup.coverage(id), &known, at);
+            schedule(scheduled, service, id, now.wall);
+        }
+    }
+
+    /// Decides on frames, in order, and writes what came of it. Returns what the store says.
+    pub(in crate::service) fn step(
+        &self,
+        service: &Service,
+        frames: &[Frame],
+        new_keys: &[(KeyId, Key)],
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let at = now.wall.tick();
+        for (id, key) in new_keys {
+            state.names.learn(*id, key.clone());
+        }
+        state.look_at_limits(service, now);
+        let troubles = state.troubles(service, at);
+        for frame in frames {
+            let State { engine, names, .. } = &mut *state;
+            let known = Known { names, limits: &service.limits };
+            let decided = engine.take(frame, &troubles, &known);
+            self.count(&decided);
+            state.decided(decided, now.wall);
+        }
+        state.expire(now.wall);
+        let is_news = !state.unwritten.is_empty();
+        let written = state.write(service, now.wall);
+        if is_news {
+            self.wake.notify_one();
+        }
+        written
+    }
+
+    fn count(&self, decided: &Decided) {
+        for notice in &decided.notices {
+            match notice.notice {
+                NoticeKind::Fired => self.counts.fired.fetch_add(1, Ordering::Relaxed),
+                NoticeKind::Resolved => self.counts.resolved.fetch_add(1, Ordering::Relaxed),
+                _ => 0,
+            };
+        }
+    }
+}
+
+impl State {
+    /// Limits that were decided on since, or that end or begin by their time.
+    fn look_at_limits(&mut self, service: &Service, now: Now) {
+        let at = now.wall.tick();
+        let mut touched = service.limits.take_touched();
+        while let Some(entry) = self.scheduled.first_entry().filter(|entry| *entry.key() <= at) {
+            touched.extend(entry.remove());
+        }
+        let Self { engine, names, scheduled, .. } = self;
+        let known = Known { names, limits: &service.limits };
+        for id in touched {
+            engine.look_at(id, &known, at);
+            schedule(scheduled, service, id, now.wall);
+        }
+    }
+
+    /// What is wrong with the service itself.
+    fn troubles(&mut self, service: &Service, at: Tick) -> [Trouble; 3] {
+        let store = service.health.parts().contains(&STORE);
+        let drift = service.live.drift();
+        let counted = service.livekit.counts.read();
+        let missed = counted.missed_begins + counted.missed_ends;
+        self.disagreements.push_back((at, missed));
+        while self.disagreements.front().is_some_and(|(then, _)| then.0 + DISAGREEMENT_SECONDS < at.0) {
+            self.disagreements.pop_front();
+        }
+        let before = self.disagreements.front().map_or(missed, |(_, before)| *before);
+        let recent = missed.saturating_sub(before);
+        let trouble = |kind, there, words: String, details: &mut std::collections::HashMap<_, _>| {
+            if there {
+                details.insert(kind, words);
+            }
+            Trouble { kind, there }
+        };
+        let words = || service.health.degraded().join("; ");
+        [
+            trouble(AlertKind::StoreDegraded, store, if store { words() } else { String::new() }, &mut self.details),
+            trouble(
+                AlertKind::AuditDrift,
+                drift > 0,
+                format!("{drift} levels differ from the records that they stand for"),
+                &mut self.details,
+            ),
+            trouble(
+                AlertKind::WebhooksDisagree,
+                recent >= MOST_DISAGREEMENTS,
+                format!("in ten minutes LiveKit's webhooks missed {recent} beginnings and ends that its lists know of"),
+                &mut self.details,
+            ),
+        ]
+    }
+
+    /// Takes over what was decided, with a row for each who is to be told.
+    fn decided(&mut self, decided: Decided, now: Time) {
+        for (subject, alert) in &decided.alerts {
+            let is_kept = alert.is_active() || alert.snooze.is_some();
+            let bytes = is_kept.then(|| record::encode_alert(alert, self.names.of(*subject)));
+            self.put(Shelf::Alerts, name_of(*subject), bytes);
+        }
+        for alert in decided.past {
+            let name = format!("{}@{}", name_of(alert.subject), alert.began.0);
+            let key = self.names.of(alert.subject).cloned();
+            self.put(Shelf::PastAlerts, name.clone(), Some(record::encode_alert(&alert, key.as_ref())));
+            self.past.insert(name, Past { alert, key });
+        }
+        for notice in decided.notices {
+            self.tell(&notice, now);
+        }
+    }
+
+    /// Puts a row for each recipient into the outbox.
+    fn tell(&mut self, notice: &Notice, now: Time) {
+        let subject = notice.alert.subject;
+        let key = self.names.of(subject).cloned();
+        let project = project_of(key.as_ref());
+        let Some(rule) = self.engine.rules.of(&project).into_iter().find(|rule| rule.name == notice.rule) else {
+            return;
+        };
+        let detail = match subject {
+            Subject::Service(kind) => self.details.get(&kind).cloned().unwrap_or_default(),
+            Subject::Level(_) | Subject::Silence(_) => String::new(),
+        };
+        let stage_percent = match rule.threshold {
+            Threshold::Percent(percent) if rule.kind.is_of_level() => percent,
+            Threshold::Percent(_) | Threshold::Slots(_) => 0,
+        };
+        for recipient in self.recipients_of(&project).into_iter().filter(|recipient| recipient.wants(rule.severity)) {
+            let row = Row {
+                id: id_of(notice, &project, &recipient.name),
+                project: project.clone(),
+                recipient: recipient.name.clone(),
+                subject,
+                key: key.clone(),
+                notice: notice.notice,
+                kind: rule.kind,
+                severity: rule.severity,
+                stage_percent,
+                detail: detail.clone(),
+                alert: notice.alert.clone(),
+                created: now,
+                due: now,
+                held: false,
+                attempts: 0,
+                delivery: crate::alert::Delivery::Queued,
+            };
+            let rows = self.outbox.queue(row, &recipient);
+            self.put_rows(rows);
+        }
+        let dropped = self.outbox.overflow(now);
+        self.put_rows(dropped);
+    }
+
+    /// Forgets what is too old to be shown.
+    fn expire(&mut self, now: Time) {
+        if self.expired_at.is_some_and(|at| now.since(at) < EXPIRE_EVERY) {
+            return;
+        }
+        self.expired_at = Some(now);
+        for id in self.outbox.expire(now) {
+            self.put(Shelf::Outbox, id.to_string(), None);
+        }
+        let oldest = now.tick().0.saturating_sub(PAST_DAYS * 24 * 3_600);
+        let mut by_age: Vec<_> = self.past.iter().map(|(name, past)| (past.alert.began, name.clone())).collect();
+        by_age.sort_unstable();
+        let over = by_age.len().saturating_sub(MOST_PAST);
+        for (nth, (began, name)) in by_age.into_iter().enumerate() {
+            if nth < over || began.0 < oldest {
+                self.past.remove(&name);
+                self.put(Shelf::PastAlerts, name, None);
+            }
+        }
+    }
+
+    /// Writes what the store has not taken yet, in one step.
+    pub(super) fn write(&mut self, service: &Service, now: Time) -> Result<(), StoreError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        if self.failing_since.is_some() && now < self.retry_at {
+            return Err(StoreError::Unavailable("it is asked again in some seconds".to_owned()));
+        }
+        let change = Change { documents: self.documents(), ..Change::default() };
+        match service.store.change(&change) {
+            Ok(()) => {
+                self.unwritten.clear();
+                self.failing_since = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.failing_since.get_or_insert(now);
+                self.retry_at = now.after(RETRY);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Looks at a key again when its limit changes next.
+fn schedule(scheduled: &mut std::collections::BTreeMap<Tick, Vec<KeyId>>, service: &Service, id: KeyId, now: Time) {
+    let changes = service.limits.of(id).changes();
+    if let Some(next) = changes.into_iter().find(|change| *change > now) {
+        // The second that begins with it, or after it.
+        scheduled.entry(Tick(next.0.div_ceil(crate::model::time::MICROS_PER_SECOND))).or_default().push(id);
+    }
+}
+
+/// The same for the same notice and recipient, whoever makes it and how often.
+fn id_of(notice: &Notice, project: &crate::model::Project, recipient: &str) -> Arc<str> {
+    let name = name_of(notice.alert.subject);
+    let text = format!("{project}/{name}/{}/{}/{recipient}", notice.alert.began.0, notice.number);
+    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    hash[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
