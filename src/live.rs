@@ -6,6 +6,7 @@
 //! - [`book`], [`record`], [`apply`], [`snapshot`]: who holds what; the level of a meter is the number of records that name
 //!   it. `places` is a book's table, where ends are remembered too, `early_ends` those that overtook their beginnings.
 //!   `moves` takes a batch to the words.
+//! - [`beyond`], `left_out`: what is reported beyond the bounds of a project.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
 //! - [`release`]: slots that are freed by hand.
 //! - [`learn`]: what is awaited after a restart.
@@ -15,12 +16,14 @@
 pub mod apply;
 pub mod attach;
 pub mod audit;
+pub mod beyond;
 pub mod book;
 mod early_ends;
 mod entries;
 mod lasted;
 pub mod learn;
 pub mod lease;
+mod left_out;
 pub mod meter;
 mod moves;
 mod places;

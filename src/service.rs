@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alerts;
+mod beyond;
 pub mod clock;
 pub mod counts;
 pub mod decide;

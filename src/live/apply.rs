@@ -5,6 +5,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use crate::{
     live::{
         book::{Book, Departed, Link},
+        left_out::Room,
         meter::Meter,
         moves::Moves,
         places::{Keep, Known},
@@ -103,6 +104,8 @@ impl Told for Said<'_> {
 pub struct Applied {
     pub changed: u32,
     pub duplicates: u32,
+    /// Sessions that began and are not counted, since the project has as many as it may.
+    pub left_out: u32,
     /// A report began a lease: the service knew nothing of the incarnation, or had given it up.
     pub new_lease: bool,
     /// Sessions that were opened less those that were closed.
@@ -135,7 +138,9 @@ pub(super) struct Moment<'a> {
 struct Course<'a> {
     moment: &'a Moment<'a>,
     moves: Moves,
+    room: Room<'a>,
     grown: i64,
+    left_out: u32,
 }
 
 impl Moment<'_> {
@@ -158,21 +163,23 @@ impl Moment<'_> {
 }
 
 impl Book {
-    /// Applies events in order. Whatever was known before, a repeated one changes nothing.
-    pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>) -> Applied {
+    /// Applies events in order; opens that find no room are left out. Whatever was known before, a repeated one changes
+    /// nothing.
+    pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>, room: Room<'_>) -> Applied {
         self.touch(events);
         let mut applied = Applied::default();
-        let mut course = Course { moment, moves: Moves::with_room(events.len()), grown: 0 };
+        let mut course = Course { moment, moves: Moves::with_room(events.len()), room, grown: 0, left_out: 0 };
         for event in events {
+            let before = course.left_out;
             let changed = match event.said() {
                 Said::Open { id, meter, age, labels } => self.open(id, meter, age, labels, &mut course),
                 Said::Close { id, outcome, age, meter } => self.close(id, outcome, age, meter, &mut course),
             };
             applied.changed += u32::from(changed);
-            applied.duplicates += u32::from(!changed);
+            applied.duplicates += u32::from(!changed && course.left_out == before);
         }
         course.moves.flush(&self.declared);
-        Applied { grown: course.grown, ..applied }
+        Applied { grown: course.grown, left_out: course.left_out, ..applied }
     }
 
     /// Looks at the places of all events before the first is applied: a fleet's records are not in the processor's caches,
@@ -191,7 +198,7 @@ impl Book {
         labels: Option<Box<Labels>>,
         course: &mut Course<'_>,
     ) -> bool {
-        let Course { moment, moves, grown } = course;
+        let Course { moment, moves, room, grown, left_out } = course;
         match self.places.known(&id) {
             Known::Held(record) => {
                 let (was_restored, slot) = (record.account(), record.slot());
@@ -221,6 +228,14 @@ impl Book {
             moves.count_closed(&self.declared, slot, outcome, Bucket::of(ended.millis_since(when.at)));
             self.places.bury(id, moment.keep());
             return true;
+        }
+        if !room.take() {
+            *left_out += 1;
+            // Who has no stream is told so, and says it again; nothing compares what it holds.
+            if self.link == Link::Stream {
+                self.leave_out(id, room);
+            }
+            return false;
         }
         let when = moment.when(age);
         let began = moment.now.wall.before(age).tick();
@@ -256,10 +271,11 @@ impl Book {
         meter: Option<&Arc<Meter>>,
         course: &mut Course<'_>,
     ) -> bool {
-        let Course { moment, moves, grown } = course;
+        let Course { moment, moves, room, grown, .. } = course;
         let when = moment.when(age);
         if let Some(record) = self.end(id, moment.last_tick(), moment.keep(), moves) {
             *grown -= 1;
+            room.give();
             self.settle(&record, outcome, when.at, moves);
             if when.late || when.dropped {
                 flag_late(self.meter(&record), record.counted_from(), when, moment.tick);
@@ -273,6 +289,10 @@ impl Book {
         }
         if matches!(self.places.known(&id), Known::Ended) || self.early_ends.has(&id) {
             return false;
+        }
+        if self.end_left_out(id) {
+            self.places.bury(id, moment.keep());
+            return true;
         }
         if let (Some(down_from), Some(meter)) = (moment.down_from, meter) {
             // It ended while the service was down: history held it up to then. When it began is not known.

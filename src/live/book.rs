@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     live::{
         early_ends::EarlyEnds,
+        left_out::LeftOut,
         meter::Meter,
         moves::{Moves, Slot},
         places::{Keep, Places},
@@ -81,8 +82,9 @@ pub struct Book {
     /// are not counted as reported.
     pub(super) declared: Vec<Arc<Meter>>,
     slots: FxHashMap<KeyId, Slot>,
-    /// XOR of the digests of the sessions.
+    /// XOR of the digests of the sessions that are in it.
     pub(super) digest: u64,
+    pub(super) left_out: LeftOut,
     /// The last batch that was applied; `None` before the first.
     pub(super) applied: Option<u64>,
     /// Applied batches that history does not hold durably yet, with their ticks: the last of each tick.
@@ -116,6 +118,7 @@ impl Book {
             declared: Vec::new(),
             slots: FxHashMap::default(),
             digest: 0,
+            left_out: LeftOut::default(),
             applied: None,
             undurable: VecDeque::new(),
             durable: 0,
@@ -191,6 +194,9 @@ impl Book {
             }
             Link::Stream | Link::Unary => meter.reporter_came(),
         }
+        if self.left_out() > 0 {
+            meter.part_is_left_out();
+        }
         slot
     }
 
@@ -229,6 +235,7 @@ impl Book {
 
     /// Ends every session with the outcome, and what a snapshot left open; returns how many were live.
     pub(super) fn end_all(&mut self, outcome: Outcome, now: Time, last: Tick) -> u64 {
+        self.forget_left_out();
         let ids: Vec<_> = self.places.iter().map(|(id, _)| *id).collect();
         let mut moves = Moves::default();
         for id in &ids {
@@ -310,11 +317,6 @@ impl Book {
 
     pub fn live_count(&self) -> u64 {
         self.places.len() as u64
-    }
-
-    /// Number and digest of the live sessions, as a beat states them.
-    pub fn digest(&self) -> (u64, u64) {
-        (self.live_count(), self.digest)
     }
 
     /// Notes that a batch is in the frames up to second `tick`.

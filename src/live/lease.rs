@@ -17,7 +17,8 @@ impl Live {
     /// Applies a report without a stream, and renews the lease asked for; also returns when (monotonic) the lease ends.
     ///
     /// # Errors
-    /// When the project would have more workers or sessions than it may.
+    /// When the project would have more workers than it may. What began and has no room is left out, and
+    /// [`Applied::left_out`] says how many.
     pub fn report(
         &self,
         project: &Project,
@@ -54,7 +55,7 @@ impl Live {
         if std::mem::take(&mut book.fresh) {
             self.came(&book);
         }
-        let applied = self.apply_all(&mut book, &mut events, &moment)?;
+        let applied = self.apply_all(&mut book, &mut events, &moment, false)?;
         let lease_end = book.deadline;
         drop(book);
         self.returned(project, incarnation);

@@ -9,6 +9,7 @@ use crate::{
         apply::{Event, Moment},
         attach::{Attachment, Gone, take_over},
         book::{Book, Link},
+        left_out::Room,
         meter::{Meter, Tally},
         sync::{Mutex, lock},
         word::{MeterWord, Rolled, TickPeak},
@@ -177,7 +178,7 @@ fn open(stream: &Attachment, id: u8, meter: &Arc<Meter>, now: Now) -> Result<(),
     let bounds = Bounds::default();
     let moment = Moment { now, tick: now.wall.tick(), bounds: &bounds, down_from: None };
     let event = Event::Open { id: SessionId([id; 16]), meter: meter.clone(), age: Duration::ZERO, labels: None };
-    book.apply_all(&mut [event], &moment);
+    book.apply_all(&mut [event], &moment, Room::any());
     Ok(())
 }
 

@@ -235,6 +235,16 @@ impl Meter {
         self.silent.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Some of a worker that declared it are not counted: what is known is a lower bound.
+    pub(super) fn part_is_left_out(&self) {
+        self.silent.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// All of them are.
+    pub(super) fn none_is_left_out(&self) {
+        self.silent.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// A worker that was cut off is given up.
     pub(super) fn reporter_lost(&self, now: Tick) {
         let others = self.silent.fetch_sub(1, Ordering::AcqRel) - 1 + self.reporters.load(Ordering::Acquire);

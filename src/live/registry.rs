@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 
 use crate::{
     live::{
+        beyond::METERS_BOUND,
         meter::{Meter, Tally},
         sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock},
     },
@@ -24,6 +25,10 @@ pub struct ProjectCounts {
     pub sessions: AtomicU64,
     /// Sessions in snapshots of which the last chunk has not come.
     pub gathering: AtomicU64,
+    /// Sessions that are not counted, since there was no room.
+    pub left_out: AtomicU64,
+    /// How often a model was named that is counted as another, since there are as many meters as there may be.
+    pub others: AtomicU64,
     pub workers: AtomicU32,
 }
 
@@ -50,7 +55,7 @@ struct Counted {
 pub struct Registry {
     tallies: DashMap<Key, Arc<Tally>, RandomState>,
     meters: DashMap<Key, Counted, RandomState>,
-    projects: DashMap<Project, Arc<ProjectCounts>, RandomState>,
+    pub(super) projects: DashMap<Project, Arc<ProjectCounts>, RandomState>,
     /// The same in the order in which they were made, for those who go through all of them: nobody waits meanwhile. What
     /// was removed is still there, and is passed over.
     all_tallies: boxcar::Vec<Arc<Tally>>,
@@ -128,13 +133,19 @@ impl Registry {
         let counts = self.project(project);
         if counts.meters.fetch_add(1, Ordering::AcqRel) as usize >= bounds.meters_per_project {
             counts.meters.fetch_sub(1, Ordering::AcqRel);
-            return Err(BoundReached { what: "meters_per_project", most: bounds.meters_per_project as u64 });
+            return Err(BoundReached { what: METERS_BOUND, most: bounds.meters_per_project as u64 });
         }
         Ok(self.counted_meter(project, name, counts, now))
     }
 
     /// The meter of this name; `counted` counts it already, and gets it back when another thread has made it meanwhile.
-    fn counted_meter(&self, project: &Project, name: &MeterName, counted: Arc<ProjectCounts>, now: Tick) -> Arc<Meter> {
+    pub(super) fn counted_meter(
+        &self,
+        project: &Project,
+        name: &MeterName,
+        counted: Arc<ProjectCounts>,
+        now: Tick,
+    ) -> Arc<Meter> {
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
         loop {
             let pools = name.pools(project).map(|key| self.tally(&key, now));

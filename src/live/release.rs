@@ -1,7 +1,7 @@
 //! Slots that are freed by hand.
 
 use crate::{
-    live::{Live, apply::Event, book::Link, sync::lock},
+    live::{Live, apply::Event, book::Link, left_out::Room, sync::lock},
     model::{Incarnation, Now, Outcome, Project, SessionId},
 };
 
@@ -44,7 +44,7 @@ impl Live {
         }
         let moment = self.moment(now);
         let (outcome, age, meter) = (Outcome::Cancelled, std::time::Duration::ZERO, None);
-        let applied = book.apply_all(&mut [Event::Close { id, outcome, age, meter }], &moment);
+        let applied = book.apply_all(&mut [Event::Close { id, outcome, age, meter }], &moment, Room::any());
         self.grow(project, applied.grown);
         Released::Freed
     }

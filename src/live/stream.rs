@@ -5,15 +5,20 @@ use std::sync::Arc;
 use crate::{
     live::{
         BoundReached, Live,
-        apply::{Applied, Moment, Told},
+        apply::{Applied, Event, Moment, Told},
         attach::{Attachment, Gone, Refusal, renew},
         book::{Book, Link},
+        left_out::Room,
         meter::Meter,
         snapshot::{ChunkProblem, Gathered, Live as LiveSession},
         sync::Ordering,
     },
     model::{Now, Outcome},
 };
+
+/// Sessions that the snapshots of a project may name at once beyond those that it may have: workers that hold more than are
+/// counted must be able to say so.
+const BEYOND_IN_SNAPSHOTS: usize = 10_000;
 
 /// What became of a message on a stream.
 #[must_use]
@@ -34,7 +39,8 @@ pub enum Batch {
     NoSnapshotYet,
     /// The chunks did not make a snapshot.
     BadSnapshot(ChunkProblem),
-    /// What the worker believes is live differs from its book: a snapshot is needed.
+    /// What the worker believes is live differs from its book, or what was left out of it has room now: a snapshot is
+    /// needed.
     DigestMismatch {
         applied_seq: u64,
     },
@@ -64,11 +70,31 @@ impl Live {
         Ok(())
     }
 
+    /// Applies a batch of a stream. What began and has no room, since the project has as many sessions as it may, is left
+    /// out, and [`Applied::left_out`] says how many; all else is applied.
+    ///
+    /// # Errors
+    /// When the stream was superseded.
+    pub fn batch(&self, stream: &Attachment, seq: u64, events: Vec<impl Told>, now: Now) -> Result<Batch, Refusal> {
+        self.take_batch(stream, seq, events, false, now)
+    }
+
     /// Applies a batch of a stream, whole or not at all.
     ///
     /// # Errors
     /// When the stream was superseded, or the project would have more sessions than it may.
-    pub fn batch(&self, stream: &Attachment, seq: u64, mut events: Vec<impl Told>, now: Now) -> Result<Batch, Refusal> {
+    pub fn whole_batch(&self, stream: &Attachment, seq: u64, events: Vec<Event>, now: Now) -> Result<Batch, Refusal> {
+        self.take_batch(stream, seq, events, true, now)
+    }
+
+    fn take_batch(
+        &self,
+        stream: &Attachment,
+        seq: u64,
+        mut events: Vec<impl Told>,
+        whole: bool,
+        now: Now,
+    ) -> Result<Batch, Refusal> {
         let mut book = stream.mine()?;
         let moment = self.moment(now);
         if let Some(expired) = self.heard(&mut book, now) {
@@ -85,37 +111,39 @@ impl Live {
             }
             _ => {}
         }
-        let applied = self.apply_all(&mut book, &mut events, &moment)?;
+        let applied = self.apply_all(&mut book, &mut events, &moment, whole)?;
         book.applied = Some(seq);
         // Read after it was applied: what the roller had not passed by now is in the frame of this second, or an earlier one.
         book.note_undurable(seq, self.tick(now));
         Ok(Batch::Applied(applied))
     }
 
+    /// Applies events: what has no room is left out, or refuses all if it is to be `whole`.
     pub(super) fn apply_all(
         &self,
         book: &mut Book,
         events: &mut [impl Told],
         moment: &Moment<'_>,
+        whole: bool,
     ) -> Result<Applied, BoundReached> {
         let opens = events.iter().filter(|event| event.is_open()).count() as u64;
         let counts = self.registry.project(&book.project);
         let most = self.bounds.sessions_per_project as u64;
-        // Room is taken first and what was too much given back, so that two workers at once can't both have the last of it.
-        let taken = counts.sessions.fetch_add(opens, Ordering::AcqRel);
-        if opens > 0 && taken + opens > most {
-            counts.sessions.fetch_sub(opens, Ordering::AcqRel);
+        let room = counts.take_room(opens, most);
+        if whole && room < opens {
+            counts.grow(-room.cast_signed());
             return Err(BoundReached { what: "sessions_per_project", most });
         }
-        let applied = book.apply_all(events, moment);
-        counts.grow(applied.grown - opens.cast_signed());
+        let applied = book.apply_all(events, moment, Room::of(&counts, room));
+        counts.grow(applied.grown - room.cast_signed());
         Ok(applied)
     }
 
-    /// Takes a chunk of a snapshot; with the last one, the book is replaced.
+    /// Takes a chunk of a snapshot; with the last one, the book is replaced. Sessions that have no room, since the project
+    /// has as many as it may, are left out: those that were not counted before.
     ///
     /// # Errors
-    /// When the stream was superseded, or the project would have more sessions than it may.
+    /// When the stream was superseded.
     pub fn snapshot(
         &self,
         stream: &Attachment,
@@ -123,14 +151,14 @@ impl Live {
         sessions: Vec<LiveSession>,
         last: Option<(u64, u64)>,
         now: Now,
-    ) -> Result<Batch, Refusal> {
+    ) -> Result<Batch, Gone> {
         let mut book = stream.mine()?;
         let moment = self.moment(now);
         let _back = self.heard(&mut book, now);
         let counts = self.registry.project(&book.project);
         let mut gathered = book.gathered.take().filter(|_| index > 0).unwrap_or_else(|| Gathered::new(counts.clone()));
         let most = self.bounds.sessions_per_project;
-        let taken = gathered.add(index, sessions, most).and_then(|()| match last {
+        let taken = gathered.add(index, sessions, most + BEYOND_IN_SNAPSHOTS).and_then(|()| match last {
             Some((count, digest)) => gathered.verify(count, digest),
             None => Ok(()),
         });
@@ -143,10 +171,12 @@ impl Live {
             return Ok(Batch::Applied(Applied::default()));
         }
         let others = counts.sessions.load(Ordering::Acquire).saturating_sub(book.live_count());
-        if others + gathered.len() > most as u64 {
-            return Err(BoundReached { what: "sessions_per_project", most: most as u64 }.into());
-        }
-        let applied = book.replace(gathered, &moment);
+        let room = (most as u64).saturating_sub(others);
+        let left_out = gathered.take_out(room, |id| book.places.get(id).is_some());
+        let mut applied = book.replace(gathered, &moment);
+        book.forget_left_out();
+        book.leave_out_all(&left_out, &counts);
+        applied.left_out = u32::try_from(left_out.len()).unwrap_or(u32::MAX);
         self.grow(&book.project, applied.grown);
         let (project, incarnation) = (book.project.clone(), book.incarnation);
         drop(book);
@@ -169,6 +199,10 @@ impl Live {
             && book.applied.is_none_or(|applied| applied == as_of)
             && book.digest() != (count, digest)
         {
+            book.ask_snapshot();
+            return Ok(Batch::DigestMismatch { applied_seq });
+        }
+        if !book.needs_snapshot && book.may_come_in(self.bounds.sessions_per_project as u64) {
             book.ask_snapshot();
             return Ok(Batch::DigestMismatch { applied_seq });
         }

@@ -173,7 +173,7 @@ impl Seat {
     /// Applies events; false when there is nothing more to do, since all that is known was put in anew, or waits to be.
     fn batch(&mut self, live: &Live, known: &mut Known, events: Vec<Event>, now: Now) -> Result<bool, SeatError> {
         let Some(stream) = &self.stream else { return Ok(false) };
-        match live.batch(stream, self.seq + 1, events, now) {
+        match live.whole_batch(stream, self.seq + 1, events, now) {
             Ok(Batch::Applied(_)) => {
                 self.seq += 1;
                 Ok(true)

@@ -10,7 +10,7 @@ use highwater::{
         trace::{HEADER, TraceReader},
     },
     live::{
-        Applied, Attachment, Batch, BoundReached, Event, Hello, Live, Meter, Refusal, Roller, Said, Told,
+        Applied, Attachment, Batch, BoundReached, Event, Gone, Hello, Live, Meter, Refusal, Roller, Said, Told,
         snapshot::{ChunkProblem, Live as LiveSession},
     },
     model::{
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    fn snapshot(&self, ids: std::ops::Range<u64>, age: Duration) -> Result<Batch, Refusal> {
+    fn snapshot(&self, ids: std::ops::Range<u64>, age: Duration) -> Result<Batch, Gone> {
         let session = |n| LiveSession { id: id(n), meter: self.meter.clone(), age, labels: None };
         let digest = ids.clone().fold(0, |digest, n| digest ^ id(n).digest());
         let last = Some((ids.end - ids.start, digest));
@@ -217,25 +217,16 @@ fn a_flood_of_ends_without_beginnings_is_forgotten_from_its_start() {
 }
 
 #[test]
-fn a_batch_beyond_the_sessions_of_a_project_is_refused_whole() {
+fn what_must_be_whole_and_has_no_room_is_refused_whole() {
     let world = World::new(Bounds { sessions_per_project: 10, ..Bounds::default() });
     world.send(1, (0..8).map(|n| world.open(n, Duration::ZERO)).collect());
-    let refused =
-        world.live.batch(&world.stream, 2, (8..12).map(|n| world.open(n, Duration::ZERO)).collect(), world.now);
+    let more = (8..12).map(|n| world.open(n, Duration::ZERO)).collect();
     let bound = BoundReached { what: "sessions_per_project", most: 10 };
-    assert_eq!(refused, Err(Refusal::Bound(bound)));
+    assert_eq!(world.live.whole_batch(&world.stream, 2, more, world.now), Err(Refusal::Bound(bound)));
     world.check(8);
     assert_eq!(world.meter.totals().opened, 8);
-    // It can be said again, smaller, with the same number; an end needs no room.
+    // It can be said again, smaller, with the same number.
     assert_eq!(world.send(2, vec![world.close(0, Duration::ZERO), world.open(8, Duration::ZERO)]).grown, 0);
-    world.check(8);
-    assert_eq!(world.snapshot(100..111, Duration::ZERO), Ok(Batch::BadSnapshot(ChunkProblem::TooMany)));
-    world.check(8);
-    let other = attach(&world.live, "p", 2, world.now).unwrap();
-    let sessions = (0..3).map(|n| LiveSession { id: id(n), meter: world.meter.clone(), age: ABSURD, labels: None });
-    let digest = (0..3).fold(0, |digest, n| digest ^ id(n).digest());
-    let refused = world.live.snapshot(&other, 0, sessions.collect(), Some((3, digest)), world.now);
-    assert_eq!(refused, Err(Refusal::Bound(bound)), "two workers share the bound");
     world.check(8);
 }
 

@@ -170,17 +170,6 @@ async fn a_stream_that_does_not_say_hello() {
 }
 
 #[tokio::test]
-async fn more_sessions_than_a_project_may_have() {
-    let mut config = crate::serving::config();
-    config.bounds.sessions_per_project = 3;
-    let serving = Serving::with(config);
-    let mut worker = Worker::ready(&serving, hello(1, 1), &[1, 2]).await;
-    worker.say(batch(1, [connect(3), connect(4)])).await;
-    check(&worker.end().await, Code::ResourceExhausted, "sessions_per_project", "two more");
-    assert_eq!(serving.level(), 2);
-}
-
-#[tokio::test]
 async fn a_message_that_is_too_large() {
     let serving = Serving::start();
     let mut worker = Worker::ready(&serving, hello(1, 1), &[1]).await;

@@ -182,7 +182,7 @@ fn sessions(meter: &Arc<Meter>, ids: std::ops::Range<u32>) -> (Vec<LiveSession>,
 fn snapshots_that_never_end_are_bounded_by_their_project() {
     let (live, meter) = started(Bounds { sessions_per_project: 100, ..Bounds::default() });
     let streams: Vec<_> = (0..3).map(|worker| attach(&live, Incarnation([worker; 16]), 1, 0)).collect();
-    let begin = |stream: usize| live.snapshot(&streams[stream], 0, sessions(&meter, 0..50).0, None, at(1)).unwrap();
+    let begin = |stream: usize| live.snapshot(&streams[stream], 0, sessions(&meter, 0..5_050).0, None, at(1)).unwrap();
     assert!(matches!((begin(0), begin(1)), (Batch::Applied(_), Batch::Applied(_))));
     assert_eq!(begin(2), Batch::BadSnapshot(ChunkProblem::TooMany));
     live.detach(&streams[0]);

@@ -9,6 +9,7 @@ mod access_program;
 mod alerts;
 mod annotations;
 mod bad_input;
+mod beyond;
 mod browser;
 mod demo;
 mod doors;

@@ -134,9 +134,11 @@ async fn what_is_refused_is_counted_by_its_bound() {
     worker.say(batch(1, [connect(1), connect(2), connect(3)])).await;
     worker.end().await;
     let mut worker = Worker::ready(&serving, hello(2, 1), &[]).await;
-    worker.say(declare(2, "a/b")).await;
-    worker.say(declare(3, "a/c")).await;
-    worker.end().await;
+    for (handle, model) in [(2, "a/b"), (3, "a/c")] {
+        worker.say(declare(handle, model)).await;
+        worker.hear().await;
+    }
+    drop(worker);
     let mut worker = Worker::ready(&serving, hello(3, 1), &[]).await;
     worker.say(declare(4, &"x".repeat(70_000))).await;
     worker.end().await;

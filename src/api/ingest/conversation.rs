@@ -161,6 +161,10 @@ impl Conversation {
     fn count(&self, form: Form, outcome: &Batch) {
         if let Batch::Applied(applied) = outcome {
             self.service.counts.ingest.batch(form, applied);
+            if applied.left_out > 0 {
+                let most = self.service.config.bounds.sessions_per_project as u64;
+                self.service.counts.ingest.refused(&Error::Bound { name: "sessions_per_project", most });
+            }
         }
     }
 

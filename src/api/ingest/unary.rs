@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     api::{
         convert::{self, Checked},
-        ingest::conversation::worker,
+        ingest::{conversation::worker, handles},
     },
     error::{Error, FieldProblem},
     live::Event,
@@ -57,6 +57,9 @@ pub fn report(service: &Service, request: &ReportRequest, now: Now) -> Result<Re
     }
     let (applied, lease_end) = service.live.report(&project, worker, incarnation, lease, events, now)?;
     service.counts.ingest.batch(Form::Report, &applied);
+    if applied.left_out > 0 {
+        return Err(Error::Bound { name: "sessions_per_project", most: bounds.sessions_per_project as u64 });
+    }
     Ok(ReportResponse {
         applied: applied.changed,
         duplicates: applied.duplicates,
@@ -84,7 +87,7 @@ fn is_known(catalogue: &Catalogue, meter: &Meter) -> bool {
 
 fn metered(service: &Service, project: &Project, event: Reported, now: Now) -> Result<Event, Error> {
     let Reported { id, meter, age, what } = event;
-    let meter = meter.map(|name| service.live.meter(project, &name, now)).transpose()?;
+    let meter = meter.map(|name| handles::metered(service, project, &name, now)).transpose()?;
     Ok(match (what, meter) {
         (What::Disconnect(outcome), meter) => Event::Close { id, outcome, age, meter },
         (What::Connect(labels), Some(meter)) => Event::Open { id, meter, age, labels },

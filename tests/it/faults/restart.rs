@@ -115,11 +115,12 @@ impl Scene {
 
     /// The changing meter has more sessions, or fewer.
     fn count(&mut self, by: i32) {
+        let before = self.live;
         self.live = self.live.saturating_add_signed(by);
         let second = now() as u64;
-        // What is said at the end of a minute may be counted in the next.
+        // What is said at the end of a minute may be counted in the next, which begins with those that there are.
         for minute in [second, second + 1].map(|second| second / SECONDS_A_MINUTE) {
-            let peak = self.true_peaks.entry(minute).or_default();
+            let peak = self.true_peaks.entry(minute).or_insert(before);
             *peak = (*peak).max(self.live);
         }
     }
@@ -226,7 +227,8 @@ async fn upper_bounds_say_so(scene: &mut Scene, since: u64) {
     let history = scene.ask.history(target(changing()), since).await;
     let mut above = 0;
     for (minute, (peak, flags)) in (since / SECONDS_A_MINUTE..).zip(history.peak.iter().zip(&history.flags)) {
-        let most = *scene.true_peaks.get(&minute).unwrap_or(&scene.live);
+        // In a minute without a change there are those of the last change before it.
+        let most = scene.true_peaks.range(..=minute).next_back().map_or(scene.live, |(_, most)| *most);
         let is_marked = Flags(*flags).has(Flags::LATE);
         assert!(*peak <= most || is_marked, "minute {minute}: {peak} of at most {most} are not marked, flags {flags}");
         above += u32::from(*peak > most);
