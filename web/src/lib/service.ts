@@ -4,7 +4,6 @@ import { type Client, Code, ConnectError, type Interceptor, createClient } from 
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { AdminService } from "../gen/highwater/v1/admin_pb";
-import { DemoService } from "../gen/highwater/v1/demo_pb";
 import { ForecastService } from "../gen/highwater/v1/forecast_pb";
 import { LimitService } from "../gen/highwater/v1/limit_pb";
 import { QuotaService } from "../gen/highwater/v1/quota_pb";
@@ -32,14 +31,14 @@ const transport = createGrpcWebTransport({
   fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin" }),
 });
 
-const client = <S extends DescService>(service: S): Client<S> => createClient(service, transport);
+/** What the page begins with is here; what a view alone calls is in a file of its own (`lib/alerts`, `lib/demo`), loaded with it. */
+export const client = <S extends DescService>(service: S): Client<S> => createClient(service, transport);
 
 export const quotas = client(QuotaService);
 export const limits = client(LimitService);
 export const requests = client(RequestService);
 export const forecast = client(ForecastService);
 export const admin = client(AdminService);
-export const demo = client(DemoService);
 
 /** An error in a sentence that a person can use. */
 export function words(error: unknown): string {
