@@ -25,6 +25,8 @@ export interface Mark {
   until?: number | undefined;
   text: string;
   isOutage?: boolean;
+  /** Something was over: it is drawn hollow. */
+  isEnd?: boolean;
 }
 
 /** Where a mark stands, in pixels from the left of the chart. */
@@ -363,7 +365,7 @@ function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
   ctx.save();
   for (const mark of marks) {
     if (!isShown(mark, of)) continue;
-    const { at, until, isOutage } = mark;
+    const { at, until, isOutage, isEnd } = mark;
     const x = u.valToPos(Math.max(at, from), "x", true);
     const size = 4 * devicePixelRatio;
     ctx.fillStyle = tone(isOutage ? "red" : "muted");
@@ -372,7 +374,14 @@ function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
     ctx.moveTo(x, top + height - 1.6 * size);
     ctx.lineTo(x + size, top + height);
     ctx.lineTo(x - size, top + height);
-    ctx.fill();
+    ctx.closePath();
+    if (isEnd) {
+      ctx.strokeStyle = tone("muted");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.stroke();
+    } else {
+      ctx.fill();
+    }
   }
   ctx.restore();
 }

@@ -8,6 +8,7 @@ import { useAddress, windowOf } from "../../lib/address";
 import { useHistory } from "../../lib/history";
 import { quotas as service, words } from "../../lib/service";
 import { KIND_NAME, accountOf, isPool, kindOf, nameOf, ofAccount, seconds, targetKey, targetOf } from "../../lib/target";
+import { moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
 import { Skeleton } from "../../parts/skeleton";
 import { Chart } from "./chart";
@@ -39,6 +40,12 @@ const LONG_WINDOW_SECONDS = 86_400;
 
 const at = (whole: number) => ({ seconds: BigInt(whole), nanos: 0 });
 
+/** An alert is marked where it began, for as long as it fired, and where it ended: "Alert: up to 20 of 20". */
+function alertMarks(start: number, until: number | undefined, text: string): Mark[] {
+  const began = { at: start, until: until ?? Date.now() / 1_000, text: `${text}, ${until === undefined ? "fires still" : `until ${moment(until)}`}`, isOutage: true };
+  return until === undefined ? [began] : [began, { at: until, text: text.replace(/^Alert:/, "Alert ended:"), isEnd: true }];
+}
+
 export function ChartPanel(props: Props) {
   const { project, section, name, quotas, selected, preview, percent, stale } = props;
   const { range } = useAddress();
@@ -56,12 +63,11 @@ export function ChartPanel(props: Props) {
   });
   const marks = useMemo<Mark[]>(
     () =>
-      (happened.data?.annotations ?? []).map((mark) => ({
-        at: seconds(mark.startTime) ?? 0,
-        until: seconds(mark.endTime),
-        text: mark.text,
-        isOutage: mark.happening === Happening.OUTAGE || mark.happening === Happening.ALERT,
-      })),
+      (happened.data?.annotations ?? []).flatMap((mark) => {
+        const [start, until] = [seconds(mark.startTime) ?? 0, seconds(mark.endTime)];
+        if (mark.happening === Happening.ALERT) return alertMarks(start, until, mark.text);
+        return [{ at: start, until, text: mark.text, isOutage: mark.happening === Happening.OUTAGE }];
+      }),
     [happened.data],
   );
   const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)}`).join("\n");

@@ -30,7 +30,7 @@ const isTyping = (event: KeyboardEvent): boolean =>
 export default function Quotas({ project }: { project: string }) {
   const live = useLive(project);
   const caller = useCaller();
-  const { filter } = useAddress();
+  const { filter, select } = useAddress();
   const [asked, setAsked] = useState<Asked | null>(null);
   const [limiting, setLimiting] = useState<{ quota: Quota; slots: number | undefined } | null>(null);
   const [helps, setHelps] = useState(false);
@@ -54,6 +54,16 @@ export default function Quotas({ project }: { project: string }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
+
+  // The row that an address names is in sight from the start, as mails and alerts link it.
+  const linked = useRef(select);
+  const isThere = live.byKey.size > 0;
+  useEffect(() => {
+    const key = linked.current;
+    if (!isThere || !key) return;
+    linked.current = "";
+    requestAnimationFrame(() => document.querySelector(`[data-row="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" }));
+  }, [isThere]);
 
   const sections = useMemo(() => {
     const all = [...live.byKey.values()];
