@@ -183,7 +183,7 @@ const DELIVERIES: Column<AlertDelivery>[] = [
 function Deliveries({ of }: { of: AlertDelivery[] }) {
   if (of.length === 0) return <p className="text-muted">Nobody, in the last seven days: there was nothing to tell, or nobody who is told of it.</p>;
   const rows = of.map((delivery, nth) => ({ ...delivery, nth }));
-  return <Table label="Deliveries" columns={DELIVERIES} rows={rows} keyOf={(row) => String((row as { nth?: number }).nth ?? "")} tint={({ state }) => (state === State.UNDELIVERABLE ? "bg-red-tint" : "")} />;
+  return <Table label="Deliveries" columns={DELIVERIES} rows={rows} keyOf={(row) => String((row as { nth?: number }).nth ?? "")} tint={({ state }) => (state === State.UNDELIVERABLE ? "bg-red-tint max-md:px-2" : "")} />;
 }
 
 /** Who holds the most, as mails tell it. */

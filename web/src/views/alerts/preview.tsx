@@ -93,7 +93,7 @@ function Crossings({ of, project }: { of: PreviewAlertRuleResponse; project: str
         )}
       </p>
       {shown.length > 0 && (
-        <ol aria-label="What it would have fired" className="mt-1.5 grid max-h-56 gap-x-8 overflow-auto sm:grid-cols-2" tabIndex={shown.length > FIRST_SHOWN ? 0 : undefined}>
+        <ol aria-label="What it would have fired" className={`mt-1.5 grid gap-x-8 sm:grid-cols-2 ${shown.length > FIRST_SHOWN ? "max-h-56 overflow-auto" : ""}`} tabIndex={shown.length > FIRST_SHOWN ? 0 : undefined}>
           {shown.toReversed().map(({ target, fireTime, resolveTime, peak }, nth) => {
             const [from, to] = [seconds(fireTime) ?? 0, seconds(resolveTime)];
             return (

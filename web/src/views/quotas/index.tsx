@@ -6,7 +6,7 @@ import { go, useAddress } from "../../lib/address";
 import { useCaller } from "../../lib/caller";
 import { setCursor } from "../../lib/cursor";
 import { useLive } from "../../lib/live";
-import { MODEL_KINDS, kindOf, nameOf, targetKey } from "../../lib/target";
+import { CONNECTION_KINDS, MODEL_KINDS, kindOf, nameOf, targetKey, targetOf } from "../../lib/target";
 import { Button } from "../../parts/button";
 import { type Asked } from "../../parts/request-dialog";
 import { part } from "../../parts/part";
@@ -62,6 +62,8 @@ export default function Quotas({ project }: { project: string }) {
     const key = linked.current;
     if (!isThere || !key) return;
     linked.current = "";
+    // A connection has no row: its tile is opened.
+    if (CONNECTION_KINDS.some((kind) => kind === kindOf(targetOf(key)))) return go({ open: key }, { replace: true });
     requestAnimationFrame(() => document.querySelector(`[data-row="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" }));
   }, [isThere]);
 
