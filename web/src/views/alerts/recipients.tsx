@@ -110,7 +110,7 @@ export function Recipients({ project }: { project: string }) {
         recipient.configured ? (
           <span className="text-muted">on</span>
         ) : (
-          <input type="checkbox" role="switch" aria-label={`Tell ${recipient.name}`} checked={recipient.enabled} disabled={turn.isPending} onChange={() => turn.mutate(recipient)} />
+          <input type="checkbox" role="switch" className="align-middle" aria-label={`Tell ${recipient.name}`} checked={recipient.enabled} disabled={turn.isPending} onChange={() => turn.mutate(recipient)} />
         ),
     },
     {

@@ -25,11 +25,11 @@ const long = (of: { seconds: bigint } | undefined): number => Number(of?.seconds
 export const thresholdWords = (threshold: Threshold | undefined): string =>
   threshold?.level.case === "slots" ? `${count(threshold.level.value)} ${threshold.level.value === 1 ? "slot" : "slots"}` : `${count(threshold?.level.value ?? 0)} %`;
 
-/** What a rule watches, in a sentence: "From 80 % of the limit, for 2 min. Ends below 70 %, for 5 min." */
+/** What a rule watches: it begins "from 80 % of the limit, for 2 min", and ends "below 70 %, for 5 min". */
 export function ruleWords(rule: AlertRule): { begins: string; ends: string } {
   const hold = long(rule.hold);
   const held = hold === 0 ? "at once" : `for ${spanWords(hold)}`;
-  const keep = `when it was so for ${spanWords(long(rule.keep))}`;
+  const keep = `for ${spanWords(long(rule.keep))}`;
   if (!isOfLevel(rule.kind)) return { begins: `${ALERT_WORD[rule.kind]}, ${held}`, ends: "" };
   const of = rule.threshold?.level.case === "slots" ? "" : " of the limit";
   const beyond = ALERT_WORD[rule.kind] === "over" ? "above" : "from";
@@ -91,12 +91,12 @@ export function Rules({ project }: { project: string }) {
       cell: (rule) => (
         <span className={muted(rule)}>
           {ruleWords(rule).begins}
-          {isAsleep(rule) && "; not yet: it comes alive with routes and providers"}
+          {isAsleep(rule) && <span title="It comes alive with routes and providers">; not yet in use</span>}
         </span>
       ),
     },
     { key: "ends", head: "Ends", cell: (rule) => <span className="text-muted">{ruleWords(rule).ends || "when it is gone"}</span> },
-    { key: "of", head: "Of", cell: (rule) => <span className={muted(rule)}>{rule.onlyModel ? modelName(rule) : rule.onlyKind !== Kind.UNSPECIFIED ? KIND_NAME[rule.onlyKind] : "everything"}</span> },
+    { key: "of", head: "Of", className: "md:min-w-24", cell: (rule) => <span className={muted(rule)}>{rule.onlyModel ? modelName(rule) : rule.onlyKind !== Kind.UNSPECIFIED ? KIND_NAME[rule.onlyKind] : "everything"}</span> },
     { key: "severity", head: "Severity", cell: (rule) => <span className={`whitespace-nowrap ${muted(rule)}`}>{SEVERITY_WORD[rule.severity]}</span> },
     { key: "repeat", head: "Again", cell: ({ repeat }) => <span className="whitespace-nowrap text-muted">{repeat ? `each ${spanWords(long(repeat))}` : "never"}</span> },
     {
@@ -104,7 +104,7 @@ export function Rules({ project }: { project: string }) {
       head: "On",
       cell: (rule) =>
         caller?.edits ? (
-          <input type="checkbox" role="switch" aria-label={`Rule ${rule.name}`} checked={rule.enabled} disabled={turn.isPending} onChange={() => turn.mutate(rule)} />
+          <input type="checkbox" role="switch" className="align-middle" aria-label={`Rule ${rule.name}`} checked={rule.enabled} disabled={turn.isPending} onChange={() => turn.mutate(rule)} />
         ) : (
           <span className="text-muted">{rule.enabled ? "on" : "off"}</span>
         ),
