@@ -4,7 +4,7 @@ import { type Page } from "@playwright/test";
 
 import { AlertPhase, Recipient_Webhook_Form as Form, Severity } from "../src/gen/highwater/v1/alert_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
-import { callsOf, expect, expectAccessible, test } from "./page";
+import { callsOf, expect, expectAccessible, looksRight, test } from "./page";
 import { HOSTILE, hold } from "./rooms";
 
 const MODEL = "cartesia/sonic-3";
@@ -61,6 +61,10 @@ test("an alert is seen everywhere, acknowledged, snoozed, undone, and found in t
   await episode.getByRole("button", { name: `Acknowledge ${NAME}` }).click();
   await expect(said(page)).toContainText(`Acknowledged: ${NAME}.`);
   await expect(row).toContainText("acknowledged");
+  await said(page).getByRole("button", { name: "Undo" }).click();
+  await expect(said(page)).toContainText(`Undone: nobody has acknowledged ${NAME}.`);
+  await expect(row).not.toContainText("acknowledged");
+  await expect(episode.getByRole("list", { name: "Timeline" })).toContainText("acknowledgement taken back by");
 
   const snooze = episode.getByRole("group", { name: `Snooze ${NAME}` });
   await snooze.getByRole("button", { name: "Until tomorrow 8:00" }).click();
@@ -78,6 +82,7 @@ test("an alert is seen everywhere, acknowledged, snoozed, undone, and found in t
   await dialog.getByRole("button", { name: "Cancel" }).click();
   await snooze.getByRole("button", { name: "End the snooze" }).click();
   await expect(row).not.toContainText("snoozed until");
+  await expect(episode.getByRole("list", { name: "Timeline" })).toContainText("snooze ended by");
 
   // A mail's link names the alert alone: it opens it, and does nothing by itself.
   const { alerts: [firing] } = await alerts.listAlerts({ project, firing: true });
@@ -300,3 +305,41 @@ test("what fired marks the chart, with words, and is in the list behind it", asy
   await expect(page.getByRole("region", { name: "The chart of TTS as a table" })).toContainText("Alert: up to 2 of 2");
 });
 
+
+const LOOKS: Record<string, (page: Page, port: number) => Promise<void>> = {
+  "an alert, open": async (page, port) => {
+    const free = await full("looked-at-alert", port, async () => {
+      await callsOf(port).alerts.setRecipient({ project: "looked-at-alert", recipient: { name: "hook", enabled: true, leastSeverity: Severity.INFO, address: { case: "webhook", value: { url: "http://127.0.0.1:9/x", form: Form.SLACK } } } });
+    });
+    const { alerts: [firing] } = await callsOf(port).alerts.listAlerts({ project: "looked-at-alert", firing: true });
+    await page.goto(`/p/looked-at-alert/alerts?open=${firing?.name}`);
+    await expect(page.getByRole("table", { name: "Deliveries" })).toContainText("undeliverable");
+    await expect(page.getByLabel("Holders")).toContainText("voice-1");
+    void free;
+  },
+  "a rule, previewed": async (page) => {
+    await page.goto("/p/demo/alerts?tab=rules");
+    await page.getByRole("button", { name: "Add a rule" }).click();
+    await expect(page.getByRole("region", { name: "Preview" })).toContainText("would have fired");
+  },
+  "a recipient": async (page) => {
+    await page.goto("/p/demo/alerts?tab=recipients");
+    await page.getByRole("button", { name: "Add a recipient" }).first().click();
+    await page.getByLabel("Quiet hours").check();
+  },
+  "the inbox": async (page, port) => {
+    const { alerts, demo } = callsOf(port);
+    const { recipients } = await alerts.listRecipients({ project: "demo" });
+    await alerts.sendTestMessage({ project: "demo", recipientName: recipients[0]?.name ?? "" });
+    await expect.poll(async () => (await demo.listMails({})).mails.length).toBeGreaterThan(0);
+    await page.goto("/p/demo/requests?inbox=open");
+    await expect(page.locator("iframe").contentFrame().getByText("demo", { exact: false }).first()).toBeVisible();
+  },
+};
+
+for (const [name, open] of Object.entries(LOOKS)) {
+  test(`${name} @looks`, async ({ page, port }) => {
+    await open(page, port);
+    await looksRight(page, name);
+  });
+}

@@ -1,4 +1,4 @@
-// What somebody decides of an alert: that they have seen it, and until when nothing is told of it, with a way back.
+// What somebody decides of an alert: that they have seen it, and until when nothing is told of it. Each with a way back.
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -53,7 +53,11 @@ function useDecisions(alert: Alert) {
     mutationFn: () => alerts.acknowledgeAlert({ ...of, setBy: by }),
     onSuccess: () => {
       void changed();
-      say(`Acknowledged: ${name}. It is not told again, unless it gets worse.`);
+      say(`Acknowledged: ${name}. It is not told again, unless it gets worse.`, async () => {
+        await alerts.acknowledgeAlert({ ...of, setBy: by, takeBack: true });
+        await changed();
+        say(`Undone: nobody has acknowledged ${name}.`);
+      });
     },
     onError: (error) => say(`${name} was not acknowledged. ${words(error)}`),
   });

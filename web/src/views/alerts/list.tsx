@@ -56,7 +56,7 @@ function Told({ alert }: { alert: Alert }) {
         </>
       )}
       {alert.acknowledgedBy && <span title={alert.acknowledgedBy}>acknowledged · </span>}
-      <span className={isBad ? "text-red" : "text-muted"}>{text || "told nobody"}</span>
+      <span className={isBad ? "text-red" : "text-muted"}>{text || (alert.phase === AlertPhase.PENDING ? "nobody yet" : "nobody")}</span>
     </span>
   );
 }
@@ -165,7 +165,7 @@ export function AlertList({ project }: { project: string }) {
     toldColumn,
   ];
   const beneath = (alert: Alert) => opened === alert && <Episode key={episodeKey(alert)} project={project} alert={alert} name={called(alert)} quota={quotaOf(alert)} />;
-  const tint = (alert: Alert) => (toneOf(alert) === "red" ? "bg-red-tint" : toneOf(alert) === "amber" ? "bg-amber-tint" : "");
+  const tint = (alert: Alert) => (toneOf(alert) === "red" ? "bg-red-tint max-md:px-2" : toneOf(alert) === "amber" ? "bg-amber-tint max-md:px-2" : "");
 
   return (
     <>
@@ -255,14 +255,16 @@ function Watched({ project }: { project: string }) {
   );
 }
 
-/** How much is left. */
+/** How much is left, and for how long at this pace. */
 export function ToLimit({ alert }: { alert: Alert }) {
   if (!isOfLevel(alert.kind)) return <span className="text-muted">–</span>;
   const left = alert.limitPlusOne > 0 ? alert.limitPlusOne - 1 - alert.level : undefined;
   if (left !== undefined && left <= 0) return <span className="whitespace-nowrap text-muted">{left < 0 ? `${count(-left)} over` : "none left"}</span>;
+  const time = alert.timeToLimit && Number(alert.timeToLimit.seconds);
   return (
     <span className="whitespace-nowrap text-muted">
       {left !== undefined && `${count(left)} left`}
+      {time !== undefined && <span className="text-text" title="If the level goes on as in the last ten minutes">, full in {duration(time)}</span>}
     </span>
   );
 }
