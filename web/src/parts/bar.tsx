@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type RangeName, RANGES, VIEWS, type View, go, useAddress } from "../lib/address";
 import { useCaller } from "../lib/caller";
 import { useLive } from "../lib/live";
-import { quotas } from "../lib/service";
+import { projectsQuery } from "../lib/service-state";
 import { type Theme, setTheme, useTheme } from "../lib/theme";
 import { clock, moment } from "../lib/time";
 import { CallerMenu } from "../views/signin/caller-menu";
@@ -68,7 +68,7 @@ export function Bar({ project }: { project: string }) {
 }
 
 function ProjectMenu({ project }: { project: string }) {
-  const { data } = useQuery({ queryKey: ["projects"], queryFn: () => quotas.listProjects({ pageSize: 1_000 }), staleTime: 30_000 });
+  const { data } = useQuery(projectsQuery);
   const names = [...new Set([...(data?.projects ?? []).filter((name) => name !== "-"), project])].sort();
   const choices = names.map((name) => ({
     key: name,

@@ -205,6 +205,9 @@ export function options(
 
 /** Draws the line that is previewed over the others, on a layer of its own: they are not painted anew while the pointer moves. */
 export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps, line: Line | undefined, path: Path2D | undefined, tone: (name: string) => string) {
+  const isShown = line !== undefined && path !== undefined;
+  // Until the first line is shown on it it has no size, and costs nothing.
+  if (!isShown && canvas.width === 0) return;
   const ctx = canvas.getContext("2d");
   if (!ctx) return;
   if (canvas.width !== u.ctx.canvas.width || canvas.height !== u.ctx.canvas.height) {
@@ -213,7 +216,7 @@ export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps,
   } else {
     ctx.clearRect(0, 0, canvas.width, canvas.height);
   }
-  if (!line || !path) return;
+  if (!isShown) return;
   drawLimit(u, line, of, tone, ctx);
   const { left, top, width, height } = u.bbox;
   ctx.save();
