@@ -1,6 +1,7 @@
 // What the page asks for before it draws: early, once, and all of it used.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 
 import { type DescMessage, type MessageShape, fromBinary } from "@bufbuild/protobuf";
 import { type Page, type Request } from "@playwright/test";
@@ -9,7 +10,10 @@ import { GetHistoryRequestSchema } from "../src/gen/highwater/v1/quota_pb";
 import { targetKey } from "../src/lib/target";
 import { expect, openQuotas, test } from "./page";
 
-const INDEX = readFileSync(join(import.meta.dirname, "..", "dist", "index.html"), "utf8");
+const DIST = join(import.meta.dirname, "..", "dist");
+const INDEX = readFileSync(join(DIST, "index.html"), "utf8");
+/** What the first load may weigh, in bytes of gzip: all that the index names, and itself. */
+const MOST_BYTES = 230_000;
 /** The file that draws: the index names it, so that it is fetched while the first calls are made. */
 const DRAWING = /rel="modulepreload"[^>]* href="([^"]+)"/.exec(INDEX)?.[1] ?? "";
 /** Bytes before the message of a call: its flags and its length. */
@@ -33,6 +37,13 @@ function listen(page: Page) {
   page.on("requestfailed", (request) => callOf(request) && givenUp.push(asked(request)));
   return { made, givenUp };
 }
+
+test("the first load is as light as was promised", () => {
+  const files = [...INDEX.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map(([, name]) => name ?? "");
+  expect(files.length).toBeGreaterThanOrEqual(3);
+  const bytes = ["index.html", ...files].map((name) => gzipSync(readFileSync(join(DIST, name)), { level: 9 }).length);
+  expect(bytes.reduce((sum, of) => sum + of, 0)).toBeLessThanOrEqual(MOST_BYTES);
+});
 
 test("all that the first view needs is asked for before anything is drawn, and once", async ({ page }) => {
   const { made, givenUp } = listen(page);

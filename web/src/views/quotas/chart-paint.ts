@@ -3,7 +3,7 @@ import uPlot from "uplot";
 
 import { go } from "../../lib/address";
 import { type Series, knownSince, spread, uncovered } from "../../lib/series";
-import { band, crest, stretches } from "../../lib/trace";
+import { band, crest, reachOf, stretches } from "../../lib/trace";
 import { clock, moment } from "../../lib/time";
 
 const CHART_HEIGHT = 220;
@@ -244,7 +244,7 @@ const pathsOf =
     const y = (value: number) => zero - value * tall;
     const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
     crest(stroke, found, y);
-    band(fill, found, y);
+    band(fill, found, y, reachOf({ left, pitch }));
     traced.set(line.key, stroke);
     return { stroke, fill, flags: 0 };
   };
