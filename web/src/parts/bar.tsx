@@ -4,7 +4,7 @@ import { type RangeName, RANGES, VIEWS, type View, go, useAddress } from "../lib
 import { useCaller } from "../lib/caller";
 import { useFiring } from "../lib/firing";
 import { useLive } from "../lib/live";
-import { quotas } from "../lib/service";
+import { projectsQuery } from "../lib/service-state";
 import { type Theme, setTheme, useTheme } from "../lib/theme";
 import { clock, count, moment } from "../lib/time";
 import { CallerMenu } from "../views/signin/caller-menu";
@@ -88,7 +88,7 @@ function FiringCount() {
 }
 
 function ProjectMenu({ project }: { project: string }) {
-  const { data } = useQuery({ queryKey: ["projects"], queryFn: () => quotas.listProjects({ pageSize: 1_000 }), staleTime: 30_000 });
+  const { data } = useQuery(projectsQuery);
   const names = [...new Set([...(data?.projects ?? []).filter((name) => name !== "-"), project])].sort();
   const choices = names.map((name) => ({
     key: name,

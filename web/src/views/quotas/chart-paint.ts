@@ -3,7 +3,7 @@ import uPlot from "uplot";
 
 import { go } from "../../lib/address";
 import { type Series, knownSince, spread, uncovered } from "../../lib/series";
-import { band, crest, stretches } from "../../lib/trace";
+import { band, crest, reachOf, stretches } from "../../lib/trace";
 import { clock, moment } from "../../lib/time";
 
 const CHART_HEIGHT = 220;
@@ -207,6 +207,9 @@ export function options(
 
 /** Draws the line that is previewed over the others, on a layer of its own: they are not painted anew while the pointer moves. */
 export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps, line: Line | undefined, path: Path2D | undefined, tone: (name: string) => string) {
+  const isShown = line !== undefined && path !== undefined;
+  // Until the first line is shown on it it has no size, and costs nothing.
+  if (!isShown && canvas.width === 0) return;
   const ctx = canvas.getContext("2d");
   if (!ctx) return;
   if (canvas.width !== u.ctx.canvas.width || canvas.height !== u.ctx.canvas.height) {
@@ -215,7 +218,7 @@ export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps,
   } else {
     ctx.clearRect(0, 0, canvas.width, canvas.height);
   }
-  if (!line || !path) return;
+  if (!isShown) return;
   drawLimit(u, line, of, tone, ctx);
   const { left, top, width, height } = u.bbox;
   ctx.save();
@@ -243,7 +246,7 @@ const pathsOf =
     const y = (value: number) => zero - value * tall;
     const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
     crest(stroke, found, y);
-    band(fill, found, y);
+    band(fill, found, y, reachOf({ left, pitch }));
     traced.set(line.key, stroke);
     return { stroke, fill, flags: 0 };
   };

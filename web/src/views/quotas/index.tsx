@@ -6,7 +6,8 @@ import { go, useAddress } from "../../lib/address";
 import { useCaller } from "../../lib/caller";
 import { setCursor } from "../../lib/cursor";
 import { useLive } from "../../lib/live";
-import { CONNECTION_KINDS, MODEL_KINDS, kindOf, nameOf, targetKey, targetOf } from "../../lib/target";
+import { sectionsOf } from "../../lib/sections";
+import { CONNECTION_KINDS, kindOf, nameOf, targetKey, targetOf } from "../../lib/target";
 import { Button } from "../../parts/button";
 import { type Asked } from "../../parts/request-dialog";
 import { part } from "../../parts/part";
@@ -67,10 +68,7 @@ export default function Quotas({ project }: { project: string }) {
     requestAnimationFrame(() => document.querySelector(`[data-row="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" }));
   }, [isThere]);
 
-  const sections = useMemo(() => {
-    const all = [...live.byKey.values()];
-    return MODEL_KINDS.map((kind) => ({ kind, quotas: all.filter((quota) => kindOf(quota.target) === kind) })).filter(({ quotas }) => quotas.length > 0);
-  }, [live.byKey]);
+  const sections = useMemo(() => sectionsOf(live.byKey), [live.byKey]);
 
   const request = (quota: Quota, wanted = wantedOf(quota)) => {
     if (quota.target) setAsked({ target: quota.target, name: nameOf(quota), limit: quota.limit?.slots, wanted });

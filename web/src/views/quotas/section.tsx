@@ -5,7 +5,7 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
 import { useFiringByKey } from "../../lib/firing";
-import { useYoung } from "../../lib/history";
+import { stepOf, useYoung } from "../../lib/history";
 import { KIND_NAME, accountOf, isPool, seconds, targetKey, targetOf } from "../../lib/target";
 import { count, day, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
@@ -33,7 +33,7 @@ interface Props {
 }
 
 export function Section({ project, kind, quotas, stale, edits, onRequest, onSetLimit }: Props) {
-  const { select, open, filter } = useAddress();
+  const { select, open, filter, range } = useAddress();
   const [preview, setPreview] = useState("");
   const [asPercent, setAsPercent] = useState<boolean | null>(null);
   /** The account whose pool is assigned. */
@@ -47,7 +47,7 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
   }, [meters, filter]);
   const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
   const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
-  const young = useYoung(project, targets);
+  const young = useYoung(project, targets, range, stepOf(targets, range));
   const limitsOf = meters.map((quota) => quota.limit?.slots ?? 0).filter((slots) => slots > 0);
   const differs = limitsOf.length > 1 && Math.max(...limitsOf) > FOURFOLD * Math.min(...limitsOf);
   const selected = quotas.some((quota) => targetKey(quota.target) === select) ? select : "";
