@@ -90,6 +90,11 @@ pub enum What {
     Acknowledged {
         by: String,
     },
+    /// Nobody has seen it after all, says somebody.
+    TakenBack {
+        by: String,
+    },
+    /// Until then; what is in the past ended it.
     Snoozed {
         by: String,
         until: Time,
@@ -327,6 +332,12 @@ impl Alert {
     pub fn acknowledge(&mut self, by: &str, at: Time) {
         self.acknowledged = Some(Acknowledgement { by: by.to_owned(), at });
         self.log(at.tick(), What::Acknowledged { by: by.to_owned() });
+    }
+
+    /// Nobody has seen it, after all: it is told again as its rule says.
+    pub fn take_back(&mut self, by: &str, at: Time) {
+        self.acknowledged = None;
+        self.log(at.tick(), What::TakenBack { by: by.to_owned() });
     }
 
     /// Nothing is told of it until then; what is in the past ends that.

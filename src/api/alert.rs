@@ -71,7 +71,7 @@ impl AlertService for Alerts {
         let page = Page::take("alerts", DEFAULT_ALERTS, &mut request)?;
         let after = page.after.as_deref().map(place).transpose()?;
         let listed = self.aside.run(move |queries| {
-            let service = queries.service();
+            let (service, now) = (queries.service(), queries.service().clock.now());
             let mut listed = service.alerts.list(project.as_ref());
             listed.retain(|past| !request.firing || past.alert.phase == Phase::Firing);
             listed.sort_by_key(|past| std::cmp::Reverse((past.alert.began, name_of(past.alert.subject))));
@@ -85,7 +85,7 @@ impl AlertService for Alerts {
             };
             Ok(ListAlertsResponse {
                 next_page_token: last.map(|last| token(&last.alert)).unwrap_or_default(),
-                alerts: alerts.into_iter().map(|past| view::alert(service, past)).collect(),
+                alerts: alerts.into_iter().map(|past| view::alert(service, past, now)).collect(),
             })
         });
         Ok(Response::new(listed.await?))
@@ -104,7 +104,7 @@ impl AlertService for Alerts {
             let (service, now) = (queries.service(), queries.service().clock.now());
             let (name, by) = (&request.alert, &request.set_by);
             let alert = service.snooze_alert(&project, name, until, by, &caller.actor(), now)?;
-            Ok(view::alert_of(service, alert))
+            Ok(view::alert_of(service, alert, now))
         });
         Ok(Response::new(SnoozeAlertResponse { alert: Some(snoozed.await?) }))
     }
@@ -119,8 +119,12 @@ impl AlertService for Alerts {
         check::by(&request.set_by)?;
         let seen = self.aside.run(move |queries| {
             let (service, now) = (queries.service(), queries.service().clock.now());
-            let alert = service.acknowledge_alert(&project, &request.alert, &request.set_by, &caller.actor(), now)?;
-            Ok(view::alert_of(service, alert))
+            let (name, by, actor) = (&request.alert, &request.set_by, caller.actor());
+            let alert = match request.take_back {
+                false => service.acknowledge_alert(&project, name, by, &actor, now)?,
+                true => service.take_back_acknowledgement(&project, name, by, &actor, now)?,
+            };
+            Ok(view::alert_of(service, alert, now))
         });
         Ok(Response::new(AcknowledgeAlertResponse { alert: Some(seen.await?) }))
     }

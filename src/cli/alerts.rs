@@ -106,7 +106,7 @@ pub async fn run(mut args: AlertsArgs) -> Result<(), CliError> {
             Answer::Alerts(server.answer(calls.snooze_alert(request)).await?.alert.into_iter().collect())
         }
         Action::Acknowledge { alert, by } => {
-            let request = AcknowledgeAlertRequest { project: project.clone(), alert, set_by: by };
+            let request = AcknowledgeAlertRequest { project: project.clone(), alert, set_by: by, take_back: false };
             Answer::Alerts(server.answer(calls.acknowledge_alert(request)).await?.alert.into_iter().collect())
         }
         Action::TestMail { recipient } => {

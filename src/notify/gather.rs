@@ -1,12 +1,12 @@
 //! The facts of a message: what was decided, as it was then, and what history and the live state say beside it.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use crate::{
     alert::{Curve, Facts, Folded, Holder, HolderOf, NoticeKind, Row, Thread, Trend},
     history::LimitInForce,
     model::{
-        Flags, Key, KeyId, LimitHistory, Minute, Now, Outcome, Target, Unit,
+        Flags, Key, LimitHistory, Minute, Now, Outcome, Target, Unit,
         key::DEFAULT_ACCOUNT,
         time::{MINUTES_PER_WEEK, SECONDS_PER_MINUTE},
     },
@@ -16,10 +16,6 @@ use crate::{
 
 /// Minutes of a step of the picture: 336 in seven days.
 const STEP_MINUTES: u32 = 30;
-/// Minutes that the pace is taken from.
-const PACE_MINUTES: u32 = 10;
-/// The limit is not foreseen further than this.
-const LONGEST_FORESIGHT: Duration = Duration::from_secs(24 * 3_600);
 /// Holders that are told, of each sort.
 const MOST_HOLDERS: usize = 5;
 /// Sessions that holders are counted from.
@@ -152,7 +148,7 @@ fn add_history(queries: &Queries, key: &Key, row: &Row, now: Now, facts: &mut Fa
     facts.week_in_words = view.week_in_words(as_of, &service.config.time_zone);
     facts.wanted_slots = Some(view.wanted_slots()).filter(|wanted| *wanted > 0);
     if row.kind.is_of_level() {
-        (facts.trend, facts.time_to_limit) = pace(queries, view.id, facts.level, facts.limit, now);
+        (facts.trend, facts.time_to_limit) = service.pace(view.id, facts.level, facts.limit, now);
         facts.holders = holders(queries, key);
     }
     let began = Minute((facts.since.tick().0 / SECONDS_PER_MINUTE) as u32);
@@ -184,26 +180,6 @@ fn limits(history: &LimitHistory, window: &Window) -> Vec<Option<u32>> {
         minutes.flatten().min()
     };
     (minutes.start.0..minutes.end.0).step_by(window.width() as usize).map(step).collect()
-}
-
-/// How the level goes, and when it reaches the limit if it goes on so: by the peaks of the last minutes.
-fn pace(queries: &Queries, id: KeyId, level: u32, limit: Option<u32>, now: Now) -> (Trend, Option<Duration>) {
-    let end = now.wall.tick().minute().next();
-    let first = Minute(end.0.saturating_sub(PACE_MINUTES));
-    let points = queries.service().rollup().points(id, first..end);
-    let Some((then, before)) = points.first().map(|(minute, point)| (*minute, point.peak)) else {
-        return (Trend::Steady, None);
-    };
-    let trend = match level.cmp(&before) {
-        std::cmp::Ordering::Greater => Trend::Rising,
-        std::cmp::Ordering::Equal => Trend::Steady,
-        std::cmp::Ordering::Less => Trend::Falling,
-    };
-    let seconds = now.wall.since(then.first_tick().start()).as_secs().max(1);
-    let left = limit.and_then(|limit| limit.checked_sub(level)).filter(|left| *left > 0);
-    let grown = u64::from(level.saturating_sub(before));
-    let time = left.filter(|_| grown > 0).map(|left| Duration::from_secs(u64::from(left) * seconds / grown));
-    (trend, time.filter(|time| *time <= LONGEST_FORESIGHT))
 }
 
 /// Who holds the most slots of a key.

@@ -3,6 +3,7 @@
 //!
 //! - [`decide`]: what people decide: rules, recipients, that they have seen it.
 //! - [`deliver`]: what is sent next, and what came of it.
+//! - [`pace`]: how a level goes.
 //! - [`record`]: as bytes.
 //! - [`step`]: what each second comes to.
 //!
@@ -11,6 +12,7 @@
 
 pub mod decide;
 pub mod deliver;
+pub mod pace;
 pub mod record;
 pub mod step;
 #[cfg(test)]

@@ -8,6 +8,8 @@ import AxeBuilder from "@axe-core/playwright";
 import { type Page, expect, test as base } from "@playwright/test";
 
 import { AdminService } from "../src/gen/highwater/v1/admin_pb";
+import { AlertService } from "../src/gen/highwater/v1/alert_pb";
+import { DemoService } from "../src/gen/highwater/v1/demo_pb";
 import { LimitService } from "../src/gen/highwater/v1/limit_pb";
 import { QuotaService } from "../src/gen/highwater/v1/quota_pb";
 import { RequestService } from "../src/gen/highwater/v1/request_pb";
@@ -33,6 +35,8 @@ export function callsOf(port = PORT) {
     quotas: createClient(QuotaService, transport),
     limits: createClient(LimitService, transport),
     requests: createClient(RequestService, transport),
+    alerts: createClient(AlertService, transport),
+    demo: createClient(DemoService, transport),
   };
 }
 

@@ -41,13 +41,17 @@ test("a viewer sees no button that would fail", async ({ page }) => {
   await expect(views.getByRole("link", { name: "Operator" })).toHaveCount(0);
   await views.getByRole("link", { name: "Settings" }).click();
   const rooms = page.getByRole("navigation", { name: "Settings" });
-  await expect(rooms.getByRole("link")).toHaveText(["Limits", "Plans", "Catalogue", "Recipients"]);
-  for (const [room, button] of [["Limits", /^(Set a limit|Change the limit|End the limit)/], ["Plans", /^Apply/], ["Catalogue", /^Set the limit/]] as const) {
+  await expect(rooms.getByRole("link")).toHaveText(["Limits", "Plans", "Catalogue", "Alert rules"]);
+  for (const [room, button] of [["Limits", /^(Set a limit|Change the limit|End the limit)/], ["Plans", /^Apply/], ["Catalogue", /^Set the limit/], ["Alert rules", /^(Add|Change|Delete|Reset)/]] as const) {
     await rooms.getByRole("link", { name: room }).click();
-    await expect(page.getByRole("region", { name: room })).toBeVisible();
+    await expect(page.getByRole("region", { name: room === "Alert rules" ? "Rules" : room })).toBeVisible();
     await expect(page.getByLabel("Loading")).toHaveCount(0);
     await expect(page.getByRole("button", { name: button })).toHaveCount(0);
   }
+  await expect(page.getByRole("switch")).toHaveCount(0);
+  await views.getByRole("link", { name: /^Alerts/ }).click();
+  await expect(page.getByText("Nothing fires now.")).toBeVisible();
+  await expect(page.getByRole("navigation", { name: "Alerts" }).getByRole("link")).toHaveText(["Alerts", "Rules"]);
   // An address that was sent by who may more shows what this key may see.
   await page.goto("/p/acme/settings?tab=keys");
   await expect(page.getByRole("region", { name: "Limits" })).toBeVisible();

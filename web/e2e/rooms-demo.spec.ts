@@ -2,7 +2,7 @@ import { Kind } from "../src/gen/highwater/v1/types_pb";
 import { callsOf, expect, looksRight, test } from "./page";
 import { HOSTILE, hold } from "./rooms";
 
-const ROOMS = ["sessions?worker=voice-agent-01", "requests", "alerts", "settings", "settings?tab=plans", "settings?tab=catalogue", "settings?tab=keys", "settings?tab=recipients", "settings?tab=audit", "operator"];
+const ROOMS = ["sessions?worker=voice-agent-01", "requests", "alerts", "alerts?tab=rules", "alerts?tab=recipients", "settings", "settings?tab=plans", "settings?tab=catalogue", "settings?tab=keys", "settings?tab=recipients", "settings?tab=audit", "operator"];
 
 for (const room of ROOMS) {
   test(`${room} @looks`, async ({ page }) => {
@@ -128,9 +128,4 @@ test("a project is made and deleted, its name typed", async ({ page }) => {
   await remove.click();
   await expect(page.getByRole("status", { name: "What happened" })).toContainText("Deleted: made-here");
   await expect(page.getByRole("table", { name: "Projects" }).getByRole("row", { name: /made-here/ })).toHaveCount(0);
-});
-
-test("alerts have their place, and say that there are none", async ({ page }) => {
-  await page.goto("/p/demo/alerts");
-  await expect(page.getByText("This version of Highwater sends no alerts.")).toBeVisible();
 });

@@ -1,7 +1,9 @@
 // Fifty strings that were stored to run, in every field that a person or a worker can fill: all that the service takes is shown as text.
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Page } from "@playwright/test";
 
 import { Role } from "../src/gen/highwater/v1/admin_pb";
+import { AlertKind, Severity } from "../src/gen/highwater/v1/alert_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
 import { callsOf, expect, test } from "./page";
 import { HOSTILE, KEYS_PORT, type Keyed, hold, signIn, startKeyed } from "./rooms";
@@ -37,7 +39,7 @@ async function expectText(page: Page, strings: readonly string[] = []): Promise<
 
 test("fifty stored scripts in every field are text in every room", async ({ page, port }) => {
   test.setTimeout(300_000);
-  const { limits, quotas, requests, admin } = callsOf(port);
+  const { limits, quotas, requests, admin, alerts } = callsOf(port);
   const releases: (() => Promise<void>)[] = [];
   const holds = async (label: string, model: string, labels: { room?: string; job?: string; worker?: string; account?: string }) => {
     releases.push(await hold(PROJECT, label, Kind.TTS, model, labels));
@@ -61,6 +63,25 @@ test("fifty stored scripts in every field are text in every room", async ({ page
       const { request } = await asked(`acme/model-${nth}`, text);
       await store("word", text, () => requests.decideIncreaseRequest({ id: request?.id ?? "", slots: 0, word: text }));
     });
+  }
+  // What is held is above this limit at once, so that there is an alert to decide on.
+  await limits.setLimit({ project: PROJECT, target, slots: 1, setBy: "test" });
+  await expect.poll(async () => (await alerts.listAlerts({ project: PROJECT, firing: true })).alerts.length).toBeGreaterThan(0);
+  const { alerts: [firing] } = await alerts.listAlerts({ project: PROJECT, firing: true });
+  const of = { project: PROJECT, alert: firing?.name ?? "" };
+  for (const text of HOSTILE) {
+    const rule = { name: "rule", kind: AlertKind.APPROACHING, enabled: true, severity: Severity.INFO, threshold: { level: { case: "percent" as const, value: 999 } } };
+    await store("rule", text, () => alerts.setAlertRule({ project: PROJECT, rule: { ...rule, name: text } }));
+    await store("model of a rule", text, () => alerts.setAlertRule({ project: PROJECT, rule: { ...rule, name: `rule-${HOSTILE.indexOf(text)}`, onlyModel: text } }));
+    const recipient = { name: "recipient", enabled: true, leastSeverity: Severity.INFO };
+    await store("recipient", text, () => alerts.setRecipient({ project: PROJECT, recipient: { ...recipient, name: text, address: { case: "mailbox", value: "ops@example.com" } } }));
+    await store("mailbox", text, () => alerts.setRecipient({ project: PROJECT, recipient: { ...recipient, address: { case: "mailbox", value: text } } }));
+    await store("webhook", text, () => alerts.setRecipient({ project: PROJECT, recipient: { ...recipient, address: { case: "webhook", value: { url: `https://hooks.example/${text}` } } } }));
+  }
+  // The timeline keeps the newest 50 events.
+  for (const text of HOSTILE.slice(0, 20)) {
+    await store("acknowledged by", text, () => alerts.acknowledgeAlert({ ...of, setBy: text }));
+    await store("snoozed by", text, () => alerts.snoozeAlert({ ...of, setBy: text, until: timestampFromMs(Date.now() + 3_600_000) }));
   }
   console.log(Object.entries(taken).map(([field, of]) => `${field} ${of.length}`).join(", "));
   // Names that are parts of addresses and of metrics have letters of their own, and take none of them.
@@ -89,11 +110,24 @@ test("fifty stored scripts in every field are text in every room", async ({ page
   await page.goto(`/p/${PROJECT}/settings`);
   await page.getByRole("table", { name: "Limits" }).getByRole("button", { name: "Cartesia Sonic 3", exact: true }).click();
   await expectText(page, HOSTILE.slice(-1));
-  for (const room of ["settings?tab=audit", "settings?tab=plans", "settings?tab=catalogue", "settings?tab=recipients", "operator", "alerts"]) {
+  for (const room of ["settings?tab=audit", "settings?tab=plans", "settings?tab=catalogue", "settings?tab=recipients", "operator", "requests?select=tts/cartesia/sonic-3"]) {
     await page.goto(`/p/${PROJECT}/${room}`);
     await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     await expectText(page);
   }
+  expect([taken["acknowledged by"], taken["snoozed by"]].map((of) => of?.length)).toEqual([20, 20]);
+  await page.goto(`/p/${PROJECT}/alerts?open=${of.alert}`);
+  await expect(page.getByRole("list", { name: "Timeline" })).toBeVisible();
+  await expectText(page, HOSTILE.slice(0, 20));
+  await page.goto(`/p/${PROJECT}/alerts?tab=rules`);
+  await expect(page.getByRole("table", { name: "Rules" })).toBeVisible();
+  await expectText(page, taken["model of a rule"]);
+  await page.goto(`/p/${PROJECT}/alerts?tab=recipients`);
+  await expect(page.getByRole("table", { name: "Recipients" })).toBeVisible();
+  await expectText(page);
+  await page.goto(`/p/${PROJECT}/alerts?kind=${encodeURIComponent(HOSTILE[1] ?? "")}&target=${encodeURIComponent(HOSTILE[1] ?? "")}&open=${encodeURIComponent(HOSTILE[0] ?? "")}`);
+  await expect(page.getByText("Nothing that matches fires now.")).toBeVisible();
+  await expectText(page);
   for (const release of releases) await release().catch(() => undefined);
 });
 

@@ -1,11 +1,12 @@
 // The frame of every view: the bar, the view of the address, and the sign-in when it is asked for.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { type View, go, useAddress } from "./lib/address";
 import { useCaller } from "./lib/caller";
 import { useLive } from "./lib/live";
-import { quotas, unauthenticated } from "./lib/service";
+import { unauthenticated, wasAsked } from "./lib/service";
+import { projectsQuery, statusQuery } from "./lib/service-state";
 import { Bar } from "./parts/bar";
 import { part } from "./parts/part";
 import { Saying } from "./parts/said";
@@ -29,8 +30,12 @@ function Recovery({ project }: { project: string }) {
   const { status, since } = useLive(project);
   const client = useQueryClient();
   const isLive = status === "live";
+  // What was asked for since it is live needs no second question.
+  const known = useRef(isLive ? since : undefined);
   useEffect(() => {
-    if (isLive) void client.invalidateQueries({ predicate: ({ state, queryKey }) => state.status === "error" || state.fetchFailureCount > 0 || queryKey[0] === "annotations" });
+    if (!isLive || since === known.current) return;
+    known.current = since;
+    void client.invalidateQueries({ predicate: ({ state, queryKey }) => state.status === "error" || state.fetchFailureCount > 0 || queryKey[0] === "annotations" });
   }, [client, isLive, since]);
   return null;
 }
@@ -38,13 +43,9 @@ function Recovery({ project }: { project: string }) {
 export function App() {
   const { project, view } = useAddress();
   const caller = useCaller();
-  const status = useQuery({ queryKey: ["status"], queryFn: () => quotas.getStatus({}), refetchInterval: 30_000 });
-  const projects = useQuery({
-    queryKey: ["projects"],
-    queryFn: () => quotas.listProjects({ pageSize: 1_000 }),
-    enabled: !project && caller !== undefined,
-  });
-  const [asked, setAsked] = useState(false);
+  const status = useQuery(statusQuery);
+  const projects = useQuery({ ...projectsQuery, enabled: !project && caller !== undefined });
+  const [asked, setAsked] = useState(wasAsked);
   useEffect(() => {
     const ask = () => setAsked(true);
     unauthenticated.addEventListener("asked", ask);

@@ -9,7 +9,7 @@ use crate::{
         alert::check::shown_url,
         convert::{to_target, to_timestamp},
     },
-    model::{Key, Project},
+    model::{Key, Now, Project},
     proto::{
         self, AlertDelivery, AlertEvent, AlertPhase, PreviewAlertRuleResponse, SendTestMessageResponse,
         alert_delivery::State,
@@ -25,12 +25,12 @@ use crate::{
 };
 
 /// An alert as it stands, of which a decision was made.
-pub fn alert_of(service: &Service, alert: Alert) -> proto::Alert {
+pub fn alert_of(service: &Service, alert: Alert, now: Now) -> proto::Alert {
     let key = service.alerts.key_of(alert.subject);
-    self::alert(service, &Past { alert, key })
+    self::alert(service, &Past { alert, key }, now)
 }
 
-pub fn alert(service: &Service, past: &Past) -> proto::Alert {
+pub fn alert(service: &Service, past: &Past, now: Now) -> proto::Alert {
     let Past { alert, key } = past;
     let project = key.as_ref().map_or_else(Project::across, |key| key.project.clone());
     let (kind, severity) = worst(service, alert, &project);
@@ -58,7 +58,18 @@ pub fn alert(service: &Service, past: &Past) -> proto::Alert {
         acknowledge_time: alert.acknowledged.as_ref().map(|seen| to_timestamp(seen.at)),
         events: alert.events.iter().map(event).collect(),
         deliveries: service.alerts.deliveries(alert).iter().map(delivery).collect(),
+        time_to_limit: time_to_limit(service, alert, now),
     }
+}
+
+/// How long until what fires is at its limit, if it goes on so.
+fn time_to_limit(service: &Service, alert: &Alert, now: Now) -> Option<prost_types::Duration> {
+    let Subject::Level(id) = alert.subject else { return None };
+    if alert.phase != Phase::Firing {
+        return None;
+    }
+    let time = service.pace(id, alert.level, alert.limit, now).1?;
+    Some(prost_types::Duration { seconds: i64::try_from(time.as_secs()).ok()?, nanos: 0 })
 }
 
 /// The worst of the rules that fire, or that fired last.
@@ -93,6 +104,8 @@ pub fn event_in_words(event: &Event) -> String {
         What::Resolved { level } => format!("resolved at {level}"),
         What::Told { notice } => format!("told: {notice}"),
         What::Acknowledged { by } => format!("acknowledged by {by}"),
+        What::TakenBack { by } => format!("acknowledgement taken back by {by}"),
+        What::Snoozed { by, until } if *until <= event.at.start() => format!("snooze ended by {by}"),
         What::Snoozed { by, .. } => format!("snoozed by {by}"),
     }
 }

@@ -184,6 +184,24 @@ impl Service {
         })
     }
 
+    /// Nobody has seen an alert, after all: it is told again as its rule says.
+    ///
+    /// # Errors
+    /// As [`snooze_alert`](Self::snooze_alert).
+    pub fn take_back_acknowledgement(
+        &self,
+        project: &Project,
+        name: &str,
+        by: &str,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<Alert, Error> {
+        let after = format!("by={by:?}");
+        self.change_alert(project, name, ("alert.acknowledge.take_back", after), actor, now, |alert| {
+            alert.take_back(by, now.wall);
+        })
+    }
+
     fn change_alert(
         &self,
         project: &Project,

@@ -278,6 +278,13 @@ fn snoozing_and_seeing_are_durable() {
     let after = open(&store).alerts.list(Some(&project)).remove(0).alert;
     assert_eq!(after.acknowledged.as_ref().map(|seen| &*seen.by), Some("kim"));
     assert_eq!(after.snooze.as_ref().map(|snooze| snooze.until), Some(at(900).wall));
+    service.take_back_acknowledgement(&project, "level-0", "lee", &Actor::service(), at(7)).unwrap();
+    let after = open(&store).alerts.list(Some(&project)).remove(0).alert;
+    assert_eq!(after.acknowledged, None);
+    assert_eq!(
+        after.events.last().map(|event| &event.what),
+        Some(&crate::alert::state::What::TakenBack { by: "lee".into() })
+    );
     let other = Project::new("other").unwrap();
     assert!(service.acknowledge_alert(&other, "level-0", "kim", &Actor::service(), at(7)).is_err());
     let far = service.snooze_alert(&project, "level-0", Time(u64::MAX), "kim", &Actor::service(), at(8));

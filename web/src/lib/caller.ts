@@ -1,5 +1,5 @@
 // Who is signed in: their role decides which buttons there are.
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 
 import { Role } from "../gen/highwater/v1/admin_pb";
 import { admin } from "./service";
@@ -14,8 +14,10 @@ export interface Caller {
   operates: boolean;
 }
 
+export const callerQuery = queryOptions({ queryKey: ["caller"], queryFn: () => admin.getCaller({}), staleTime: 60_000 });
+
 export function useCaller(): Caller | undefined {
-  const { data } = useQuery({ queryKey: ["caller"], queryFn: () => admin.getCaller({}), staleTime: 60_000 });
+  const { data } = useQuery(callerQuery);
   if (!data) return undefined;
   const operates = data.role === Role.OPERATOR;
   return { role: data.role, project: data.project, keyId: data.keyId, operates, edits: operates || data.role === Role.EDITOR };

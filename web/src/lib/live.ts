@@ -161,6 +161,17 @@ export function watchAgain(): void {
   listeners.forEach((listener) => listener());
 }
 
+/** Tells the first list of a project that is heard; nothing when the first that is heard is a failure. */
+export function whenHeard(project: string, tell: (live: Live) => void): void {
+  const of = watching(project);
+  const listener = () => {
+    if (of.state.status === "connecting") return;
+    of.listeners.delete(listener);
+    if (of.state.status === "live") tell(of.state);
+  };
+  of.listeners.add(listener);
+}
+
 /** The live list of a project. */
 export function useLive(project: string): Live {
   return useSyncExternalStore(

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 
-import { type Series, envelope, extended, highest, isNear, knownSince, spread, timeAtEach, uncovered, whatIf } from "./series";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+
+import { ColumnsSchema } from "../gen/columns_pb";
+import { GetHistoryResponseSchema } from "../gen/highwater/v1/quota_pb";
+import { Kind } from "../gen/highwater/v1/types_pb";
+import { type Series, allSeries, begunIn, envelope, extended, highest, isNear, knownSince, spread, timeAtEach, uncovered, whatIf } from "./series";
 
 const series = (peak: (number | null)[], from = 0): Series => ({
   key: "tts/a/b",
@@ -9,6 +14,39 @@ const series = (peak: (number | null)[], from = 0): Series => ({
   peak,
   partial: peak.map(() => false),
   limit: peak.map(() => 20),
+});
+
+describe("what the service sends", () => {
+  const at = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
+  const target = (model: string) => ({ target: { case: "meter" as const, value: { kind: Kind.TTS, model } } });
+  const sent = (histories: { target: ReturnType<typeof target>; peak: number[]; flags: Uint8Array; limitPlusOne: number[] }[]) =>
+    allSeries(fromBinary(ColumnsSchema, toBinary(GetHistoryResponseSchema, create(GetHistoryResponseSchema, { startTime: at(6_000), step: at(60), histories }))));
+
+  test("is read as the contract has it: numbers of any width, gaps, lower bounds, and no limit", () => {
+    const peak = [0, 1, 127, 128, 16_383, 16_384, 100_000, 2 ** 31, 2 ** 32 - 1];
+    const flags = new Uint8Array([0, 1, 2, 0, 3, 0, 4, 8, 0]);
+    const limitPlusOne = [0, 1, 2, 128, 129, 0, 100_001, 2 ** 31, 2 ** 32 - 1];
+    const found = sent([{ target: target("a/b"), peak, flags, limitPlusOne }, { target: target("c/d"), peak: [], flags: new Uint8Array(), limitPlusOne: [] }]);
+    expect(found.get("tts/a/b")).toEqual({
+      key: "tts/a/b",
+      from: 6_000,
+      step: 60,
+      peak: [0, null, 127, 128, null, 16_384, 100_000, 2 ** 31, 2 ** 32 - 1],
+      partial: [false, false, true, false, true, false, false, false, false],
+      limit: [null, 0, 1, 127, 128, null, 100_000, 2 ** 31 - 1, 2 ** 32 - 2],
+    });
+    expect(found.get("tts/c/d")?.peak).toEqual([]);
+  });
+
+  test("is refused where its columns differ", () => {
+    expect(() => sent([{ target: target("a/b"), peak: [1, 2], flags: new Uint8Array([0]), limitPlusOne: [] }])).toThrow(/can’t be read/);
+  });
+});
+
+test("what begins a day after the window or later is young, and nothing else", () => {
+  const known = (first: number): Series => series([...Array<null>(first).fill(null), 1], 600);
+  const found = new Map([["old", known(1_440)], ["young", known(1_441)], ["unknown", series([null], 600)]]);
+  expect(begunIn(found)).toEqual({ young: 600 + 1_441 * 60 });
 });
 
 describe("envelope", () => {

@@ -1,5 +1,8 @@
 // Histories as charts read them, and what is found in them. Minutes are counted from the start of a window.
-import { type GetHistoryResponse, type History } from "../gen/highwater/v1/quota_pb";
+import { fromBinary } from "@bufbuild/protobuf";
+
+import { type Column, type Columns } from "../gen/columns_pb";
+import { TargetSchema } from "../gen/highwater/v1/types_pb";
 import { targetKey } from "./target";
 
 /** Bit of a minute's flags: nothing was covered, so that there is no level. */
@@ -20,17 +23,45 @@ export interface Series {
   limit: (number | null)[];
 }
 
-export function seriesOf(history: History, from: number, step: number): Series {
-  const peak = history.peak.map((level, nth) => ((history.flags[nth] ?? 0) & NOT_COVERED ? null : level));
-  const partial = history.peak.map((_, nth) => ((history.flags[nth] ?? 0) & PARTIAL) !== 0);
-  const limit = history.limitPlusOne.map((above) => (above > 0 ? above - 1 : null));
-  return { key: targetKey(history.target), from, step, peak, partial, limit };
+/** Whole numbers as they are packed: seven bits a byte, the lowest first, all but the last marked. */
+export function unpacked(bytes: Uint8Array): number[] {
+  const values: number[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    let value = 0;
+    let byte = 0;
+    let shift = 0;
+    do {
+      byte = bytes[at++] ?? 0;
+      value |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte & 0x80);
+    values.push(value >>> 0);
+  }
+  return values;
 }
 
-export function allSeries(answer: GetHistoryResponse): Map<string, Series> {
+export function seriesOf(column: Column, from: number, step: number): Series {
+  const peak: (number | null)[] = unpacked(column.peak);
+  const limit: (number | null)[] = unpacked(column.limitPlusOne);
+  const { flags } = column;
+  if (flags.length !== peak.length) throw new Error("The service sent a history that can’t be read.");
+  const partial: boolean[] = [];
+  for (let nth = 0; nth < peak.length; nth++) {
+    const flag = flags[nth] ?? 0;
+    if (flag & NOT_COVERED) peak[nth] = null;
+    partial.push((flag & PARTIAL) !== 0);
+  }
+  for (let nth = 0; nth < limit.length; nth++) {
+    const above = limit[nth] ?? 0;
+    limit[nth] = above > 0 ? above - 1 : null;
+  }
+  return { key: targetKey(fromBinary(TargetSchema, column.target)), from, step, peak, partial, limit };
+}
+
+export function allSeries(answer: Columns): Map<string, Series> {
   const from = Number(answer.startTime?.seconds ?? 0n);
   const step = Number(answer.step?.seconds ?? 60n);
-  return new Map(answer.histories.map((history) => [targetKey(history.target), seriesOf(history, from, step)]));
+  return new Map(answer.histories.map((column) => seriesOf(column, from, step)).map((series) => [series.key, series]));
 }
 
 /** A series with newer points laid over and after its own; both of one step. */
@@ -115,6 +146,22 @@ export const uncovered = ({ peak, partial }: Pick<Series, "peak" | "partial">): 
 export function knownSince({ peak, from, step }: Pick<Series, "peak" | "from" | "step">): number | undefined {
   const first = peak.findIndex((level) => level !== null);
   return first < 0 ? undefined : from + first * step;
+}
+
+/** What begins later than this after the window does is young: a model that nobody calls at night is not. Seconds. */
+const YOUNG_AFTER = 86_400;
+
+/** Keys, and when each begins to be known: seconds since 1970. */
+export type Begun = Record<string, number>;
+
+/** Which series begin within their window, and where: the start of the point. */
+export function begunIn(found: ReadonlyMap<string, Series>): Begun {
+  const begun: Begun = {};
+  for (const [key, series] of found) {
+    const since = knownSince(series);
+    if (since !== undefined && since > series.from + YOUNG_AFTER) begun[key] = since;
+  }
+  return begun;
 }
 
 /** Places for labels that want to stand at `wanted`, each `height` high, between 0 and `room`, in their order and none over another. */

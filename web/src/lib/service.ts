@@ -1,17 +1,21 @@
 // The service's calls, over gRPC-Web. There is nothing else that the page reads.
-import { type DescService } from "@bufbuild/protobuf";
+import { type DescService, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, type Interceptor, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
+import { type Columns, ColumnsSchema } from "../gen/columns_pb";
 import { AdminService } from "../gen/highwater/v1/admin_pb";
-import { DemoService } from "../gen/highwater/v1/demo_pb";
 import { ForecastService } from "../gen/highwater/v1/forecast_pb";
 import { LimitService } from "../gen/highwater/v1/limit_pb";
-import { QuotaService } from "../gen/highwater/v1/quota_pb";
+import { type GetHistoryRequestSchema, QuotaService } from "../gen/highwater/v1/quota_pb";
 import { RequestService } from "../gen/highwater/v1/request_pb";
 
 /** Told when a call was refused for want of a credential: the page keeps its view and asks. */
 export const unauthenticated = new EventTarget();
+let asked = false;
+unauthenticated.addEventListener("asked", () => (asked = true));
+/** Whether a call was refused so before there was a page to tell. */
+export const wasAsked = (): boolean => asked;
 
 /** Header of every call of the page: other sites can't set it. */
 export const OWN_HEADER = { "X-Highwater": "1" } as const;
@@ -32,14 +36,20 @@ const transport = createGrpcWebTransport({
   fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin" }),
 });
 
-const client = <S extends DescService>(service: S): Client<S> => createClient(service, transport);
+/** What the page begins with is here; what a view alone calls is in a file of its own (`lib/alerts`, `lib/demo`), loaded with it. */
+export const client = <S extends DescService>(service: S): Client<S> => createClient(service, transport);
 
-export const quotas = client(QuotaService);
-export const limits = client(LimitService);
-export const requests = client(RequestService);
-export const forecast = client(ForecastService);
-export const admin = client(AdminService);
-export const demo = client(DemoService);
+export const quotas = /* @__PURE__ */ client(QuotaService);
+export const limits = /* @__PURE__ */ client(LimitService);
+export const requests = /* @__PURE__ */ client(RequestService);
+export const forecast = /* @__PURE__ */ client(ForecastService);
+export const admin = /* @__PURE__ */ client(AdminService);
+
+/** The answer of `GetHistory`, its columns as they came. */
+export async function columnsOf(request: MessageInitShape<typeof GetHistoryRequestSchema>): Promise<Columns> {
+  const method = { ...QuotaService.method.getHistory, output: ColumnsSchema };
+  return (await transport.unary(method, undefined, undefined, undefined, request)).message;
+}
 
 /** An error in a sentence that a person can use. */
 export function words(error: unknown): string {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { type Pen, type Place, band, crest, stretches, under } from "./trace";
+import { type Pen, type Place, band, crest, reachOf, stretches, under } from "./trace";
 
 class Recorder implements Pen {
   readonly drawn: [string, number, number][] = [];
@@ -39,11 +39,33 @@ test("each column of pixels shows exactly the lowest and the highest of its minu
     const places = stretches(values, 0, values.length, { left, pitch });
     expect(new Map(places.flat().map(({ x, low, high }) => [x, [low, high]]))).toEqual(expected);
     expect(Math.max(...drawn(crest, places).map(([, , y]) => y))).toBe(999);
-    // The band touches both of each column.
-    const touched = new Set(drawn(band, places).map(([, x, y]) => `${x} ${y}`));
-    for (const [x, [low, high]] of expected) expect(touched.has(`${x} ${low}`) && touched.has(`${x} ${high}`)).toBe(true);
+    // The band reaches from one to the other in each column.
+    const edges = edgesOf(places);
+    for (const [x, [low, high]] of expected) expect(edges(x)).toEqual([low, high]);
   }
 }, 60_000);
+
+/** The edges of the band at a pixel, the lower first: all of it is upright or level. */
+const edgesOf = (places: Place[][], reach = 0.5) => {
+  const level: { from: number; to: number; y: number }[] = [];
+  let pen: [number, number] = [0, 0];
+  for (const [move, x, y] of drawn((to, of, height) => band(to, of, height, reach), places)) {
+    if (move === "L") {
+      if (x !== pen[0] && y !== pen[1]) throw new Error(`The edge to ${x}, ${y} slopes.`);
+      if (y === pen[1]) level.push({ from: Math.min(x, pen[0]), to: Math.max(x, pen[0]), y });
+    }
+    pen = [x, y];
+  }
+  return (x: number) => level.filter(({ from, to }) => from <= x && x <= to).map(({ y }) => y).sort((a, b) => a - b);
+};
+
+test("the band of one column is as wide as it, and that of wide minutes is as wide as they are", () => {
+  const column = { left: 10, pitch: 0.5 };
+  const narrow = drawn((to, of, height) => band(to, of, height, reachOf(column)), stretches([3, 9], 0, 2, column));
+  expect(narrow).toEqual([["M", 10, 3], ["L", 10, 9], ["L", 11, 9], ["L", 11, 3], ["L", 10, 3]]);
+  const minutes = { left: 10, pitch: 4 };
+  expect(edgesOf(stretches([3, 5], 0, 2, minutes), reachOf(minutes))(13)).toEqual([3, 3]);
+});
 
 test("wide minutes are steps, and hold for the whole of them", () => {
   expect(drawn(crest, stretches([3, 5], 0, 2, { left: 10, pitch: 4 }))).toEqual([

@@ -83,13 +83,33 @@ export function crest(pen: Pen, of: Place[][], y: (value: number) => number): vo
   }
 }
 
-/** The area between the lowest and the highest points. */
-export function band(pen: Pen, of: Place[][], y: (value: number) => number): void {
+/** How far a place reaches to either side: a column of pixels is half of itself away, the edge of a wide point is where it is. */
+export const reachOf = ({ pitch }: Frame): number => (pitch >= STEP_FROM_PX ? 0 : 0.5);
+
+/**
+ * The area between the lowest and the highest points. It is bounded by what is upright and level alone, column by column: slopes
+ * over so many columns take several times as long to be filled.
+ */
+export function band(pen: Pen, of: Place[][], y: (value: number) => number, reach: number): void {
   for (const stretch of of) {
-    stretch.forEach(({ x, high }, nth) => (nth === 0 ? pen.moveTo(x, y(high)) : pen.lineTo(x, y(high))));
-    for (let nth = stretch.length - 1; nth >= 0; nth--) {
-      const place = stretch[nth];
-      if (place) pen.lineTo(place.x, y(place.low));
-    }
+    const [first] = stretch;
+    if (!first) continue;
+    pen.moveTo(first.x - reach, y(first.low));
+    along(pen, stretch, reach, ({ high }) => y(high));
+    along(pen, stretch.toReversed(), -reach, ({ low }) => y(low));
   }
+}
+
+/** From the near edge of the first place to the far edge of the last, with a step where the height changes. */
+function along(pen: Pen, places: Place[], reach: number, height: (place: Place) => number): void {
+  let stands: number | undefined;
+  for (const place of places) {
+    const next = height(place);
+    if (next === stands) continue;
+    if (stands !== undefined) pen.lineTo(place.x - reach, stands);
+    pen.lineTo(place.x - reach, next);
+    stands = next;
+  }
+  const last = places.at(-1);
+  if (last && stands !== undefined) pen.lineTo(last.x + reach, stands);
 }

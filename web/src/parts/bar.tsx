@@ -2,12 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 
 import { type RangeName, RANGES, VIEWS, type View, go, useAddress } from "../lib/address";
 import { useCaller } from "../lib/caller";
+import { useFiring } from "../lib/firing";
 import { useLive } from "../lib/live";
-import { quotas } from "../lib/service";
+import { projectsQuery } from "../lib/service-state";
 import { type Theme, setTheme, useTheme } from "../lib/theme";
-import { clock, moment } from "../lib/time";
+import { clock, count, moment } from "../lib/time";
 import { CallerMenu } from "../views/signin/caller-menu";
 import { Menu } from "./menu";
+import { part } from "./part";
 
 const VIEW_NAME: Record<View, string> = {
   quotas: "Quotas",
@@ -17,6 +19,8 @@ const VIEW_NAME: Record<View, string> = {
   settings: "Settings",
   operator: "Operator",
 };
+/** What fires is read once the page is there, and is no part of what it waits for. */
+const FiringReader = part("What fires", () => import("./firing").then((of) => of.default));
 const THEMES: Theme[] = ["system", "light", "dark"];
 const THEME_MARK: Record<Theme, string> = { system: "◐", light: "○", dark: "●" };
 
@@ -26,10 +30,12 @@ export function Bar({ project }: { project: string }) {
   const caller = useCaller();
   const theme = useTheme();
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
+  const { status } = useLive(project);
   const views = VIEWS.filter((name) => name !== "operator" || caller?.operates);
   return (
     <header className="sticky top-0 z-30 border-b bg-ground max-[560px]:-top-[86px]">
       <div className="mx-auto flex min-h-12 max-w-[1392px] flex-wrap items-center gap-x-4 gap-y-1 px-4 py-1 min-[1392px]:px-8">
+        {status !== "connecting" && caller && <FiringReader key={project} project={project} />}
         <ProjectMenu project={project} />
         <nav aria-label="Views" className="flex flex-wrap gap-x-1">
           {views.map((name) => (
@@ -45,6 +51,7 @@ export function Bar({ project }: { project: string }) {
               className="inline-flex h-7 items-center rounded-[4px] px-2 text-muted hover:text-text aria-[current]:bg-raised aria-[current]:font-medium aria-[current]:text-text"
             >
               {VIEW_NAME[name]}
+              {name === "alerts" && <FiringCount />}
             </a>
           ))}
         </nav>
@@ -67,8 +74,21 @@ export function Bar({ project }: { project: string }) {
   );
 }
 
+/** How many alerts fire now: red when one of them is at its limit or critical. */
+function FiringCount() {
+  const firing = useFiring();
+  if (firing.length === 0) return null;
+  const isRed = firing.some(({ tone }) => tone === "red");
+  return (
+    <span className={`ml-1.5 font-medium ${isRed ? "text-red" : "text-amber"}`}>
+      {count(firing.length)}
+      <span className="sr-only"> {firing.length === 1 ? "fires" : "fire"} now</span>
+    </span>
+  );
+}
+
 function ProjectMenu({ project }: { project: string }) {
-  const { data } = useQuery({ queryKey: ["projects"], queryFn: () => quotas.listProjects({ pageSize: 1_000 }), staleTime: 30_000 });
+  const { data } = useQuery(projectsQuery);
   const names = [...new Set([...(data?.projects ?? []).filter((name) => name !== "-"), project])].sort();
   const choices = names.map((name) => ({
     key: name,

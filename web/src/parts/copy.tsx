@@ -5,7 +5,7 @@ import { Button } from "./button";
 const SAID_FOR_MS = 2_000;
 
 /** Copies a text, and says so. Where the clipboard is closed, the text is selected, to be copied by hand. */
-export function Copy({ text, label = "Copy", select }: { text: string; label?: string; select?: () => void }) {
+export function Copy({ text, label = "Copy", children = "Copy", select }: { text: string; label?: string; children?: string; select?: () => void }) {
   const [said, setSaid] = useState("");
   useEffect(() => {
     if (!said) return;
@@ -24,7 +24,7 @@ export function Copy({ text, label = "Copy", select }: { text: string; label?: s
   return (
     <>
       <Button onClick={copy} aria-label={label}>
-        {said || "Copy"}
+        {said || children}
       </Button>
       <span role="status" className="sr-only">
         {said}

@@ -7,6 +7,8 @@ interface Props {
   /** What it is for, in a sentence. */
   lead?: string;
   wide?: boolean;
+  /** As wide as the page. */
+  huge?: boolean;
   children: ReactNode;
 }
 
@@ -15,7 +17,7 @@ export function Dialog(props: Props) {
   return props.open ? <Opened {...props} /> : null;
 }
 
-function Opened({ onClose, title, lead, wide = false, children }: Props) {
+function Opened({ onClose, title, lead, wide = false, huge = false, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
@@ -36,7 +38,7 @@ function Opened({ onClose, title, lead, wide = false, children }: Props) {
       onPointerDown={(event) => {
         if (event.target === event.currentTarget) onClose();
       }}
-      className={`m-auto max-h-[92vh] w-[calc(100vw-24px)] overflow-auto rounded-[6px] border bg-ground p-0 text-text backdrop:bg-black/40 ${wide ? "max-w-[860px]" : "max-w-[480px]"}`}
+      className={`m-auto max-h-[92vh] w-[calc(100vw-24px)] overflow-auto rounded-[6px] border bg-ground p-0 text-text backdrop:bg-black/40 ${huge ? "max-w-[1180px]" : wide ? "max-w-[860px]" : "max-w-[480px]"}`}
     >
       <div className="p-5">
         <h2 id={`${id}-title`} className="text-[15px] font-semibold wrap-anywhere">

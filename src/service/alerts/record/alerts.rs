@@ -245,6 +245,10 @@ fn event_row(event: &Event) -> EventRow {
             (text, until) = (by.clone(), end.0);
             6
         }
+        What::TakenBack { by } => {
+            text = by.clone();
+            7
+        }
     };
     EventRow { at: event.at.0, what, text, number, limit, until }
 }
@@ -257,6 +261,7 @@ fn event_of(row: EventRow) -> Option<Event> {
         4 => What::Told { notice: NoticeKind::from_number(row.number)? },
         5 => What::Acknowledged { by: row.text },
         6 => What::Snoozed { by: row.text, until: Time(row.until) },
+        7 => What::TakenBack { by: row.text },
         _ => return None,
     };
     Some(Event { at: Tick(row.at), what })

@@ -23,6 +23,7 @@ fn alert(subject: Subject) -> Alert {
         What::Told { notice: NoticeKind::Repeated },
         What::Acknowledged { by: "kim".into() },
         What::Snoozed { by: "kim".into(), until: Time(7) },
+        What::TakenBack { by: "kim".into() },
     ];
     Alert {
         phase: Phase::Resolved,

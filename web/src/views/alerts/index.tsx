@@ -1,21 +1,38 @@
-import { go } from "../../lib/address";
+import { go, useAddress } from "../../lib/address";
+import { useCaller } from "../../lib/caller";
 import { Button } from "../../parts/button";
-import { Empty, Head } from "../../parts/page";
+import { Head } from "../../parts/page";
+import { Tabs } from "../../parts/tabs";
+import { AlertList } from "./list";
+import { Recipients } from "./recipients";
+import { Rules } from "./rules";
 
-/** The place of alerts. */
+const ROOMS = [
+  { key: "", name: "Alerts", room: AlertList, forEditors: false },
+  { key: "rules", name: "Rules", room: Rules, forEditors: false },
+  { key: "recipients", name: "Recipients", room: Recipients, forEditors: true },
+] as const;
+
+/** What fires and fired, what is watched, and who is told. */
 export default function Alerts({ project }: { project: string }) {
+  const { rest } = useAddress();
+  const caller = useCaller();
+  if (!caller) return null;
+  // What would be refused is not offered.
+  const rooms = ROOMS.filter(({ forEditors }) => !forEditors || caller.edits);
+  const room = rooms.find(({ key }) => key === (rest["tab"] ?? "")) ?? ROOMS[0];
+  const Room = room.room;
   return (
     <>
-      <Head title="Alerts" lead="What was near its limit, who was told, and when." />
-      <Empty title="This version of Highwater sends no alerts.">
-        <p>
-          What is at risk is on the quota page, the worst first. Prometheus can alert on the same levels and limits: <code className="font-mono text-[12px]">docs/prometheus/alerts.yml</code> has rules to begin with, for{" "}
-          <code className="font-mono text-[12px]">/metrics</code> of this service.
-        </p>
-        <Button className="mt-3" onClick={() => go({ project, view: "quotas" })}>
-          Open quotas
-        </Button>
-      </Empty>
+      <Head title="Alerts" lead={caller.edits ? "What came near its limit, who was told, and what became of it." : "What came near its limit, and what became of it. Your key reads: an editor of the project acknowledges and snoozes."}>
+        {room.key !== "" && (
+          <Button look="quiet" onClick={() => go({ view: "settings", select: "", open: "", rest: { tab: "audit" } })} hidden={!caller.edits}>
+            Audit trail
+          </Button>
+        )}
+      </Head>
+      <Tabs label="Alerts" tabs={rooms} current={room.key} />
+      <Room project={project} />
     </>
   );
 }

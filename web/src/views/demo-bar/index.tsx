@@ -1,14 +1,28 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { say } from "../../lib/said";
-import { demo, words } from "../../lib/service";
+import { go, useAddress } from "../../lib/address";
+import { demo } from "../../lib/demo";
+import { words } from "../../lib/service";
 import { useCaller } from "../../lib/caller";
+import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
+import { part } from "../../parts/part";
+
+const Inbox = part("The inbox", () => import("../inbox").then((of) => of.default));
+const MAILS_EVERY_MS = 5_000;
+/** What the address says of the inbox when no mail is chosen. */
+const OPEN = "open";
 
 /** What a demo can be made to do, through the real engine; and that it is one. */
 export default function DemoBar() {
   const caller = useCaller();
   const client = useQueryClient();
+  const { rest } = useAddress();
+  const shown = rest["inbox"] ?? "";
+  const show = (inbox: string) => go({ rest: { ...rest, inbox } }, { replace: shown !== "" });
+  // A binary of another make may have no inbox: then there is no button for it.
+  const mails = useQuery({ queryKey: ["mails"], queryFn: () => demo.listMails({}), refetchInterval: (query) => (query.state.status === "error" ? false : MAILS_EVERY_MS), retry: false });
   const done = ({ sentence }: { sentence: string }) => {
     say(sentence);
     void client.invalidateQueries({ queryKey: ["sessions"] });
@@ -21,17 +35,25 @@ export default function DemoBar() {
       <div className="mx-auto flex min-h-9 max-w-[1392px] flex-wrap items-center gap-x-3 gap-y-1 px-4 py-1 min-[1392px]:px-8">
         <strong className="rounded-[3px] border border-faint px-1.5 text-[11px] leading-[18px] font-semibold tracking-wide uppercase">Simulation</strong>
         <span className="text-muted max-sm:w-full max-sm:order-last">A made-up fleet of voice agents, counted by the real engine.</span>
-        {caller?.edits && (
-          <span className="ml-auto flex gap-2">
-            <Button disabled={busy.isPending} onClick={() => busy.mutate()} title="More calls for ten minutes: levels rise to their limits and above">
-              Busy hour
+        <span className="ml-auto flex flex-wrap gap-2">
+          {mails.data && (
+            <Button title="The mails that alerts sent: a development aid, none of them leaves this machine" onClick={() => show(OPEN)}>
+              Inbox <span className="text-muted">{count(mails.data.mails.length)}</span>
             </Button>
-            <Button disabled={kill.isPending} onClick={() => kill.mutate()} title="Cut one worker off, as a crash would: its sessions are silent, and then lost">
-              Kill a worker
-            </Button>
-          </span>
-        )}
+          )}
+          {caller?.edits && (
+            <>
+              <Button disabled={busy.isPending} onClick={() => busy.mutate()} title="More calls for ten minutes: levels rise to their limits and above">
+                Busy hour
+              </Button>
+              <Button disabled={kill.isPending} onClick={() => kill.mutate()} title="Cut one worker off, as a crash would: its sessions are silent, and then lost">
+                Kill a worker
+              </Button>
+            </>
+          )}
+        </span>
       </div>
+      {shown && <Inbox shown={shown} onShow={show} onClose={() => show("")} />}
     </aside>
   );
 }

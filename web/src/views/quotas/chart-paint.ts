@@ -3,7 +3,7 @@ import uPlot from "uplot";
 
 import { go } from "../../lib/address";
 import { type Series, knownSince, spread, uncovered } from "../../lib/series";
-import { band, crest, stretches } from "../../lib/trace";
+import { band, crest, reachOf, stretches } from "../../lib/trace";
 import { clock, moment } from "../../lib/time";
 
 const CHART_HEIGHT = 220;
@@ -25,6 +25,8 @@ export interface Mark {
   until?: number | undefined;
   text: string;
   isOutage?: boolean;
+  /** Something was over: it is drawn hollow. */
+  isEnd?: boolean;
 }
 
 /** Where a mark stands, in pixels from the left of the chart. */
@@ -205,6 +207,9 @@ export function options(
 
 /** Draws the line that is previewed over the others, on a layer of its own: they are not painted anew while the pointer moves. */
 export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps, line: Line | undefined, path: Path2D | undefined, tone: (name: string) => string) {
+  const isShown = line !== undefined && path !== undefined;
+  // Until the first line is shown on it it has no size, and costs nothing.
+  if (!isShown && canvas.width === 0) return;
   const ctx = canvas.getContext("2d");
   if (!ctx) return;
   if (canvas.width !== u.ctx.canvas.width || canvas.height !== u.ctx.canvas.height) {
@@ -213,7 +218,7 @@ export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps,
   } else {
     ctx.clearRect(0, 0, canvas.width, canvas.height);
   }
-  if (!line || !path) return;
+  if (!isShown) return;
   drawLimit(u, line, of, tone, ctx);
   const { left, top, width, height } = u.bbox;
   ctx.save();
@@ -241,7 +246,7 @@ const pathsOf =
     const y = (value: number) => zero - value * tall;
     const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
     crest(stroke, found, y);
-    band(fill, found, y);
+    band(fill, found, y, reachOf({ left, pitch }));
     traced.set(line.key, stroke);
     return { stroke, fill, flags: 0 };
   };
@@ -363,7 +368,7 @@ function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
   ctx.save();
   for (const mark of marks) {
     if (!isShown(mark, of)) continue;
-    const { at, until, isOutage } = mark;
+    const { at, until, isOutage, isEnd } = mark;
     const x = u.valToPos(Math.max(at, from), "x", true);
     const size = 4 * devicePixelRatio;
     ctx.fillStyle = tone(isOutage ? "red" : "muted");
@@ -372,7 +377,14 @@ function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
     ctx.moveTo(x, top + height - 1.6 * size);
     ctx.lineTo(x + size, top + height);
     ctx.lineTo(x - size, top + height);
-    ctx.fill();
+    ctx.closePath();
+    if (isEnd) {
+      ctx.strokeStyle = tone("muted");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.stroke();
+    } else {
+      ctx.fill();
+    }
   }
   ctx.restore();
 }

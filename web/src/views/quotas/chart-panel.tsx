@@ -1,13 +1,14 @@
 // A chart with what is read on it, the table behind it, and the plan that is made on it.
-import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { type Quota, Annotation_Happening as Happening } from "../../gen/highwater/v1/quota_pb";
 import { type Target } from "../../gen/highwater/v1/types_pb";
 import { useAddress, windowOf } from "../../lib/address";
-import { useHistory } from "../../lib/history";
-import { quotas as service, words } from "../../lib/service";
+import { useAnnotations } from "../../lib/annotations";
+import { stepOf, useHistory } from "../../lib/history";
+import { words } from "../../lib/service";
 import { KIND_NAME, accountOf, isPool, kindOf, nameOf, ofAccount, seconds, targetKey, targetOf } from "../../lib/target";
+import { moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
 import { Skeleton } from "../../parts/skeleton";
 import { Chart } from "./chart";
@@ -33,11 +34,11 @@ interface Props {
   onRequest: (quota: Quota, wanted?: number) => void;
 }
 
-/** More lines than these are read by ten minutes where a window is long: the highest of each is kept, and a week of minutes is too much to wait for. */
-const MANY_LINES = 40;
-const LONG_WINDOW_SECONDS = 86_400;
-
-const at = (whole: number) => ({ seconds: BigInt(whole), nanos: 0 });
+/** An alert is marked where it began, for as long as it fired, and where it ended: "Alert: up to 20 of 20". */
+function alertMarks(start: number, until: number | undefined, text: string): Mark[] {
+  const began = { at: start, until: until ?? Date.now() / 1_000, text: `${text}, ${until === undefined ? "fires still" : `until ${moment(until)}`}`, isOutage: true };
+  return until === undefined ? [began] : [began, { at: until, text: text.replace(/^Alert:/, "Alert ended:"), isEnd: true }];
+}
 
 export function ChartPanel(props: Props) {
   const { project, section, name, quotas, selected, preview, percent, stale } = props;
@@ -46,24 +47,18 @@ export function ChartPanel(props: Props) {
   const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
   const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
   const { from, to } = windowOf(range, Date.now() / 1_000);
-  const history = useHistory(project, targets, range, targets.length > MANY_LINES && to - from > LONG_WINDOW_SECONDS ? 600 : 60);
-  const happened = useQuery({
-    queryKey: ["annotations", project, keys, JSON.stringify(range)],
-    queryFn: () => service.listAnnotations({ project, targets, startTime: at(from), endTime: at(to) }),
-    staleTime: 30_000,
-    refetchInterval: 15_000,
-    retry: false,
-  });
-  const marks = useMemo<Mark[]>(
-    () =>
-      (happened.data?.annotations ?? []).map((mark) => ({
-        at: seconds(mark.startTime) ?? 0,
-        until: seconds(mark.endTime),
-        text: mark.text,
-        isOutage: mark.happening === Happening.OUTAGE || mark.happening === Happening.ALERT,
-      })),
-    [happened.data],
-  );
+  const history = useHistory(project, targets, range, stepOf(targets, range));
+  const happened = useAnnotations(project, range, targets);
+  const marks = useMemo<Mark[]>(() => {
+    const own = new Set(keys.split("\n"));
+    return (happened.data ?? [])
+      .filter(({ target }) => !target || own.has(targetKey(target)))
+      .flatMap((mark) => {
+        const [start, until] = [seconds(mark.startTime) ?? 0, seconds(mark.endTime)];
+        if (mark.happening === Happening.ALERT) return alertMarks(start, until, mark.text);
+        return [{ at: start, until, text: mark.text, isOutage: mark.happening === Happening.OUTAGE }];
+      });
+  }, [happened.data, keys]);
   const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)}`).join("\n");
   const lines = useMemo<Line[]>(() => {
     const found: Line[] = [];

@@ -1,5 +1,5 @@
 // The chart of a section: minute peaks of its models and of its pool, the limit in force, and what happened.
-import { type PointerEvent as ReactPointerEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type PointerEvent as ReactPointerEvent, type KeyboardEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 
 import { getCursor, onCursor, setCursor } from "../../lib/cursor";
@@ -34,7 +34,8 @@ export function Chart(props: ChartProps) {
   const [handleTop, setHandleTop] = useState<number | null>(null);
   const gutter = width >= LEAST_WIDTH_FOR_LABELS ? LABEL_WIDTH : 8;
 
-  useEffect(() => {
+  // Known before the first frame, so that none is painted without the plot.
+  useLayoutEffect(() => {
     const element = box.current;
     if (!element) return undefined;
     const watch = new ResizeObserver(() => setWidth(element.clientWidth));
@@ -46,10 +47,16 @@ export function Chart(props: ChartProps) {
   const data = useMemo<uPlot.AlignedData>(() => {
     const points = Math.max(...lines.map((line) => line.series.peak.length), 0);
     const first = lines[0]?.series;
-    const xs = Array.from({ length: points }, (_, nth) => (first?.from ?? from) + nth * (first?.step ?? 60));
-    const ys = lines.map(({ series }) =>
-      Array.from({ length: points }, (_, nth) => drawn(series.peak[nth], series.limit[nth], percent)),
-    );
+    const [begin, step] = [first?.from ?? from, first?.step ?? 60];
+    const xs: number[] = [];
+    for (let nth = 0; nth < points; nth++) xs.push(begin + nth * step);
+    const ys = lines.map(({ series: { peak, limit } }) => {
+      // A level is drawn as it came.
+      if (!percent && peak.length === points) return peak;
+      const values: (number | null)[] = [];
+      for (let nth = 0; nth < points; nth++) values.push(drawn(peak[nth], limit[nth], percent));
+      return values;
+    });
     return [xs, ...ys];
   }, [lines, percent, from]);
 
@@ -225,7 +232,7 @@ export function Chart(props: ChartProps) {
       }}
     >
       <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
-        <canvas ref={over} className="absolute top-0 left-0 h-[220px] w-full" />
+        <canvas ref={over} width={0} height={0} className="absolute top-0 left-0 h-[220px] w-full" />
         <div ref={cross} hidden className="absolute left-0 w-px bg-muted will-change-transform" />
         <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] will-change-transform rounded-full border border-ground bg-blue" />
       </div>

@@ -68,6 +68,9 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
           {lost > 0 && ` ${count(lost)} ${lost === 1 ? "was" : "were"} lost with ${lost === 1 ? "its" : "their"} worker.`}
           {down > 0 && ` ${count(down)} ended since the provider was down.`}
         </p>
+        <Button look="quiet" onClick={() => go({ view: "alerts", select: "", open: "", filter: "", rest: { target: key } })}>
+          Its alerts
+        </Button>
         {edits && <Button onClick={onSetLimit}>{quota.limit ? "Change limit" : "Set a limit"}</Button>}
         <Button look="main" onClick={onRequest}>
           Request more

@@ -6,7 +6,8 @@ import { go, useAddress } from "../../lib/address";
 import { useCaller } from "../../lib/caller";
 import { setCursor } from "../../lib/cursor";
 import { useLive } from "../../lib/live";
-import { MODEL_KINDS, kindOf, nameOf, targetKey } from "../../lib/target";
+import { sectionsOf } from "../../lib/sections";
+import { CONNECTION_KINDS, kindOf, nameOf, targetKey, targetOf } from "../../lib/target";
 import { Button } from "../../parts/button";
 import { type Asked } from "../../parts/request-dialog";
 import { part } from "../../parts/part";
@@ -30,7 +31,7 @@ const isTyping = (event: KeyboardEvent): boolean =>
 export default function Quotas({ project }: { project: string }) {
   const live = useLive(project);
   const caller = useCaller();
-  const { filter } = useAddress();
+  const { filter, select } = useAddress();
   const [asked, setAsked] = useState<Asked | null>(null);
   const [limiting, setLimiting] = useState<{ quota: Quota; slots: number | undefined } | null>(null);
   const [helps, setHelps] = useState(false);
@@ -55,10 +56,19 @@ export default function Quotas({ project }: { project: string }) {
     return () => removeEventListener("keydown", onKey);
   }, []);
 
-  const sections = useMemo(() => {
-    const all = [...live.byKey.values()];
-    return MODEL_KINDS.map((kind) => ({ kind, quotas: all.filter((quota) => kindOf(quota.target) === kind) })).filter(({ quotas }) => quotas.length > 0);
-  }, [live.byKey]);
+  // The row that an address names is in sight from the start, as mails and alerts link it.
+  const linked = useRef(select);
+  const isThere = live.byKey.size > 0;
+  useEffect(() => {
+    const key = linked.current;
+    if (!isThere || !key) return;
+    linked.current = "";
+    // A connection has no row: its tile is opened.
+    if (CONNECTION_KINDS.some((kind) => kind === kindOf(targetOf(key)))) return go({ open: key }, { replace: true });
+    requestAnimationFrame(() => document.querySelector(`[data-row="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" }));
+  }, [isThere]);
+
+  const sections = useMemo(() => sectionsOf(live.byKey), [live.byKey]);
 
   const request = (quota: Quota, wanted = wantedOf(quota)) => {
     if (quota.target) setAsked({ target: quota.target, name: nameOf(quota), limit: quota.limit?.slots, wanted });

@@ -4,9 +4,11 @@ import { useMemo, useState } from "react";
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
-import { useYoung } from "../../lib/history";
+import { useFiringByKey } from "../../lib/firing";
+import { stepOf, useYoung } from "../../lib/history";
 import { KIND_NAME, accountOf, isPool, seconds, targetKey, targetOf } from "../../lib/target";
 import { count, day, moment } from "../../lib/time";
+import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
 import { part } from "../../parts/part";
 import { Skeleton } from "../../parts/skeleton";
@@ -31,7 +33,7 @@ interface Props {
 }
 
 export function Section({ project, kind, quotas, stale, edits, onRequest, onSetLimit }: Props) {
-  const { select, open, filter } = useAddress();
+  const { select, open, filter, range } = useAddress();
   const [preview, setPreview] = useState("");
   const [asPercent, setAsPercent] = useState<boolean | null>(null);
   /** The account whose pool is assigned. */
@@ -45,7 +47,7 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
   }, [meters, filter]);
   const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
   const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
-  const young = useYoung(project, targets);
+  const young = useYoung(project, targets, range, stepOf(targets, range));
   const limitsOf = meters.map((quota) => quota.limit?.slots ?? 0).filter((slots) => slots > 0);
   const differs = limitsOf.length > 1 && Math.max(...limitsOf) > FOURFOLD * Math.min(...limitsOf);
   const selected = quotas.some((quota) => targetKey(quota.target) === select) ? select : "";
@@ -174,6 +176,7 @@ interface PoolLineProps {
 function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: PoolLineProps) {
   const assigned = meters.reduce((sum, quota) => sum + (quota.limit?.slots ?? 0), 0);
   const isShort = pool.limit !== undefined && assigned > pool.limit.slots;
+  const firing = useFiringByKey().get(targetKey(pool.target));
   const account = isOneOfMany ? ` of ${accountOf(pool)}` : "";
   return (
     <p className="text-muted">
@@ -198,6 +201,12 @@ function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: 
       </button>
       {pool.peak ? ` · peak${since ? ` since ${day(since)}:` : ""} ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
       {since && ` · no data before ${moment(since)}`}
+      {firing && (
+        <>
+          {" "}
+          <Bell firing={firing} name={`all ${KIND_NAME[kind]}${account}`} />
+        </>
+      )}
     </p>
   );
 }

@@ -4,9 +4,11 @@ import { type KeyboardEvent, type ReactNode, memo, useMemo, useRef, useState } f
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Risk } from "../../gen/highwater/v1/types_pb";
+import { type Firing, useFiringByKey } from "../../lib/firing";
 import { steady } from "../../lib/order";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
 import { count, day, minutesLong, moment } from "../../lib/time";
+import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
 import { When } from "../../parts/when";
 import { BarCell } from "./bar-cell";
@@ -80,6 +82,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
   const [sorting, setSorting] = useState<SortingState>([]);
   const [isHeld, setHeld] = useState(false);
   const [all, setAll] = useState(false);
+  const firing = useFiringByKey();
   const standing = useRef<string[]>([]);
   // Where nothing else is asked for, the worst first.
   const data = useMemo(() => quotas.toSorted((a, b) => weight(b) - weight(a) || nameOf(a).localeCompare(nameOf(b))), [quotas]);
@@ -163,7 +166,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
           if (!quota) return null;
           return (
             <tbody key={key} className={BLOCK}>
-              <Row quota={quota} id={key} since={young?.get(key)} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
+              <Row quota={quota} id={key} firing={firing.get(key)} since={young?.get(key)} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
               {opened === key && (
                 <tr className={`border-b ${BLOCK}`}>
                   <td className={`p-0 ${BLOCK}`} colSpan={COLUMNS.length}>
@@ -187,6 +190,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
 interface RowProps {
   quota: Quota;
   id: string;
+  firing: Firing | undefined;
   since: number | undefined;
   isSelected: boolean;
   isLit: boolean;
@@ -195,7 +199,7 @@ interface RowProps {
   actions: Actions;
 }
 
-const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edits, actions }: RowProps) {
+const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isOpen, edits, actions }: RowProps) {
   const { limit, peak } = quota;
   const turned = turnedAway(quota);
   return (
@@ -235,6 +239,7 @@ const Row = memo(function Row({ quota, id, since, isSelected, isLit, isOpen, edi
             <span className="truncate group-hover/name:underline">{nameOf(quota)}</span>
           </button>
           <WeekBadge week={quota.week} />
+          {firing && <Bell firing={firing} name={nameOf(quota)} />}
         </span>
         <span className="hidden pl-3.5 text-muted max-[900px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}

@@ -2,12 +2,13 @@
 import { useMemo } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { type Kind, Risk, type Target } from "../../gen/highwater/v1/types_pb";
+import { type Kind, Risk } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
-import { useHistory, useYoung } from "../../lib/history";
+import { TILE_STEP, useHistory, useYoung } from "../../lib/history";
 import { type Live } from "../../lib/live";
 import { type Series, envelope } from "../../lib/series";
-import { CONNECTION_KINDS, KIND_NAME, KIND_WORD, heldAndTurned, isPool, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
+import { connectionsOf, targetsOf } from "../../lib/sections";
+import { KIND_NAME, KIND_WORD, heldAndTurned, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { count, day, moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
 import { part } from "../../parts/part";
@@ -16,8 +17,6 @@ import { ChartPanel } from "./chart-panel";
 import { Now, WeekBadge } from "./standing";
 
 const Detail = part("The detail", () => import("./detail").then((of) => of.default), <Skeleton className="h-96 w-full" />);
-
-const HALF_HOUR = 1_800;
 
 interface Props {
   project: string;
@@ -29,16 +28,10 @@ interface Props {
 
 export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
   const { open } = useAddress();
-  const found = useMemo(() => {
-    const all = [...live.byKey.values()];
-    return CONNECTION_KINDS.map((kind) => {
-      const of = all.filter((quota) => kindOf(quota.target) === kind);
-      return { kind, quota: of.find((quota) => isPool(quota.target)) ?? of[0] };
-    });
-  }, [live.byKey]);
-  const targets = found.map(({ quota }) => quota?.target).filter((target): target is Target => target !== undefined);
-  const history = useHistory(project, targets, "7d", HALF_HOUR);
-  const young = useYoung(project, targets);
+  const found = useMemo(() => connectionsOf(live.byKey), [live.byKey]);
+  const targets = targetsOf(found.flatMap(({ quota }) => quota ?? []));
+  const history = useHistory(project, targets, "7d", TILE_STEP);
+  const young = useYoung(project, targets, "7d", TILE_STEP);
   const opened = found.find(({ quota }) => quota && targetKey(quota.target) === open)?.quota;
   const stale = live.status === "stale";
   return (

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type FormEvent, useState } from "react";
 
+import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Kind, type Target, TargetSchema } from "../../gen/highwater/v1/types_pb";
 import { useLive } from "../../lib/live";
 import { useCatalogue, useNames } from "../../lib/names";
@@ -20,6 +21,13 @@ interface Props {
   onChosen: (asked: Asked) => void;
 }
 
+/** What the form begins with: the peak with a quarter more, above the limit. */
+export function askedOf(known: ReadonlyMap<string, Quota>, target: Target, name: string): Asked {
+  const quota = known.get(targetKey(target));
+  const limit = quota?.limit?.slots;
+  return { target, name, limit, wanted: Math.max(Math.ceil((quota?.peak?.level ?? 0) * 1.25), (limit ?? 0) + 1) };
+}
+
 /** What to ask for more of: what is in use, what the catalogue knows, or a model that nobody knows yet. */
 export function Choose({ project, onClose, onChosen }: Props) {
   const live = useLive(project);
@@ -37,11 +45,7 @@ export function Choose({ project, onClose, onChosen }: Props) {
     { label: "Connections, not in use", choices: CONNECTION_KINDS.map((kind) => ({ key: `pool:${KIND_WORD[kind]}`, name: KIND_NAME[kind] })).filter((choice) => !usedKeys.has(choice.key)) },
   ];
 
-  const asked = (target: Target, name: string): Asked => {
-    const quota = live.byKey.get(targetKey(target));
-    const limit = quota?.limit?.slots;
-    return { target, name, limit, wanted: Math.max(Math.ceil((quota?.peak?.level ?? 0) * 1.25), (limit ?? 0) + 1) };
-  };
+  const asked = (target: Target, name: string) => askedOf(live.byKey, target, name);
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (key !== CUSTOM) {

@@ -1,18 +1,38 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { go, useAddress } from "../../lib/address";
+import { useLive } from "../../lib/live";
+import { useNames } from "../../lib/names";
+import { targetOf } from "../../lib/target";
 import { Button } from "../../parts/button";
 import { Head } from "../../parts/page";
 import { type Asked, RequestDialog } from "../../parts/request-dialog";
-import { Choose } from "./choose";
+import { Choose, askedOf } from "./choose";
 import { RequestList } from "./list";
 
 /** Increase requests of the project: what is asked for, on what evidence, and what was decided. */
 export default function Requests({ project }: { project: string }) {
-  const { rest } = useAddress();
+  const { rest, select } = useAddress();
+  const live = useLive(project);
+  const nameOf = useNames(project);
   const open = rest["show"] !== "all";
   const [choosing, setChoosing] = useState(false);
   const [asked, setAsked] = useState<Asked>();
+  // An address that names a meter or pool, as mails have it, asks for more of it, once its limit is known.
+  const begun = useRef("");
+  const isKnown = live.status !== "connecting";
+  useEffect(() => {
+    if (!select) begun.current = "";
+    const target = targetOf(select);
+    if (!target || !isKnown || begun.current === select) return;
+    begun.current = select;
+    setAsked(askedOf(live.byKey, target, nameOf(target)));
+  }, [select, isKnown, live.byKey, nameOf]);
+  const close = () => {
+    setAsked(undefined);
+    // Who comes back to the address later is not asked again.
+    if (select) go({ select: "" }, { replace: true });
+  };
   return (
     <>
       <Head title="Requests" lead="More capacity, asked for with what the last seven days say. An operator decides; an approval changes the limit.">
@@ -32,7 +52,7 @@ export default function Requests({ project }: { project: string }) {
           }}
         />
       )}
-      {asked && <RequestDialog project={project} asked={asked} onClose={() => setAsked(undefined)} />}
+      {asked && <RequestDialog project={project} asked={asked} onClose={close} />}
     </>
   );
 }

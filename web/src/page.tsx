@@ -1,18 +1,13 @@
-import "./style.css";
-
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+// The page itself: what draws. Loaded when what it draws has been asked for.
+import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { App } from "./app";
+import { client } from "./lib/client";
 import { Boundary } from "./parts/boundary";
 
-const client = new QueryClient({
-  defaultOptions: { queries: { retry: 1, refetchOnWindowFocus: false, staleTime: 5_000 } },
-});
-
-const page = document.getElementById("page");
-if (page) {
+export function show(page: HTMLElement): void {
   createRoot(page).render(
     <StrictMode>
       <QueryClientProvider client={client}>
