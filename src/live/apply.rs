@@ -233,7 +233,7 @@ impl Book {
             *left_out += 1;
             // Who has no stream is told so, and says it again; nothing compares what it holds.
             if self.link == Link::Stream {
-                self.leave_out(id, room);
+                self.leave_out(id, meter, room);
             }
             return false;
         }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::{
-    live::{book::Book, registry::ProjectCounts, sync::Ordering},
+    live::{book::Book, meter::Meter, registry::ProjectCounts, snapshot::Live, sync::Ordering},
     model::SessionId,
 };
 
@@ -70,13 +70,14 @@ impl ProjectCounts {
 
 impl Book {
     /// A session of the worker's has no room.
-    pub(super) fn leave_out(&mut self, id: SessionId, room: &Room<'_>) {
+    pub(super) fn leave_out(&mut self, id: SessionId, meter: &Arc<Meter>, room: &Room<'_>) {
         if let Some(counts) = room.counts {
-            self.add_left_out(id, counts);
+            self.add_left_out(id, meter, counts);
         }
     }
 
-    fn add_left_out(&mut self, id: SessionId, counts: &Arc<ProjectCounts>) {
+    fn add_left_out(&mut self, id: SessionId, meter: &Arc<Meter>, counts: &Arc<ProjectCounts>) {
+        self.declare(meter);
         if self.left_out.count == 0 {
             // Whatever the worker reports is a lower bound from now on.
             self.declared.iter().for_each(|meter| meter.part_is_left_out());
@@ -119,8 +120,8 @@ impl Book {
     }
 
     /// These sessions of a snapshot have no room.
-    pub(super) fn leave_out_all(&mut self, ids: &[SessionId], counts: &Arc<ProjectCounts>) {
-        ids.iter().for_each(|id| self.add_left_out(*id, counts));
+    pub(super) fn leave_out_all(&mut self, sessions: &[Live], counts: &Arc<ProjectCounts>) {
+        sessions.iter().for_each(|live| self.add_left_out(live.id, &live.meter, counts));
     }
 
     /// Whether sessions are left out that would have room now.

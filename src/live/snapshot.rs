@@ -81,14 +81,13 @@ impl Gathered {
         self.sessions.is_empty()
     }
 
-    /// Takes out as many as there are more than `room`, those that are held last; returns which.
-    pub(super) fn take_out(&mut self, room: u64, is_held: impl Fn(&SessionId) -> bool) -> Vec<SessionId> {
+    /// Takes out as many as there are more than `room`, those that are held last; returns them.
+    pub(super) fn take_out(&mut self, room: u64, is_held: impl Fn(&SessionId) -> bool) -> Vec<Live> {
         let over = usize::try_from(self.len().saturating_sub(room)).unwrap_or(usize::MAX);
         let mut out: Vec<_> = self.sessions.keys().filter(|id| !is_held(id)).take(over).copied().collect();
         let held = self.sessions.keys().filter(|id| is_held(id)).take(over - out.len()).copied();
         out.extend(held.collect::<Vec<_>>());
-        out.iter().for_each(|id| drop(self.sessions.remove(id)));
-        out
+        out.iter().filter_map(|id| self.sessions.remove(id)).collect()
     }
 
     /// Checks the set against what the last chunk says of it.
