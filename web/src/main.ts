@@ -1,4 +1,4 @@
-// Asks for what the first view needs, and then loads what draws it.
+// Asks for what the first view needs, and then runs what draws it: once, with the answers, when they are there soon.
 import "./style.css";
 import "./lib/theme";
 
@@ -20,11 +20,17 @@ function missing(page: HTMLElement): void {
   page.replaceChildren(said);
 }
 
+/** When what was asked for is not there after so long, the page is drawn without it. */
+const WAITS_MS = 150;
+
 const page = document.getElementById("page");
 if (page) {
-  askFirst(client);
-  import("./page").then(
-    ({ show }) => show(page),
+  const { asked, answered } = askFirst(client);
+  const late = new Promise((done) => setTimeout(done, WAITS_MS));
+  // It is loaded meanwhile, and would keep the browser from hearing the list.
+  const drawing = Promise.race([asked, late]).then(() => import("./page"));
+  Promise.all([drawing, Promise.race([answered, late])]).then(
+    ([{ show }]) => show(page),
     () => missing(page),
   );
 }

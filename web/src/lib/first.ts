@@ -10,25 +10,32 @@ import { type Live, whenHeard } from "./live";
 import { projectsQuery, statusQuery } from "./service-state";
 import { connectionsOf, sectionsOf, targetsOf } from "./sections";
 
-export function askFirst(client: QueryClient): void {
+export interface First {
+  /** All of it is asked for. Never, when the list is not heard. */
+  asked: Promise<unknown>;
+  /** All of it is answered, or failed. */
+  answered: Promise<unknown>;
+}
+
+export function askFirst(client: QueryClient): First {
   const { project } = address();
-  if (project) {
-    whenHeard(project, (live) => askForCharts(client, project, live));
-    void client.prefetchQuery(projectsQuery);
-  }
-  void client.prefetchQuery(callerQuery);
-  void client.prefetchQuery(statusQuery);
+  const own = [client.prefetchQuery(callerQuery), client.prefetchQuery(statusQuery)];
+  if (!project) return { asked: Promise.resolve(), answered: Promise.all(own) };
+  own.push(client.prefetchQuery(projectsQuery));
+  const asked = new Promise<Promise<unknown>[]>((done) => whenHeard(project, (live) => done(askForCharts(client, project, live))));
+  return { asked, answered: asked.then((charts) => Promise.all([...own, ...charts])) };
 }
 
 /** The histories of all that the quota page draws, and what happened meanwhile. */
-function askForCharts(client: QueryClient, project: string, { byKey }: Live): void {
+function askForCharts(client: QueryClient, project: string, { byKey }: Live): Promise<unknown>[] {
   const { view, range, project: shown } = address();
-  if (view !== "quotas" || shown !== project || byKey.size === 0) return;
-  for (const { quotas } of sectionsOf(byKey)) {
+  if (view !== "quotas" || shown !== project || byKey.size === 0) return [];
+  const asked = sectionsOf(byKey).map(({ quotas }) => {
     const targets = targetsOf(quotas);
-    void client.prefetchQuery(historyQuery(project, targets, range, stepOf(targets, range)));
-  }
-  void client.prefetchQuery(annotationsQuery(project, range));
+    return client.prefetchQuery(historyQuery(project, targets, range, stepOf(targets, range)));
+  });
+  asked.push(client.prefetchQuery(annotationsQuery(project, range)));
   const connections = targetsOf(connectionsOf(byKey).flatMap(({ quota }) => quota ?? []));
-  if (connections.length > 0) void client.prefetchQuery(historyQuery(project, connections, "7d", TILE_STEP));
+  if (connections.length > 0) asked.push(client.prefetchQuery(historyQuery(project, connections, "7d", TILE_STEP)));
+  return asked;
 }

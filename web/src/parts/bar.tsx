@@ -20,7 +20,11 @@ const VIEW_NAME: Record<View, string> = {
   operator: "Operator",
 };
 /** What fires is read once the page is there, and is no part of what it waits for. */
-const FiringReader = part("What fires", () => import("./firing").then((of) => of.default));
+/** When the browser has nothing better to do: what is being drawn comes first. */
+const whenIdle = () =>
+  new Promise((done) => ("requestIdleCallback" in window ? requestIdleCallback(done, { timeout: 1_000 }) : setTimeout(done, 300)));
+
+const FiringReader = part("What fires", () => whenIdle().then(() => import("./firing")).then((of) => of.default));
 const THEMES: Theme[] = ["system", "light", "dark"];
 const THEME_MARK: Record<Theme, string> = { system: "◐", light: "○", dark: "●" };
 
