@@ -27,18 +27,20 @@ pub struct Facts {
     pub detail: String,
     /// Percent of the limit that was crossed, of kinds of levels: 80, 90, 100; 0 where slots were crossed, or nothing was.
     pub stage_percent: u32,
-    /// Slots held when it was decided.
+    /// Slots held at `at`.
     pub level: u32,
     /// False when the level was not known then: `level` is the last that was.
     pub level_known: bool,
     /// Slots allowed then; `None` without a limit.
     pub limit: Option<u32>,
+    /// How it stood when it was decided, where that is a while ago: `level`, `limit` and `at` are of now then.
+    pub then: Option<Then>,
     pub trend: Trend,
     /// Highest level since the episode began.
     pub peak: u32,
     /// When it began: the first second of it.
     pub since: Time,
-    /// When this was decided.
+    /// What the facts are of: when this was decided, or now where that is a while ago.
     pub at: Time,
     /// When it ended, if it did.
     pub resolved: Option<Time>,
@@ -73,8 +75,18 @@ pub struct Facts {
     pub zone: TimeZone,
     /// Everything is simulated, and says so.
     pub simulated: bool,
-    /// How long this waited for the mail server. From 30 minutes on the first line says so.
+    /// How long ago it was decided. From 30 minutes on the first line says so.
     pub delayed: Duration,
+    /// It had to wait for the end of quiet hours, or of the hour.
+    pub held: bool,
+}
+
+/// How something stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Then {
+    pub level: u32,
+    pub limit: Option<u32>,
+    pub at: Time,
 }
 
 /// How a level goes.
@@ -122,9 +134,18 @@ pub struct Folded {
     pub kind: AlertKind,
     pub severity: Severity,
     pub name: String,
+    /// The meter or pool; `None` for what is of the service.
+    pub target: Option<Target>,
     pub level: u32,
     pub limit: Option<u32>,
+    /// When it began.
+    pub since: Time,
+    /// When it ended, if it did.
+    pub resolved: Option<Time>,
+    /// When this was decided.
     pub at: Time,
+    /// Path and query of its row, as `row_link`.
+    pub row_link: String,
 }
 
 /// What makes a mail client show one thread for each alert. Identifiers are without angle brackets.
@@ -172,6 +193,7 @@ pub mod tests {
             level: 0,
             level_known: true,
             limit: None,
+            then: None,
             trend: Trend::Steady,
             peak: 0,
             since: Time::from_secs(1_700_000_000),
@@ -195,6 +217,7 @@ pub mod tests {
             zone: TimeZone::UTC,
             simulated: false,
             delayed: Duration::ZERO,
+            held: false,
         }
     }
 

@@ -141,7 +141,12 @@ impl Recipient {
 
     /// Whether something so bad is told to them at all.
     pub fn wants(&self, severity: Severity) -> bool {
-        self.enabled && self.unsubscribed.is_none() && severity >= self.least
+        self.is_told() && severity >= self.least
+    }
+
+    /// Whether anything is told to them.
+    pub fn is_told(&self) -> bool {
+        self.enabled && self.unsubscribed.is_none()
     }
 
     /// Until when it waits; `None` when it need not.

@@ -1,13 +1,15 @@
 //! What webhooks are sent: the facts as JSON, a message for Slack, or alerts for Alertmanager.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
 
 use crate::{
-    alert::{Facts, HolderOf, Mail, NoticeKind, Trend, WebhookForm},
-    model::Time,
+    alert::{AlertKind, Facts, HolderOf, Mail, NoticeKind, Severity, Trend, WebhookForm, mail::words},
+    model::{Target, Time},
 };
 
 /// A time as RFC 3339 tells it.
@@ -76,6 +78,7 @@ fn standard(facts: &Facts) -> Value {
             "level": facts.level,
             "level_known": facts.level_known,
             "limit": facts.limit,
+            "decided": facts.then.map(|then| json!({"level": then.level, "limit": then.limit, "at": time(then.at)})),
             "peak": facts.peak,
             "stage_percent": facts.stage_percent,
             "trend": trend,
@@ -106,36 +109,81 @@ fn slack(facts: &Facts, mail: &Mail) -> Value {
     json!({"text": text})
 }
 
-/// An alert of Alertmanager's: what its labels say is the same for the whole episode, so that it ends what it began.
+/// How long Alertmanager takes an alert to fire that it hears no more of. Without it that would be five minutes, and an alert
+/// is told once: its end is told, too, and ends it earlier.
+const FIRES_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// One alert of Alertmanager's.
+struct Told<'f> {
+    notice: NoticeKind,
+    kind: AlertKind,
+    severity: Severity,
+    target: Option<&'f Target>,
+    since: Time,
+    resolved: Option<Time>,
+    at: Time,
+    summary: String,
+    description: &'f str,
+    link: Option<String>,
+}
+
+/// Alerts of Alertmanager's, what was folded into the message included.
 fn alertmanager(facts: &Facts, mail: &Mail) -> Value {
+    let first = Told {
+        notice: facts.notice,
+        kind: facts.kind,
+        severity: facts.severity,
+        target: facts.target.as_ref(),
+        since: facts.since,
+        resolved: facts.resolved,
+        at: facts.at,
+        summary: mail.subject.clone(),
+        description: &mail.text,
+        link: link(facts, &facts.row_link),
+    };
+    let also = facts.also.iter().map(|folded| Told {
+        notice: folded.notice,
+        kind: folded.kind,
+        severity: folded.severity,
+        target: folded.target.as_ref(),
+        since: folded.since,
+        resolved: folded.resolved,
+        at: folded.at,
+        summary: format!("[{}] {} {}", facts.project, folded.name, words::folded(folded)),
+        description: "",
+        link: link(facts, &folded.row_link),
+    });
+    std::iter::once(first).chain(also).map(|told| alert(facts, &told)).collect()
+}
+
+/// What its labels say is the same for the whole episode, so that it ends what it began.
+fn alert(facts: &Facts, told: &Told<'_>) -> Value {
     let mut labels = serde_json::Map::new();
     let mut label = |name: &str, value: &str| {
         if !value.is_empty() {
             labels.insert(name.to_owned(), value.into());
         }
     };
-    label("alertname", if facts.kind.is_of_level() { "HighwaterLevel" } else { "HighwaterAlert" });
-    label("alert", if facts.kind.is_of_level() { "" } else { facts.kind.as_str() });
+    label("alertname", if told.kind.is_of_level() { "HighwaterLevel" } else { "HighwaterAlert" });
+    label("alert", if told.kind.is_of_level() { "" } else { told.kind.as_str() });
     label("project", facts.project.as_str());
-    if let Some(target) = &facts.target {
+    if let Some(target) = told.target {
         label("kind", target.kind().as_str());
         label("model", target.model());
         label("account", target.account());
     }
-    let over = matches!(facts.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
-    let ends = over.then(|| time(facts.resolved.unwrap_or(facts.at)));
+    let over = matches!(told.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
+    let ends = if over { told.resolved.unwrap_or(told.at) } else { told.at.after(FIRES_FOR) };
     let mut alert = json!({
         "labels": labels,
-        "annotations": {"summary": mail.subject, "description": mail.text, "severity": facts.severity.as_str()},
-        "startsAt": time(facts.since),
+        "annotations": {"summary": told.summary, "description": told.description, "severity": told.severity.as_str()},
+        "startsAt": time(told.since),
+        "endsAt": time(ends),
     });
-    if let Some(ends) = ends {
-        alert["endsAt"] = ends.into();
+    if let Some(link) = &told.link {
+        alert["generatorURL"] = link.as_str().into();
     }
-    if let Some(link) = link(facts, &facts.row_link) {
-        alert["generatorURL"] = link.into();
-    }
-    json!([alert])
+    alert
 }
 
 /// The signature of Standard Webhooks, version 1.
@@ -150,8 +198,8 @@ pub fn signature(secret: &[u8], id: &str, seconds: u64, body: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        alert::{AlertKind, facts::tests::facts, render},
-        model::{Kind, Meter, Target},
+        alert::{facts::tests::facts, render},
+        model::{Kind, Meter},
     };
 
     fn json(form: WebhookForm, facts: &Facts) -> Value {
@@ -199,6 +247,34 @@ mod tests {
         let resolved = json(WebhookForm::Alertmanager, &facts);
         assert_eq!(fired[0]["labels"], resolved[0]["labels"]);
         assert_eq!(fired[0]["startsAt"], resolved[0]["startsAt"]);
-        assert_eq!((fired[0].get("endsAt"), &resolved[0]["endsAt"]), (None, &json!("2023-11-14T22:18:20Z")));
+        assert_eq!(fired[0]["endsAt"], "2023-11-21T22:15:20Z", "it fires until its end is told");
+        assert_eq!(resolved[0]["endsAt"], "2023-11-14T22:18:20Z");
+    }
+
+    #[test]
+    fn alertmanager_is_told_each_alert_of_a_message_as_one_of_its_own() {
+        let mut facts = of_level();
+        let model = |name| Target::Meter(Meter::new(Kind::Stt, name, "", None).unwrap());
+        let folded = |name, notice, resolved| crate::alert::Folded {
+            notice,
+            kind: AlertKind::AtLimit,
+            severity: Severity::Critical,
+            name: "Nova".to_owned(),
+            target: Some(model(name)),
+            level: 4,
+            limit: Some(4),
+            since: Time::from_secs(1_700_000_010),
+            resolved,
+            at: Time::from_secs(1_700_000_020),
+            row_link: "/p/demo/quotas?select=stt/c/d".to_owned(),
+        };
+        let end = Some(Time::from_secs(1_700_000_300));
+        facts.also = vec![folded("c/d", NoticeKind::Fired, None), folded("e/f", NoticeKind::Resolved, end)];
+        let told = json(WebhookForm::Alertmanager, &facts);
+        let models: Vec<_> = told.as_array().unwrap().iter().map(|alert| alert["labels"]["model"].clone()).collect();
+        assert_eq!(models, ["a/b", "c/d", "e/f"]);
+        assert_eq!(told[1]["annotations"]["summary"], "[demo] Nova at 4 of 4");
+        assert_eq!(told[1]["startsAt"], "2023-11-14T22:13:30Z");
+        assert_eq!(told[2]["endsAt"], "2023-11-14T22:18:20Z", "the end of one that was folded in ends it");
     }
 }

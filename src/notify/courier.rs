@@ -125,9 +125,13 @@ async fn send(
     mailer: Option<Arc<Mailer>>,
     service: Arc<Service>,
     delivered: Delivered,
-    facts: Facts,
+    mut facts: Facts,
     now: Now,
 ) -> (Delivered, Tried, Option<String>) {
+    if !matches!(delivered.recipient.address, Address::Mailbox(_)) {
+        // Everybody in a channel could follow it.
+        facts.unsubscribe_link = None;
+    }
     let mail = render(&facts);
     match &delivered.recipient.address {
         Address::Mailbox(mailbox) => {

@@ -1,9 +1,9 @@
 //! The facts of a message: what was decided, as it was then, and what history and the live state say beside it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    alert::{Curve, Facts, Folded, Holder, HolderOf, NoticeKind, Row, Thread, Trend},
+    alert::{Curve, Facts, Folded, Holder, HolderOf, NoticeKind, Row, Thread, Trend, facts::Then},
     history::LimitInForce,
     model::{
         Flags, Key, LimitHistory, Minute, Now, Outcome, Target, Unit,
@@ -20,6 +20,9 @@ const STEP_MINUTES: u32 = 30;
 const MOST_HOLDERS: usize = 5;
 /// Sessions that holders are counted from.
 const MOST_SESSIONS: usize = 100_000;
+
+/// What was decided so long ago is told with how it stands now beside it: whoever reads it decides on that.
+const STALE: Duration = Duration::from_secs(60);
 
 /// Gathers them. Reads the store, and walks what is held: for a thread of its own. What can't be read is left out: a mail
 /// that says less is better than none.
@@ -40,6 +43,7 @@ pub fn gather(queries: &Queries, delivered: &Delivered, host: &str, now: Now) ->
         level: alert.level,
         level_known: alert.known,
         limit: alert.limit,
+        then: None,
         trend: Trend::Steady,
         peak: alert.peak,
         since: alert.began.start(),
@@ -65,7 +69,8 @@ pub fn gather(queries: &Queries, delivered: &Delivered, host: &str, now: Now) ->
         },
         zone,
         simulated: service.simulation,
-        delayed: now.wall.since(row.due),
+        delayed: now.wall.since(row.created),
+        held: row.held,
     };
     let token = service.unsubscribe_token(&row.project, &row.recipient);
     facts.unsubscribe_link = facts.link_base.as_ref().map(|base| {
@@ -79,15 +84,24 @@ pub fn gather(queries: &Queries, delivered: &Delivered, host: &str, now: Now) ->
     facts
 }
 
+/// Whether a notice says how something stands: an end is told as it was.
+fn tells_of_now(notice: NoticeKind) -> bool {
+    matches!(notice, NoticeKind::Fired | NoticeKind::Repeated)
+}
+
 fn folded(row: &Row) -> Folded {
     Folded {
         notice: row.notice,
         kind: row.kind,
         severity: row.severity,
         name: row.key.as_ref().map_or_else(|| row.kind.to_string(), |key| key.target.to_string()),
+        target: row.key.as_ref().map(|key| key.target.clone()),
         level: row.alert.level,
         limit: row.alert.limit,
+        since: row.alert.began.start(),
+        resolved: row.alert.resolved.map(|at| at.start()),
         at: row.created,
+        row_link: row_link(row),
     }
 }
 
@@ -121,7 +135,9 @@ fn select(target: &Target) -> String {
     let mut text = if target.is_pool() { "pool:".to_owned() } else { String::new() };
     text.push_str(target.kind().as_str());
     if !target.model().is_empty() {
-        text.push_str(&format!("/{}", target.model()));
+        // The signs of account and unit, where a model has them.
+        let model = target.model().replace('%', "%25").replace('@', "%40").replace('~', "%7E");
+        text.push_str(&format!("/{model}"));
     }
     if &**target.account() != DEFAULT_ACCOUNT {
         text.push_str(&format!("@{}", target.account()));
@@ -147,6 +163,15 @@ fn add_history(queries: &Queries, key: &Key, row: &Row, now: Now, facts: &mut Fa
     facts.week = view.week;
     facts.week_in_words = view.week_in_words(as_of, &service.config.time_zone);
     facts.wanted_slots = Some(view.wanted_slots()).filter(|wanted| *wanted > 0);
+    if facts.delayed >= STALE && row.kind.is_of_level() && tells_of_now(row.notice) {
+        facts.then = Some(Then { level: facts.level, limit: facts.limit, at: facts.at });
+        facts.level_known = view.covered;
+        if view.covered {
+            facts.level = view.level;
+        }
+        facts.limit = view.limit.as_ref().and_then(|limit| limit.slots);
+        facts.at = now.wall;
+    }
     if row.kind.is_of_level() {
         (facts.trend, facts.time_to_limit) = service.pace(view.id, facts.level, facts.limit, now);
         facts.holders = holders(queries, key);
@@ -214,6 +239,8 @@ mod tests {
     fn a_link_selects_the_row() {
         let meter = Meter::new(Kind::Tts, "a/b+c", "direct", None).unwrap();
         assert_eq!(select(&Target::Meter(meter)), "tts/a/b%2Bc@direct");
+        let odd = Meter::new(Kind::Tts, "a/b@c~d", "", None).unwrap();
+        assert_eq!(select(&Target::Meter(odd)), "tts/a/b%2540c%257Ed", "as the page's keys spell it, escaped");
         assert_eq!(select(&Target::KindPool { kind: Kind::Stt, account: DEFAULT_ACCOUNT.into() }), "pool:stt");
     }
 

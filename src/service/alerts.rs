@@ -37,6 +37,8 @@ use crate::{
 
 /// Alerts that are over and still shown, the newest.
 pub const MOST_PAST: usize = 10_000;
+/// What the names of recipients of the configuration begin with.
+const CONFIGURED: &str = "configured-";
 /// What the secrets of webhooks are sealed for.
 const WEBHOOKS: &str = "webhook";
 
@@ -281,7 +283,8 @@ impl Alerts {
 impl State {
     fn recipients_of(&self, project: &Project) -> Vec<Recipient> {
         let own = self.recipients.range((project.clone(), "".into())..).take_while(|((of, _), _)| of == project);
-        let own: Vec<_> = own.map(|(_, recipient)| recipient.clone()).collect();
+        let own = own.map(|(_, recipient)| recipient).filter(|recipient| !self.is_left_over(recipient));
+        let own: Vec<_> = own.cloned().collect();
         // Who is configured and unsubscribed leaves the others of the configuration.
         let is_of_project = |own: &Recipient| self.configured.iter().all(|there| there.name != own.name);
         if own.iter().any(is_of_project) && !project.is_across() {
@@ -292,8 +295,14 @@ impl State {
         own.iter().cloned().chain(configured.map(of_project)).collect()
     }
 
+    /// Of somebody who unsubscribed and is configured no longer: whoever has their place in the configuration has not.
+    fn is_left_over(&self, own: &Recipient) -> bool {
+        let is_configured = |there: &Recipient| there.name == own.name && there.address == own.address;
+        own.name.starts_with(CONFIGURED) && own.unsubscribed.is_some() && !self.configured.iter().any(is_configured)
+    }
+
     fn recipient(&self, project: &Project, name: &str) -> Option<Recipient> {
-        let own = self.recipients.get(&(project.clone(), name.into()));
+        let own = self.recipients.get(&(project.clone(), name.into())).filter(|own| !self.is_left_over(own));
         let configured = || self.configured.iter().find(|recipient| &*recipient.name == name);
         own.or_else(configured).map(|found| Recipient { project: project.clone(), ..found.clone() })
     }
@@ -323,7 +332,7 @@ impl State {
 /// The recipients that the configuration names.
 fn configured(mailboxes: &[String]) -> Vec<Recipient> {
     let recipient = |(nth, mailbox): (usize, &String)| Recipient {
-        name: format!("configured-{}", nth + 1).into(),
+        name: format!("{CONFIGURED}{}", nth + 1).into(),
         project: Project::across(),
         address: Address::Mailbox(mailbox.clone()),
         enabled: true,

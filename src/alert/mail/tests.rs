@@ -6,7 +6,10 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::{
-    alert::{AlertKind, Curve, Folded, Holder, HolderOf, NoticeKind, Severity, Trend, facts::tests},
+    alert::{
+        AlertKind, Curve, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
+        facts::{Then, tests},
+    },
     history::Week,
     model::{Kind, Meter, Minute, Project, Target, Time},
 };
@@ -74,9 +77,13 @@ fn over() -> Facts {
         kind: AlertKind::AtLimit,
         severity: Severity::Critical,
         name: "TTS".to_owned(),
+        target: None,
         level: 40,
         limit: Some(40),
+        since: facts.at,
+        resolved: None,
         at: facts.at,
+        row_link: "/p/demo/quotas?select=pool:tts".to_owned(),
     }];
     facts.delayed = Duration::from_secs(45 * 60);
     facts
@@ -187,4 +194,20 @@ fn what_is_not_known_is_not_said() {
         assert!(!body.contains(absent), "{absent}: {body}");
     }
     assert!(mail.text.contains("The level is not known now"), "{}", mail.text);
+}
+
+#[test]
+fn a_mail_that_waited_says_how_it_stands_now_beside_how_it_was() {
+    let mut facts = busy();
+    let decided = facts.at;
+    facts.then = Some(Then { level: 5, limit: Some(4), at: decided });
+    (facts.level, facts.limit, facts.at) = (0, Some(4), decided.after(Duration::from_secs(9 * 3_600)));
+    (facts.delayed, facts.held, facts.trend) = (Duration::from_secs(9 * 3_600), true, Trend::Steady);
+    (facts.time_to_limit, facts.turned_away) = (None, 0);
+    let mail = render(&facts);
+    assert!(mail.subject.ends_with("was at 5 of 4, now at 0 of 4 (0 %)"), "{}", mail.subject);
+    for words in ["This was held back for 9 h", "It was at 5 of 4", "and is at 0 of 4 now"] {
+        assert!(mail.text.contains(words) && mail.html.contains(words), "{words}: {}", mail.text);
+    }
+    assert!(!mail.text.contains("It has just begun"), "{}", mail.text);
 }

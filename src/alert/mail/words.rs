@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use crate::{
-    alert::{AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend, mail::days::days},
+    alert::{AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend, facts::Then, mail::days::days},
     model::Time,
 };
 
@@ -105,6 +105,9 @@ pub fn state(facts: &Facts) -> String {
             format!("was at {}, and is resolved", peak(facts))
         }
         NoticeKind::Resolved if facts.kind.is_of_level() => format!("resolved: back to {}", standing(facts)),
+        NoticeKind::Fired | NoticeKind::Repeated if facts.kind.is_of_level() && facts.then.is_some() => {
+            format!("was at {}, now at {}", facts.then.map(stood).unwrap_or_default(), standing(facts))
+        }
         NoticeKind::Repeated if facts.kind.is_of_level() => format!("still at {}", standing(facts)),
         NoticeKind::Fired if facts.kind.is_of_level() => format!("at {}", standing(facts)),
         NoticeKind::Repeated => format!("still: {}", trouble(facts.kind, over)),
@@ -113,9 +116,17 @@ pub fn state(facts: &Facts) -> String {
 }
 
 /// `20 of 20`.
+fn of(level: u32, limit: Option<u32>) -> String {
+    let limit = limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
+    format!("{}{limit}", number(level))
+}
+
 fn peak(facts: &Facts) -> String {
-    let limit = facts.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
-    format!("{}{limit}", number(facts.peak))
+    of(facts.peak, facts.then.map_or(facts.limit, |then| then.limit))
+}
+
+fn stood(then: Then) -> String {
+    of(then.level, then.limit)
 }
 
 /// What matters most, in a sentence or two: what a preview shows, and what is read first.
@@ -142,7 +153,15 @@ pub fn lead(facts: &Facts) -> Vec<String> {
             if !facts.level_known && facts.kind.is_of_level() {
                 said.push("The level is not known now: this is the last that was.".to_owned());
             }
-            if said.is_empty() {
+            if let Some(then) = facts.then {
+                let (was, at) = (stood(then), clock(then.at, &facts.zone));
+                let is = if facts.level_known {
+                    format!(", and is at {} now", of(facts.level, facts.limit))
+                } else {
+                    String::new()
+                };
+                said.insert(0, format!("It was at {was} {at}{is}."));
+            } else if said.is_empty() {
                 let for_long = facts.at.since(facts.since);
                 let words = match for_long.as_secs() {
                     0..=9 => "It has just begun.".to_owned(),
@@ -153,8 +172,12 @@ pub fn lead(facts: &Facts) -> Vec<String> {
         }
     }
     if facts.delayed >= LATE && facts.notice != NoticeKind::Test {
-        let at = clock(facts.at, &facts.zone);
-        said.insert(0, format!("This mail is {} late: it tells of {at}.", span(facts.delayed)));
+        let at = clock(facts.then.map_or(facts.at, |then| then.at), &facts.zone);
+        let late = match facts.held {
+            true => format!("This was held back for {}: it tells of {at}.", span(facts.delayed)),
+            false => format!("This mail is {} late: it tells of {at}.", span(facts.delayed)),
+        };
+        said.insert(0, late);
     }
     said
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::Ordering};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    alert::{AlertKind, Decided, Notice, NoticeKind, Row, Subject, Threshold, Trouble},
+    alert::{AlertKind, AlertRule, Decided, Notice, NoticeKind, Recipient, Row, Severity, Subject, Threshold, Trouble},
     model::{Frame, Key, KeyId, Now, Tick, Time},
     service::{
         Service,
@@ -159,18 +159,22 @@ impl State {
         let subject = notice.alert.subject;
         let key = self.names.of(subject).cloned();
         let project = project_of(key.as_ref());
-        let Some(rule) = self.engine.rules.of(&project).into_iter().find(|rule| rule.name == notice.rule) else {
-            return;
-        };
+        // Who was told of the episode is told of its end, whatever became of the rule and of what they want to be told.
+        let is_end = notice.notice == NoticeKind::Resolved;
+        let of_episode = |row: &&Row| row.subject == subject && row.alert.began == notice.alert.began;
+        let earlier: Vec<Row> = self.outbox.rows().filter(of_episode).filter(|_| is_end).cloned().collect();
+        let last = earlier.iter().max_by_key(|row| row.created);
+        let rule = self.engine.rules.of(&project).into_iter().find(|rule| rule.name == notice.rule);
+        let Some((kind, severity, stage_percent)) = rule.map(of_rule).or_else(|| last.map(of_row)) else { return };
         let detail = match subject {
             Subject::Service(kind) => self.details.get(&kind).cloned().unwrap_or_default(),
             Subject::Level(_) | Subject::Silence(_) => String::new(),
         };
-        let stage_percent = match rule.threshold {
-            Threshold::Percent(percent) if rule.kind.is_of_level() => percent,
-            Threshold::Percent(_) | Threshold::Slots(_) => 0,
+        let was_told = |recipient: &Recipient| {
+            recipient.is_told() && earlier.iter().any(|row| row.recipient == recipient.name && row.project == project)
         };
-        for recipient in self.recipients_of(&project).into_iter().filter(|recipient| recipient.wants(rule.severity)) {
+        let recipients = self.recipients_of(&project).into_iter();
+        for recipient in recipients.filter(|recipient| recipient.wants(severity) || was_told(recipient)) {
             let row = Row {
                 id: id_of(notice, &project, &recipient.name),
                 project: project.clone(),
@@ -178,8 +182,8 @@ impl State {
                 subject,
                 key: key.clone(),
                 notice: notice.notice,
-                kind: rule.kind,
-                severity: rule.severity,
+                kind,
+                severity,
                 stage_percent,
                 detail: detail.clone(),
                 alert: notice.alert.clone(),
@@ -239,6 +243,18 @@ impl State {
             }
         }
     }
+}
+
+fn of_rule(rule: Arc<AlertRule>) -> (AlertKind, Severity, u32) {
+    let percent = match rule.threshold {
+        Threshold::Percent(percent) if rule.kind.is_of_level() => percent,
+        Threshold::Percent(_) | Threshold::Slots(_) => 0,
+    };
+    (rule.kind, rule.severity, percent)
+}
+
+fn of_row(row: &Row) -> (AlertKind, Severity, u32) {
+    (row.kind, row.severity, row.stage_percent)
 }
 
 /// Looks at a key again when its limit changes next.

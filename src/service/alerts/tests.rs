@@ -337,3 +337,53 @@ fn more_recipients_than_a_project_has_are_refused_by_a_bound_that_is_named() {
     service.alerts.step(&service, &ends, &[], at(30)).unwrap();
     assert_eq!(service.alerts.state().outbox.open().count(), 2 * (MOST_RECIPIENTS - 1));
 }
+
+#[test]
+fn the_end_of_a_rule_that_was_removed_is_told_to_who_was_told_of_it() {
+    let store = prepared(&["ops"]);
+    let service = open(&store);
+    let mut lee = recipient("lee");
+    lee.least = Severity::Critical;
+    service.set_recipient(lee, &Actor::service(), at(0)).unwrap();
+    let author = Actor::service();
+    let rules = service.alerts.rules(&key().project);
+    let rule = rules.iter().find(|rule| rule.kind == AlertKind::AtLimit).unwrap();
+    service.set_alert_rule(AlertRule { name: "ours".into(), ..(**rule).clone() }, &author, at(0)).unwrap();
+    for rule in rules.iter().filter(|rule| rule.kind.is_of_level()) {
+        service.set_alert_rule(AlertRule { enabled: false, ..(**rule).clone() }, &author, at(0)).unwrap();
+    }
+    service.alerts.step(&service, &[second(1, LIMIT)], &[], at(1)).unwrap();
+    service.remove_alert_rule(&key().project, "ours", &author, at(2)).unwrap();
+    for tick in 3..60 {
+        service.alerts.step(&service, &[second(tick, 0)], &[], at(tick)).unwrap();
+    }
+    let state = service.alerts.state();
+    let mut told: Vec<_> = state.outbox.rows().map(|row| (row.recipient.to_string(), row.notice.as_str())).collect();
+    told.sort_unstable();
+    let fired = |name: &str| told.iter().any(|(to, notice)| to == name && *notice == "fired");
+    let ended = |name: &str| told.iter().any(|(to, notice)| to == name && notice.contains("resolved"));
+    for name in ["ops", "lee"] {
+        assert!(fired(name) && ended(name), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn who_takes_the_place_of_one_that_unsubscribed_has_not_unsubscribed() {
+    let store = Arc::new(EmbeddedStore::in_memory().unwrap());
+    let open = |mailbox: &str| {
+        let text = format!("[alerts]\nrecipients = '{mailbox}'\n[smtp]\nhost = 'localhost'\nfrom = 'h@x.example'\n");
+        let config = Config::build(&RawConfig::default(), Some((std::path::Path::new("h.toml"), &text))).unwrap();
+        Service::open(config, store.clone(), Clock::start()).unwrap()
+    };
+    let demo = key().project;
+    let first = open("a@x.example");
+    let token = first.unsubscribe_token(&demo, "configured-1");
+    first.unsubscribe(&demo, "configured-1", &token, at(0)).unwrap();
+    let told = |service: &Service| -> Vec<_> {
+        let list = service.alerts.recipients(&demo).into_iter();
+        list.map(|recipient| (recipient.address.clone(), recipient.is_told())).collect()
+    };
+    assert_eq!(told(&first), [(Address::Mailbox("a@x.example".to_owned()), false)]);
+    drop(first);
+    assert_eq!(told(&open("b@x.example")), [(Address::Mailbox("b@x.example".to_owned()), true)]);
+}

@@ -9,6 +9,10 @@ test("a key names its target and comes back from it", () => {
   for (const key of ["tts/cartesia/sonic-3", "pool:tts", "pool:stt@direct", "llm/openai/gpt-4.1-mini@team-a~generation", "agent"]) {
     expect(targetKey(targetOf(key))).toBe(key);
   }
+  // A model may have the signs of account and unit.
+  const odd = targetOf("tts/a/b%40c%7Ed%25@direct");
+  expect([odd?.target.value?.account, targetKey(odd)]).toEqual(["direct", "tts/a/b%40c%7Ed%25@direct"]);
+  expect(odd?.target.case === "meter" && odd.target.value.model).toBe("a/b@c~d%");
   expect(targetOf("nonsense/x")).toBeUndefined();
   expect(targetOf("")).toBeUndefined();
 });

@@ -44,13 +44,16 @@ export const CONNECTION_KINDS = [Kind.AGENT, Kind.PARTICIPANT, Kind.SIP, Kind.IN
 export const kindOf = (target: Target | undefined): Kind => target?.target.value?.kind ?? Kind.UNSPECIFIED;
 export const isPool = (target: Target | undefined): boolean => target?.target.case === "pool";
 
-/** `tts/cartesia/sonic-3`, `tts/cartesia/sonic-3@direct~generation`, and `pool:tts` or `pool:tts@direct`. */
+/**
+ * `tts/cartesia/sonic-3`, `tts/cartesia/sonic-3@direct~generation`, and `pool:tts` or `pool:tts@direct`. A model's own `@` and
+ * `~` are escaped as in an address, and so is its `%`.
+ */
 export function targetKey(target: Target | undefined): string {
   const of = target?.target;
   if (!of?.case) return "";
   const account = of.value.account && of.value.account !== DEFAULT_ACCOUNT ? `@${of.value.account}` : "";
   const unit = UNIT_WORD[of.value.unit] ? `~${UNIT_WORD[of.value.unit]}` : "";
-  const model = of.value.model ? `/${of.value.model}` : "";
+  const model = of.value.model ? `/${of.value.model.replace(/[%@~]/g, encodeURIComponent).replaceAll("~", "%7E")}` : "";
   return `${of.case === "pool" ? "pool:" : ""}${KIND_WORD[of.value.kind]}${model}${account}${unit}`;
 }
 
@@ -71,7 +74,8 @@ export const nameOf = (quota: Quota): string => `${quota.displayName || (quota.t
 export function targetOf(key: string): Target | undefined {
   const found = /^(pool:)?([a-z]+)(?:\/([^@~]+))?(?:@([^~]+))?(?:~([a-z]+))?$/.exec(key);
   if (!found) return undefined;
-  const [, pool, word, model = "", account = "", unit = ""] = found;
+  const [, pool, word, spelled = "", account = "", unit = ""] = found;
+  const model = spelled.replace(/%(25|40|7E)/g, (_, sign: string) => String.fromCharCode(parseInt(sign, 16)));
   const kind = Number(Object.entries(KIND_WORD).find(([, name]) => name === word)?.[0] ?? 0) as Kind;
   const unitOf = Number(Object.entries(UNIT_WORD).find(([, name]) => unit && name === unit)?.[0] ?? 0) as Unit;
   if (!kind) return undefined;
