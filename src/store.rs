@@ -158,6 +158,13 @@ pub enum StoreError {
     Format { found: u64, known: u64 },
 }
 
+impl StoreError {
+    /// Whether another process has the store: it is well, and is to be had when that ends.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Unavailable(words) if words.contains("in use by another highwater"))
+    }
+}
+
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Opens the store of a place, for writing.

@@ -184,6 +184,18 @@ impl Verifier {
         self.rows += 1;
         Ok(())
     }
+
+    /// Whether the rows that were taken go on to the end of the log, where row `next` comes: the last row is always kept.
+    ///
+    /// # Errors
+    /// Which rows are missing.
+    pub fn end(&self, next: u64) -> Result<(), String> {
+        match self.last {
+            Some((last, _)) if last + 1 != next => Err(format!("rows are missing between {last} and {next}, the end")),
+            None if next > 0 => Err(format!("rows are missing before {next}, the end: there is none")),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn cut(mut text: String) -> String {
@@ -246,5 +258,10 @@ mod tests {
         let mut verifier = Verifier::default();
         assert!(verifier.take(1, &rows[0].encode()).unwrap_err().contains("written as row 0"));
         assert!(verifier.take(0, b"\xff").unwrap_err().contains("can't be read"));
+        assert_eq!(verifier.end(0), Ok(()));
+        assert!(verifier.end(7).unwrap_err().contains("there is none"));
+        verifier.take(0, &rows[0].encode()).unwrap();
+        assert_eq!(verifier.end(1), Ok(()));
+        assert!(verifier.end(3).unwrap_err().contains("missing between 0 and 3"));
     }
 }

@@ -54,8 +54,9 @@ pub fn run(args: CheckArgs) -> Result<(), CliError> {
     if problems == 0 {
         return Ok(());
     }
-    Err(CliError::Failed {
-        message: format!("{place} has {problems} problems"),
-        hint: Some("`highwater restore FILE --replace` brings a backup back".to_owned()),
-    })
+    let hint = match place {
+        StorePlace::File(_) => "`highwater restore FILE --replace` brings a backup back",
+        StorePlace::Redis(_) => "`highwater migrate FILE REDIS --replace` brings a copy back",
+    };
+    Err(CliError::Failed { message: format!("{place} has {problems} problems"), hint: Some(hint.to_owned()) })
 }

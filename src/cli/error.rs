@@ -51,7 +51,7 @@ impl CliError {
                 message,
                 hint: hint("a service makes its store when it starts; --store names another"),
             },
-            StoreError::Unavailable(words) if words.contains("in use") => Self::Failed {
+            error if error.is_in_use() => Self::Failed {
                 message,
                 hint: hint("stop the service that uses it, or name another store with --store"),
             },

@@ -14,7 +14,7 @@ use crate::{
     cli::{
         CliError,
         screen::{Line, Screen, Style},
-        store::StoreArgs,
+        store::{Done, StoreArgs},
         table::{Column, Table},
     },
     config::{Config, Retention},
@@ -83,7 +83,8 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
     let store = args.store.open()?;
     let bar = progress_bar();
     let options = Options { project, replace: args.replace };
-    let report = import::run(&*store, &trace, &options, &mut |done, of| {
+    let mut tell = || done(&args, &trace).tell(&store);
+    let report = import::run(&*store, &trace, &options, &mut tell, &mut |done, of| {
         bar.set_length(of);
         bar.set_position(done);
     });
@@ -94,6 +95,19 @@ pub fn run(args: ImportArgs) -> Result<(), CliError> {
     }
     let report = report.map_err(|error| refused(error, &trace.skipped))?;
     if args.json { Ok(writeln!(stdout().lock(), "{}", report.json()?)?) } else { print(&report, weeks, &args) }
+}
+
+/// What the audit log is told before anything is changed.
+fn done(args: &ImportArgs, trace: &Gathered) -> Done {
+    let [from, to] = trace.window().map_or_else(Default::default, |(from, to)| [from, to].map(time_text));
+    let kept = if args.replace { "replaces history of that time" } else { "adds to what is there" };
+    Done {
+        action: "history.import",
+        project: args.project.clone(),
+        object: args.file.display().to_string(),
+        before: String::new(),
+        after: format!("{} sessions from {from} to {to}; {kept}", trace.sessions.len()),
+    }
 }
 
 /// What was read and holds no session: which rows were skipped is all there is to say.

@@ -1,13 +1,20 @@
 //! `highwater migrate`: copies a store to another, a file or Redis, and verifies the copy.
 
+use std::sync::Arc;
+
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::{
-    cli::{CliError, screen::say, store::RedisArgs},
+    cli::{
+        CliError,
+        screen::say,
+        store::{Done, RedisArgs},
+    },
     config::StorePlace,
     store::{
+        Store,
         content::Content,
         migrate::{self, MigrateError, Stage},
     },
@@ -49,7 +56,13 @@ pub fn run(args: MigrateArgs) -> Result<(), CliError> {
         bar.set_length(of);
         bar.set_position(done);
     };
-    let migrated = migrate::migrate(&args.from, &args.to, &args.redis.options(), args.replace, &mut progress);
+    let mut tell = |copy: &Arc<dyn Store>| {
+        let before = if args.replace { "what was there was replaced" } else { "" }.to_owned();
+        let (object, after) = (args.from.to_string(), format!("copied to {}, and the same", args.to));
+        Done { action: "store.migrate", project: String::new(), object, before, after }.tell(copy)
+    };
+    let options = args.redis.options();
+    let migrated = migrate::migrate(&args.from, &args.to, &options, args.replace, &mut tell, &mut progress);
     bar.finish_and_clear();
     let content = migrated.map_err(refused)?;
     if args.json { say(&json_of(&args, &content)?) } else { print(&args, &content) }
@@ -57,6 +70,9 @@ pub fn run(args: MigrateArgs) -> Result<(), CliError> {
 
 fn refused(error: MigrateError) -> CliError {
     let hint = match &error {
+        MigrateError::Store { error, .. } if error.is_in_use() => {
+            "a service uses it, or another command: stop it (a Redis is free 3 s later), and give the same command again"
+        }
         MigrateError::Store { .. } => "the same command again begins anew",
         MigrateError::NotEmpty(_) => "`--replace` removes what is there, and puts the copy in its place",
         MigrateError::Damaged { .. } => "`highwater check` says more, `highwater restore` brings a backup back",
@@ -98,5 +114,6 @@ fn print(args: &MigrateArgs, content: &Content) -> Result<(), CliError> {
         "  {} keys, {} hours, {} summaries, {} seconds not folded yet, {} limits, {} documents, {} audit rows",
         report.keys, report.hours, report.summaries, report.frames, report.limits, report.documents, report.audit,
     ))?;
-    say(&format!("  sha256 {}", content.hash))
+    say(&format!("  sha256 {}", content.hash))?;
+    say("a row of the copy's audit log tells of it (store.migrate)")
 }

@@ -143,12 +143,12 @@ fn livekit_lines(livekit: &LiveKitStatus, now: Timestamp, is_degraded: bool) -> 
     };
     let missed = format!("{} beginnings and {} ends put right", n(livekit.missed_begins), n(livekit.missed_ends));
     let events = format!("{} events, {} repeated, {} stale", n(livekit.events), n(livekit.repeated), n(livekit.stale));
-    let refused = livekit.unsigned + livekit.unreadable + livekit.refused;
-    let refused = match refused {
-        0 => Line::new(),
-        refused => Line::of(Style::Warning, format!(", {} refused", n(refused))),
-    };
-    [lists, missed.into(), Line::from(events).then(refused)]
+    // In the words of the metric `highwater_livekit_events_total`.
+    let turned_away =
+        [(livekit.unsigned, "unsigned"), (livekit.unreadable, "unreadable"), (livekit.refused, "refused")];
+    let words: String =
+        turned_away.iter().filter(|(sum, _)| *sum > 0).map(|(sum, why)| format!(", {} {why}", n(*sum))).collect();
+    [lists, missed.into(), Line::from(events).then(Line::of(Style::Warning, words))]
 }
 
 fn json(url: &str, status: GetStatusResponse) -> StatusOut {
@@ -184,5 +184,21 @@ fn json(url: &str, status: GetStatusResponse) -> StatusOut {
             refused: livekit.refused,
             expired: livekit.expired,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_livekits_events_is_said_in_the_words_of_the_metric() {
+        let said = |livekit: &LiveKitStatus| livekit_lines(livekit, moment::now(), false)[2].render(false);
+        let well = LiveKitStatus { events: 1_204, repeated: 3, ..LiveKitStatus::default() };
+        assert_eq!(said(&well), "1,204 events, 3 repeated, 0 stale");
+        let unsigned = LiveKitStatus { unsigned: 9, unreadable: 2, ..well };
+        assert_eq!(said(&unsigned), "1,204 events, 3 repeated, 0 stale, 9 unsigned, 2 unreadable");
+        let refused = LiveKitStatus { refused: 1, ..LiveKitStatus::default() };
+        assert_eq!(said(&refused), "0 events, 0 repeated, 0 stale, 1 refused");
     }
 }

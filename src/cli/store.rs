@@ -1,13 +1,15 @@
 //! The store that a command opens by itself, and how a Redis is spoken to.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf, sync::Arc};
 
 use clap::Args;
 
 use crate::{
+    access::audit::Entry,
     cli::CliError,
     config::{RedisOptions, Retention, StorePlace, place},
-    store::{self, Store},
+    service::{Actor, Clock, Ledger},
+    store::{self, Change, Store, StoreError},
 };
 
 /// Longest that anything is kept: what a service is set to keep is its own setting, and it drops what is older.
@@ -77,5 +79,33 @@ impl StoreArgs {
             // What can't be removed is an empty store: nothing is lost by it.
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// What a command changes at a store that no service uses, for its audit log.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub action: &'static str,
+    /// Empty when it is about none.
+    pub project: String,
+    /// What it was done with: the file or store that it came from.
+    pub object: String,
+    pub before: String,
+    pub after: String,
+}
+
+impl Done {
+    /// Writes the row that tells of it.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub fn tell(self, store: &Arc<dyn Store>) -> Result<(), StoreError> {
+        let Self { action, project, object, before, after } = self;
+        // Nobody is asked for a key here: the system's user is all that is known.
+        let by =
+            fs::metadata("/proc/self").map_or_else(|_| String::new(), |own| format!("; run by user {}", own.uid()));
+        let entry = Actor::offline().entry(action, &project, object);
+        let entry = Entry { before, after: after + &by, ..entry };
+        Ledger::open(store.clone())?.write(Change::default(), &[entry], Clock::wall()).map(drop)
     }
 }

@@ -74,7 +74,8 @@ struct Engine<'a> {
     hours_waiting: usize,
 }
 
-/// Runs a trace into a store, telling `progress` how many of how many events are done.
+/// Runs a trace into a store, telling `progress` how many of how many events are done. `tell` is called once nothing speaks
+/// against it any more, and before anything is changed: what tells of the import is written first.
 ///
 /// # Errors
 /// When there is nothing to import, there is history in its time and `replace` is not asked for, or the store fails; in
@@ -83,6 +84,7 @@ pub fn run(
     store: &dyn Store,
     trace: &Gathered,
     options: &Options,
+    tell: &mut dyn FnMut() -> Result<(), StoreError>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, ImportError> {
     let (first, last) = trace.window().ok_or(ImportError::Empty)?;
@@ -91,7 +93,7 @@ pub fn run(
         return Err(ImportError::TooLong { first: (first, first_line), last: (last, last_line) });
     }
     let hours = first.tick().hour()..last.tick_before().hour().next();
-    make_room(store, options, hours)?;
+    make_room(store, options, hours, tell)?;
 
     let first_tick = first.tick();
     let live = Live::new(unbounded(), first_tick);
@@ -132,11 +134,18 @@ pub fn run(
 }
 
 /// Refuses an import over what is there, or removes it.
-fn make_room(store: &dyn Store, options: &Options, hours: Range<Hour>) -> Result<(), ImportError> {
-    if let Some((key, hour)) = store.first_hour(&options.project, hours.clone())? {
-        if !options.replace {
-            return Err(ImportError::Overlap { key, hour });
-        }
+fn make_room(
+    store: &dyn Store,
+    options: &Options,
+    hours: Range<Hour>,
+    tell: &mut dyn FnMut() -> Result<(), StoreError>,
+) -> Result<(), ImportError> {
+    let first = store.first_hour(&options.project, hours.clone())?;
+    if let Some((key, hour)) = first.clone().filter(|_| !options.replace) {
+        return Err(ImportError::Overlap { key, hour });
+    }
+    tell()?;
+    if first.is_some() {
         store.remove_hours(&options.project, hours)?;
     }
     Ok(())

@@ -82,6 +82,11 @@ pub struct Known {
     rooms: HashMap<Box<str>, RoomState>,
     ended: Ended,
     ended_rooms: Ended,
+    /// What was known when all was lost, until its list is read or its end is heard: what began or ended meanwhile unheard is
+    /// a disagreement like any other.
+    before: HashMap<Box<str>, Held>,
+    /// Whether `before` is all that there was: all was lost, and no reading has said since what is there.
+    is_compared: bool,
     /// Since when (wall) nothing begins that is not heard of, but for lost events.
     synced: Option<Time>,
     opened: u64,
@@ -100,9 +105,9 @@ impl Known {
         self.held.is_empty()
     }
 
-    /// Names of the rooms in which something is known.
+    /// Names of the rooms in which something is known, or was when all was lost.
     pub fn rooms(&self) -> HashSet<Box<str>> {
-        self.held.values().map(|held| held.thing.room.clone()).collect()
+        self.held.values().chain(self.before.values()).map(|held| held.thing.room.clone()).collect()
     }
 
     /// From now on, what begins is heard of.
@@ -110,9 +115,11 @@ impl Known {
         self.synced.get_or_insert(now.wall);
     }
 
-    /// All was lost with the lease: nothing is known any more but what has ended.
+    /// All was lost with the lease: nothing is known any more but what has ended. What was known is compared with the first
+    /// reading.
     pub fn lose_all(&mut self) {
-        self.held.clear();
+        self.before.extend(self.held.drain());
+        self.is_compared |= self.synced.is_some();
         self.rooms.clear();
         self.synced = None;
     }
@@ -209,6 +216,12 @@ impl Known {
             return self.close(&thing.id, outcome, at, now, How::Counted);
         }
         let end = End { heard: now.mono, at, outcome, how: How::BeginUnknown };
+        if self.before.get(&thing.id).filter(is_this_run).is_some() {
+            // It was closed when all was lost, and its end is heard: nothing is to be put right.
+            self.before.remove(&thing.id);
+            self.ended.put(&thing.name(), End { how: How::Counted, ..end });
+            return None;
+        }
         match (self.ended.get(&thing.name()), lasted) {
             (Some(earlier), _) => {
                 if earlier.how == How::Unlisted {
@@ -232,6 +245,7 @@ impl Known {
     pub fn room_ended(&mut self, room_id: &str, age: Duration, now: Now) -> Vec<Change> {
         let at = now.wall.before(age);
         let members = self.rooms.get(room_id).map(|room| room.members.clone()).unwrap_or_default();
+        self.before.retain(|_, held| *held.thing.room_id != *room_id);
         self.ended_rooms.put(room_id, End { heard: now.mono, at, outcome: Outcome::Ok, how: How::Counted });
         members.iter().filter_map(|id| self.close(id, Outcome::Ok, at, now, How::Counted)).collect()
     }
@@ -264,9 +278,11 @@ impl Known {
         }
         let mut changes: Vec<_> =
             gone.iter().filter_map(|id| self.close(id, Outcome::Lost, now.wall, now, How::Unlisted)).collect();
-        let missed_ends = changes.len() as u64;
+        let missed_ends = changes.len() as u64 + self.ended_unheard(&asked, &lines, now);
+        let mut missed_begins = 0;
         for (line, asked) in lines.into_values().filter(|(line, _)| line.is_live) {
             let thing = &line.thing;
+            let was_there = self.before.remove(&thing.id).is_some_and(|held| held.thing.run == thing.run);
             if self.held.contains_key(&thing.id) || self.has_ended(thing, asked) {
                 continue;
             }
@@ -274,13 +290,35 @@ impl Known {
             let since = thing.began.unwrap_or(now.wall).min(now.wall);
             let held = self.new_held(thing.clone(), since, asked, now.mono);
             changes.push(self.put(held));
+            missed_begins += u64::from(!was_there);
         }
-        if self.synced.is_some() {
+        // Without a reading before, nobody knew what is there: a service that starts disagrees with nothing.
+        if self.synced.is_some() || self.is_compared {
             add(&counts.missed_ends, missed_ends);
-            add(&counts.missed_begins, changes.len() as u64 - missed_ends);
+            add(&counts.missed_begins, missed_begins);
         }
+        self.is_compared = false;
         self.synced(now);
         changes
+    }
+
+    /// How many of those that were there when all was lost the list has no more: they ended, and nobody said so.
+    fn ended_unheard(
+        &mut self,
+        asked: &HashMap<Option<&str>, Time>,
+        lines: &HashMap<(&str, &str), (&Listed, Time)>,
+        now: Now,
+    ) -> u64 {
+        let is_over = |id: &str, held: &Held| {
+            let asked = asked.get(&None).or_else(|| asked.get(&Some(&*held.thing.room)));
+            asked.is_some_and(|asked| held.came < *asked) && !lines.contains_key(&(id, &*held.thing.run))
+        };
+        let over: Vec<Held> = self.before.extract_if(|id, held| is_over(id, held)).map(|(_, held)| held).collect();
+        for held in &over {
+            let end = End { heard: now.mono, at: now.wall, outcome: Outcome::Lost, how: How::Unlisted };
+            self.ended.put(&held.thing.name(), end);
+        }
+        over.len() as u64
     }
 
     /// Whether an event said so that a list asked for then can't know better than.

@@ -86,7 +86,7 @@ impl Queries {
             drift: service.live.drift(),
             durable: service.live.durable(),
             degraded: service.health.degraded(),
-            store: service.health.keeping().map(|keeping| keeping.to_string()).unwrap_or_default(),
+            store: service.health.store_line(),
             warnings: service.health.warnings(),
             simulation: service.simulation,
             livekit: self.livekit(),

@@ -314,6 +314,14 @@ impl Access {
     }
 }
 
+/// How many API keys and LiveKit keys of a store are good at a time.
+///
+/// # Errors
+/// When they can't be read.
+pub fn good_keys(store: &dyn Store, now: Time) -> Result<usize, StoreError> {
+    Ok(records(store)?.iter().filter(|record| record.is_good(now)).count())
+}
+
 fn records(store: &dyn Store) -> Result<Vec<KeyRecord>, StoreError> {
     let decode = |(name, bytes): (String, Vec<u8>)| {
         KeyRecord::decode(&bytes).ok_or_else(|| StoreError::Damaged(format!("the credential {name} can't be read")))

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::store::Keeping;
+use crate::store::{Keeping, Promise};
 
 /// The part that troubles of the store are told of.
 pub const STORE: &str = "store";
@@ -88,6 +88,18 @@ impl Health {
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How safely what is written now is kept, in words; empty until the store was asked. While it takes no writes it keeps
+    /// none, whatever it is set to keep.
+    pub fn store_line(&self) -> String {
+        let Some(keeping) = self.keeping() else { return String::new() };
+        if !lock(&self.troubles).contains_key(STORE) {
+            return keeping.to_string();
+        }
+        let words =
+            "it takes no writes now; what waits in memory is lost if the service ends before it does. When it is well";
+        Keeping::of(Promise::None, format!("{words}: {keeping}")).to_string()
+    }
+
     /// What is wrong, a line a part: `store: no space left`.
     pub fn degraded(&self) -> Vec<String> {
         lines(&self.troubles)
@@ -110,6 +122,20 @@ mod tests {
             health.trouble(STORE, words);
             assert_eq!(health.degraded(), ["store: redis://127.0.0.1: refused"]);
         }
+    }
+
+    #[test]
+    fn a_store_that_takes_no_writes_promises_nothing() {
+        let health = Health::default();
+        assert_eq!(health.store_line(), "");
+        health.trouble(STORE, "away");
+        assert_eq!(health.store_line(), "");
+        health.set_keeping(&Keeping::embedded());
+        let line = health.store_line();
+        assert!(line.starts_with("none: it takes no writes now") && line.contains("When it is well: strict"), "{line}");
+        health.trouble(ACCESS, "away");
+        health.well(STORE);
+        assert_eq!(health.store_line(), Keeping::embedded().to_string());
     }
 
     #[test]

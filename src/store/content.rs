@@ -7,6 +7,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    access::audit::Verifier,
     history::{pack, pack_summary},
     model::{Hour, KeyId},
     store::{CheckReport, Result, Shelf, Store, StoreError, rows},
@@ -91,6 +92,29 @@ pub fn read(store: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Con
     Ok(reader.end())
 }
 
+/// Follows the chain of the audit log: the first row that is not as it was written, if there is one.
+///
+/// # Errors
+/// When the store can't be read.
+pub fn audit_problem(store: &dyn Store) -> Result<Option<String>> {
+    walk_audit(store, store.audit_end()?, |_, _| {})
+}
+
+/// Gives every row of the audit log to `take`, whatever is wrong with it, and says what is wrong with the first.
+fn walk_audit(store: &dyn Store, end: u64, mut take: impl FnMut(u64, &[u8])) -> Result<Option<String>> {
+    let (mut from, mut chain, mut problem) = (0, Verifier::default(), None);
+    while from < end {
+        let rows = store.audit(from..end, AUDIT_ROWS)?;
+        let Some((newest, _)) = rows.last() else { break };
+        from = newest + 1;
+        for (number, row) in &rows {
+            take(*number, row);
+            problem = problem.or_else(|| chain.take(*number, row).err());
+        }
+    }
+    Ok(problem.or_else(|| chain.end(end).err()))
+}
+
 #[derive(Default)]
 struct Reader {
     content: Content,
@@ -133,19 +157,12 @@ impl Reader {
 
     fn audit(&mut self, store: &dyn Store) -> Result<()> {
         let end = self.part("the audit log", store.audit_end())?;
-        let (mut from, mut last) = (0, None);
-        while from < end {
-            let rows = self.part("the audit log", store.audit(from..end, AUDIT_ROWS))?;
-            let Some((newest, _)) = rows.last() else { break };
-            from = newest + 1;
-            for (number, row) in &rows {
-                if last.is_some_and(|last| last + 1 != *number) {
-                    self.content.report.problems.push(format!("the audit log: rows before {number} are missing"));
-                }
-                last = Some(*number);
-                self.content.report.audit += 1;
-                self.row(&[&number.to_be_bytes(), row]);
-            }
+        let walked = walk_audit(store, end, |number, row| {
+            self.content.report.audit += 1;
+            self.row(&[&number.to_be_bytes(), row]);
+        });
+        if let Some(problem) = self.part("the audit log", walked)? {
+            self.content.report.problems.push(format!("the audit log: {problem}"));
         }
         self.row(&[&end.to_be_bytes()]);
         Ok(())

@@ -13,7 +13,7 @@ use std::{ops::Range, path::Path};
 
 use redb::{StorageBackend, backends::InMemoryBackend};
 
-pub use backup::{backup_file, restore};
+pub use backup::{Tell, backup_file, restore};
 pub use check::check;
 use open::Healing;
 

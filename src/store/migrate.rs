@@ -1,6 +1,6 @@
 //! Copying one store to another, whatever each of them is, and proving that the copy holds the same.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use crate::{
     config::{RedisOptions, Retention, StorePlace},
@@ -8,6 +8,7 @@ use crate::{
     store::{
         self, Change, Document, EmbeddedStore, RedisStore, Result, Second, Shelf, Store, StoreError,
         content::{self, Content, EVER, UNFINISHED_NOTE},
+        embedded::Tell,
     },
 };
 
@@ -42,7 +43,10 @@ pub enum MigrateError {
 }
 
 /// Copies a store to a place, and returns what both hold. Neither may be in use. What a copy that was interrupted left
-/// is begun anew.
+/// is begun anew. `tell` then writes into the copy what tells of it: only after that may it be used.
+///
+/// A source whose audit log is not whole is refused before anything is changed: its rows would be the same in the copy, and
+/// "both are the same" would be read as "both are right".
 ///
 /// # Errors
 /// When a store can't be used, the place holds another store and is not to be replaced, or the copy is not the same.
@@ -51,6 +55,7 @@ pub fn migrate(
     to: &StorePlace,
     options: &RedisOptions,
     replace: bool,
+    tell: &mut Tell<'_>,
     progress: &mut dyn FnMut(Stage, u64, u64),
 ) -> std::result::Result<Content, MigrateError> {
     let at = |place: &StorePlace| {
@@ -63,6 +68,9 @@ pub fn migrate(
         return Err(at(from)(StoreError::Unavailable("there is no such file".to_owned())));
     }
     let source = store::open(from, options, &LONGEST).map_err(at(from))?;
+    if let Some(problem) = content::audit_problem(&*source).map_err(at(from))? {
+        return Err(MigrateError::Damaged { place: from.to_string(), problem: format!("the audit log: {problem}") });
+    }
     if !is_new(to) {
         let target = store::open(to, options, &LONGEST).map_err(at(to))?;
         let unfinished = is_unfinished(&*target).map_err(at(to))?;
@@ -75,7 +83,7 @@ pub fn migrate(
             clear(to, options).map_err(at(to))?;
         }
     }
-    let target = store::open(to, options, &LONGEST).map_err(at(to))?;
+    let target: Arc<dyn Store> = store::open(to, options, &LONGEST).map_err(at(to))?;
     target.set_note(UNFINISHED_NOTE, "unfinished").map_err(at(to))?;
     copy(&*source, &*target, &mut |done, of| progress(Stage::Copy, done, of)).map_err(at(to))?;
     let before = content::read(&*source, &mut |done, of| progress(Stage::VerifySource, done, of)).map_err(at(from))?;
@@ -86,6 +94,7 @@ pub fn migrate(
     if before != after {
         return Err(MigrateError::Differs(format!("{before:?} became {after:?}")));
     }
+    tell(&target).map_err(at(to))?;
     target.set_note(UNFINISHED_NOTE, "finished").map_err(at(to))?;
     Ok(after)
 }

@@ -368,7 +368,7 @@ fn import(rows: &str) -> Result<Vec<u32>, ImportError> {
     let text = format!("{HEADER}\n{rows}");
     TraceReader::new(text.as_bytes()).unwrap().for_each(|item| trace.take(item.unwrap()));
     let options = Options { project: project("p"), replace: false };
-    let report = run(&EmbeddedStore::in_memory().unwrap(), &trace, &options, &mut |_, _| {})?;
+    let report = run(&EmbeddedStore::in_memory().unwrap(), &trace, &options, &mut || Ok(()), &mut |_, _| {})?;
     Ok(report.meters.iter().map(|line| line.peak).collect())
 }
 

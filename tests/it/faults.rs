@@ -2,7 +2,9 @@
 //! test runs for as long as `HIGHWATER_FAULT_ROUNDS` asks, from a seed that it prints; `HIGHWATER_FAULT_SEED` repeats it.
 
 pub mod ask;
+mod course;
 pub mod crew;
+mod kept;
 mod late_streams;
 mod no_leak;
 pub mod process;

@@ -117,6 +117,7 @@ async fn what_is_not_signed_as_it_should_be_changes_nothing() {
     }
     let after = counted(&serving);
     assert_eq!((after.unsigned + after.unreadable, after.events), (refused, before.events));
+    assert_eq!((after.unreadable, after.refused), (3, 0), "of another type, too large, no JSON");
     assert_eq!(level(&serving, Kind::Agent), known);
     // And the same event, as it should be.
     let headers = [("authorization", &*valid), ("content-type", "application/webhook+json; charset=utf-8")];
@@ -227,6 +228,12 @@ async fn lists_that_cannot_be_read_leave_levels_silent_and_then_unknown_and_neve
     // What LiveKit says now is all that is known.
     assert_eq!(send(serving.address, &joined("PA_new", "STANDARD")).await, 200);
     assert_eq!(level(&serving, Kind::Participant), Some((1, 1, Coverage::Partial)));
+    let missed = || (counted(&serving).missed_begins, counted(&serving).missed_ends);
+    let before = missed();
+    // And what it does not say, since the event was lost, the next reading tells.
+    for _ in 0..60 {
+        standin.state.lock().unwrap().truth.happen(dice, seconds() * 1_000);
+    }
 
     standin.set(Mode::HalfDown);
     until("half of it", || level(&serving, Kind::Egress).is_some_and(|(_, _, known)| known == Coverage::Full)).await;
@@ -234,6 +241,8 @@ async fn lists_that_cannot_be_read_leave_levels_silent_and_then_unknown_and_neve
     standin.set(Mode::Well);
     until("true again", || is_true(&serving, &standin) && serving.service.health.warnings().is_empty()).await;
     assert!(counted(&serving).lists_failed > 1);
+    let after = missed();
+    assert!(after.0 > before.0 && after.1 > before.1, "{before:?} {after:?}");
 }
 
 #[tokio::test]

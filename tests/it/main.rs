@@ -27,6 +27,7 @@ mod live_ends;
 mod livekit;
 mod livekit_schedules;
 mod metrics;
+mod offline;
 mod oracle;
 mod queries;
 mod redis_access;

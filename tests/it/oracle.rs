@@ -50,7 +50,7 @@ fn check(name: &str, peaks: &[(Kind, &str, u32, &str)]) {
     assert_eq!(trace.skipped, []);
     let store = EmbeddedStore::in_memory().unwrap();
     let options = Options { project: Project::new("p").unwrap(), replace: false };
-    let report = run(&store, &trace, &options, &mut |_, _| {}).unwrap();
+    let report = run(&store, &trace, &options, &mut || Ok(()), &mut |_, _| {}).unwrap();
 
     for (kind, model, peak, at) in peaks {
         let lines = if model.is_empty() { &report.pools } else { &report.meters };

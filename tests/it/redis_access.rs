@@ -10,6 +10,7 @@ use highwater::{
 };
 
 use crate::{
+    offline::audit_rows,
     redis_server::{Cluster, RETENTION, Redis, address, options},
     store_contract::{frame, key_hour, keys},
 };
@@ -38,7 +39,7 @@ fn the_user_of_the_docs_may_do_what_is_needed_and_no_more() {
     let store = open(&user).unwrap();
     store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
     store.fold(Hour(0), &[(KeyId(1), key_hour(3))]).unwrap();
-    store.change(&Change { audit: vec![vec![1]], ..Change::default() }).unwrap();
+    store.change(&Change { audit: audit_rows(1), ..Change::default() }).unwrap();
     store.retain(Hour(1), Hour(1)).unwrap();
     store.drop_audit(1).unwrap();
     assert_eq!(store.keeping().unwrap().promise, Promise::Strict);
@@ -66,7 +67,7 @@ fn the_user_of_the_docs_may_do_the_same_on_a_cluster_and_replace_a_store() {
     let store = open();
     store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
     store.fold(Hour(0), &keys().iter().map(|(id, _)| (*id, key_hour(3))).collect::<Vec<_>>()).unwrap();
-    store.change(&Change { audit: vec![vec![1]], ..Change::default() }).unwrap();
+    store.change(&Change { audit: audit_rows(1), ..Change::default() }).unwrap();
     store.retain(Hour(0), Hour(0)).unwrap();
     assert_eq!(store.keeping().unwrap().promise, Promise::Strict);
     assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
@@ -80,7 +81,7 @@ fn the_user_of_the_docs_may_do_the_same_on_a_cluster_and_replace_a_store() {
     let file = folder.path().join("store.redb");
     EmbeddedStore::open(&file).unwrap().put_hours(&keys()[..1], &[]).unwrap();
     let (from, to) = (StorePlace::File(file), StorePlace::Redis(cluster.address()));
-    let copied = migrate::migrate(&from, &to, &user, true, &mut |_, _, _| {}).unwrap();
+    let copied = migrate::migrate(&from, &to, &user, true, &mut |_| Ok(()), &mut |_, _, _| {}).unwrap();
     assert_eq!((copied.report.keys, copied.report.hours), (1, 0));
     RedisStore::clear(&cluster.address(), &user).unwrap();
     assert_eq!(there(), Vec::<String>::new());

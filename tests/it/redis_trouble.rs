@@ -45,6 +45,8 @@ async fn check(words: &str, breaks: impl FnOnce(&mut Redis), mends: impl FnOnce(
     breaks(&mut redis);
     soon("a trouble that is told", || serving.service.health.degraded().iter().any(|trouble| trouble.contains(words)))
         .await;
+    let line = serving.service.health.store_line();
+    assert!(line.is_empty() || line.starts_with("none: it takes no writes now"), "{line}");
     let waiting_since = serving.service.live.durable();
     worker.say(batch(1, [connect(2), connect(3)])).await;
     serving.until_level(3).await;
@@ -52,6 +54,7 @@ async fn check(words: &str, breaks: impl FnOnce(&mut Redis), mends: impl FnOnce(
     mends(&mut redis);
     soon("a store that is well again", || serving.service.health.degraded().is_empty()).await;
     assert!(serving.service.live.durable() > waiting_since);
+    soon("what it promises", || serving.service.health.store_line().starts_with("strict: ")).await;
     let store = RedisStore::open_read_only(&redis.address(), &options("hw:")).unwrap();
     assert_whole(&store);
     assert_eq!(store.note("history_lost").unwrap(), None);

@@ -265,13 +265,14 @@ fn a_backup_of_a_running_service_is_whole_and_can_be_restored() {
         let report = embedded::check(&path(backup)).unwrap();
         assert_eq!((report.keys, report.frames, report.hours, report.summaries), (4, 3, 1, 1));
         assert_eq!(report.problems, Vec::<String>::new());
-        embedded::restore(&path(backup), &path("restored"), backup == "beside").unwrap();
+        embedded::restore(&path(backup), &path("restored"), backup == "beside", &mut |_| Ok(())).unwrap();
         let restored = EmbeddedStore::open(&path("restored")).unwrap();
         assert_eq!(whole_seconds(&restored), 1);
         assert_eq!(restored.hours(KeyId(1), Hour(0)..Hour(99)).unwrap(), [(Hour(10), key_hour(4))]);
         assert_eq!(restored.note("simulation").unwrap().as_deref(), Some("yes"));
     }
-    let refused = |replace| embedded::restore(&path("inside"), &path("store"), replace).unwrap_err().to_string();
+    let refused =
+        |replace| embedded::restore(&path("inside"), &path("store"), replace, &mut |_| Ok(())).unwrap_err().to_string();
     assert!(refused(false).contains("there is a store already"), "{}", refused(false));
     assert!(refused(true).contains("in use by another highwater"), "{}", refused(true));
     assert_eq!(whole_seconds(&store), 2);
@@ -303,7 +304,7 @@ fn what_is_no_store_or_damaged_is_said_to_be() {
         fs::write(&path, &damaged).unwrap();
         found += usize::from(embedded::check(&path).map_or(true, |report| !report.problems.is_empty()));
         let restored = directory.path().join("restored");
-        if embedded::restore(&path, &restored, true).is_ok() {
+        if embedded::restore(&path, &restored, true, &mut |_| Ok(())).is_ok() {
             let hours = EmbeddedStore::open(&restored).unwrap().hours(KeyId(1), Hour(0)..Hour(500)).unwrap();
             assert_eq!(hours.len(), 500, "a damaged backup was restored");
         }

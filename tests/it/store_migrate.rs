@@ -1,15 +1,20 @@
 //! Stores are copied to each other, whatever they are, and the copy is proven; by the command, as anyone would.
 
-use std::{path::Path, process::Output};
+use std::{path::Path, process::Output, sync::Arc};
 
 use highwater::{
+    access::{AuditRow, audit::Entry},
     config::StorePlace,
     model::{Flags, Hour, HourSummary, Incarnation, KeyId, LimitEntry, Project, Time},
-    store::{Change, Document, EmbeddedStore, KnownWorker, RedisStore, Second, Shelf, Store, content, migrate},
+    store::{
+        Change, CheckReport, Document, EmbeddedStore, KnownWorker, RedisStore, Second, Shelf, Store, content, migrate,
+    },
 };
 
 use crate::{
+    offline::audit_rows,
     redis_server::{RETENTION, Redis, options},
+    serving::{Serving, config},
     store_contract::{frame, key, key_hour, keys},
 };
 
@@ -35,7 +40,7 @@ fn fill(store: &dyn Store) {
             documents: Shelf::ALL
                 .map(|shelf| Document { shelf, name: "k".to_owned(), bytes: Some(vec![0, 255, shelf as u8]) })
                 .to_vec(),
-            audit: (0..2_500_u32).map(|row| row.to_be_bytes().to_vec()).collect(),
+            audit: audit_rows(2_500),
             ..Change::default()
         })
         .unwrap();
@@ -70,11 +75,22 @@ fn a_store_goes_to_redis_and_back_and_is_the_same() {
     let told: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
     assert_eq!((told["sha256"].as_str(), told["hours"].as_u64()), (Some(before.hash.as_str()), Some(201)));
     assert_eq!((told["summaries"].as_u64(), told["audit"].as_u64()), (Some(201), Some(2_493)));
+    let in_redis = RedisStore::open_read_only(&redis.address(), &options("hw:")).unwrap();
+    let middle = content::read(&in_redis, &mut |_, _| {}).unwrap();
     let moved = highwater(&["migrate", &there, &back]);
     assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
-    assert!(String::from_utf8_lossy(&moved.stdout).contains(&before.hash));
-    let after = content::read(&EmbeddedStore::open(Path::new(&back)).unwrap(), &mut |_, _| {}).unwrap();
-    assert_eq!(after, before);
+    assert!(String::from_utf8_lossy(&moved.stdout).contains(&middle.hash));
+    let store = EmbeddedStore::open(Path::new(&back)).unwrap();
+    let after = content::read(&store, &mut |_, _| {}).unwrap();
+    // Each copy has one row more, which tells of it.
+    let with_rows = |more| CheckReport { audit: before.report.audit + more, ..before.report.clone() };
+    assert_eq!((&middle.report, &after.report), (&with_rows(1), &with_rows(2)));
+    assert_eq!((after.workers, after.notes), (before.workers, before.notes));
+    let rows = store.audit(2_500..2_502, 9).unwrap();
+    let told: Vec<_> = rows.iter().map(|(_, row)| AuditRow::decode(row).unwrap().entry).collect();
+    assert!(told.iter().all(|row| (&*row.actor, &*row.action) == ("offline", "store.migrate")), "{told:?}");
+    assert_eq!(told.iter().map(|row| row.object.as_str()).collect::<Vec<_>>(), [&file, &there]);
+    drop(store);
     let ends = [redis.open("hw:").unwrap().keys_end(), EmbeddedStore::open(Path::new(&back)).unwrap().keys_end()];
     assert_eq!(ends.map(Result::unwrap), [10, 10]);
 
@@ -92,6 +108,68 @@ fn a_store_goes_to_redis_and_back_and_is_the_same() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no such file"));
 }
 
+#[track_caller]
+fn is_refused(words: &[&str], expect: &[&str]) {
+    let refused = highwater(words);
+    let said = [&refused.stdout, &refused.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n");
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(expect.iter().all(|expect| said.contains(expect)), "{said}");
+}
+
+#[test]
+fn a_log_that_was_changed_by_hand_is_found_and_not_copied_as_the_same() {
+    let redis = Redis::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, other, there) = (path("store.redb"), path("other.redb"), redis.address().to_string());
+    fill(&EmbeddedStore::open(Path::new(&file)).unwrap());
+    assert!(highwater(&["migrate", &file, &there]).status.success());
+    let script = "local row, n = string.gsub(redis.call('HGET', KEYS[1], ARGV[1]), 'kim', 'lee') \
+                  redis.call('HSET', KEYS[1], ARGV[1], row) return n";
+    assert_eq!(redis.ask::<u64>(&["EVAL", script, "1", "hw:{0}:audit", "1234"]).unwrap(), 1);
+    let changed = "the audit log: row 1234 was changed";
+    is_refused(&["check", "--store", &there], &[changed, "has 1 problems", "highwater migrate"]);
+    is_refused(&["check", "--json", "--store", &there], &[changed]);
+    // What is there is kept: nothing was begun.
+    EmbeddedStore::open(Path::new(&other)).unwrap().set_note("mine", "yes").unwrap();
+    is_refused(&["migrate", &there, &other, "--replace"], &["is damaged", changed]);
+    assert_eq!(EmbeddedStore::open(Path::new(&other)).unwrap().note("mine").unwrap().as_deref(), Some("yes"));
+    is_refused(&["migrate", &there, &path("new.redb")], &[changed]);
+    assert!(!folder.path().join("new.redb").exists());
+
+    // The same in a file: a row that was put in place of another, and rows that are gone from the end.
+    assert!(highwater(&["check", "--store", &file]).status.success());
+    let store = EmbeddedStore::open(Path::new(&file)).unwrap();
+    let row = AuditRow::decode(&store.audit(99..100, 1).unwrap()[0].1).unwrap();
+    let other_row = AuditRow::after(99, row.previous, row.time, Entry { actor: "lee".to_owned(), ..row.entry });
+    store.put_audit(&[(99, other_row.encode())], 2_500).unwrap();
+    drop(store);
+    let changed = "the audit log: row 100 does not follow row 99";
+    is_refused(&["check", "--store", &file], &[changed, "highwater restore"]);
+    is_refused(&["migrate", &file, &path("new.redb")], &[changed]);
+    let backup = path("backup.redb");
+    assert!(highwater(&["backup", &backup, "--store", &file]).status.success());
+    let refused = highwater(&["restore", &backup, "--store", &path("restored.redb")]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains(changed));
+}
+
+#[tokio::test]
+async fn a_store_that_is_served_is_not_replaced_and_who_has_it_is_to_be_stopped() {
+    let redis = Redis::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, served) = (path("store.redb"), path("served.redb"));
+    fill(&EmbeddedStore::open(Path::new(&file)).unwrap());
+    let held = EmbeddedStore::open(Path::new(&served)).unwrap();
+    is_refused(&["migrate", &file, &served, "--replace"], &["in use by another highwater", "stop it"]);
+    is_refused(&["migrate", &served, &path("new.redb")], &["in use by another highwater", "stop it"]);
+    drop(held);
+    let serving = Serving::on(config(), Arc::new(redis.open("hw:").unwrap()));
+    let there = redis.address().to_string();
+    is_refused(&["migrate", &file, &there, "--replace"], &["in use by another highwater", "stop it"]);
+    drop(serving);
+}
+
 #[test]
 fn a_copy_that_was_interrupted_is_not_served_and_begun_again() {
     let redis = Redis::start();
@@ -106,7 +184,7 @@ fn a_copy_that_was_interrupted_is_not_served_and_begun_again() {
     let served = highwater(&["serve", "--dev", "--listen", "127.0.0.1:0", "--store", &there]);
     assert!(String::from_utf8_lossy(&served.stderr).contains("a copy that was interrupted"));
     let place = StorePlace::Redis(redis.address());
-    let copied = migrate::migrate(&file, &place, &options("hw:"), false, &mut |_, _, _| {}).unwrap();
+    let copied = migrate::migrate(&file, &place, &options("hw:"), false, &mut |_| Ok(()), &mut |_, _, _| {}).unwrap();
     assert_eq!(copied.report.audit, 2_493);
     let store = RedisStore::open(&redis.address(), &options("hw:"), &RETENTION).unwrap();
     assert!(!migrate::is_unfinished(&store).unwrap());

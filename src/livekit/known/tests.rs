@@ -111,6 +111,46 @@ fn a_reading_is_the_truth_of_when_it_was_asked_for() {
 }
 
 #[test]
+fn what_began_or_ended_unheard_while_the_lists_were_away_is_counted_by_the_first_reading() {
+    let mut test = Test::synced();
+    for id in ["PA_1", "PA_2", "PA_3", "PA_4"] {
+        test.began(thing(id), 0, 1);
+    }
+    test.known.lose_all();
+    assert!(test.known.is_empty() && test.known.rooms().contains("call"), "its room is asked for");
+    // What is heard meanwhile is no disagreement, and neither is who is there still.
+    assert_eq!(test.ended(thing("PA_3"), Some(19), 20), "");
+    assert_eq!(test.began(thing("PA_5"), 0, 21), "+PA_5");
+    let elsewhere = Answer { room: Some("other".into()), ..answer(25, &[]) };
+    assert_eq!(test.listed(elsewhere, 25), "", "another room says nothing of this one");
+    test.listed(answer(30, &["PA_1", "PA_4", "PA_5", "PA_6"]), 31);
+    assert_eq!(test.known.len(), 4);
+    let counts = test.counts.read();
+    assert_eq!((counts.missed_begins, counts.missed_ends), (1, 1), "PA_6 began, and PA_2 ended");
+    assert_eq!(counts.ends_first, 0, "PA_3 was known");
+    assert_eq!(test.ended(thing("PA_2"), Some(30), 32), "", "its end comes late, and was put right");
+    test.listed(answer(60, &["PA_1", "PA_4", "PA_5", "PA_6"]), 61);
+    let again = test.counts.read();
+    assert_eq!((again.missed_begins, again.missed_ends, again.ends_first), (1, 1, 0), "each is counted once");
+
+    // Lost twice before a reading, and a room that ends meanwhile.
+    test.known.lose_all();
+    test.began(Thing { room_id: "RM_2".into(), ..thing("PA_7") }, 0, 70);
+    test.known.lose_all();
+    assert_eq!(told(test.known.room_ended("RM_1", Duration::ZERO, now(75))), "");
+    test.listed(answer(80, &[]), 81);
+    assert_eq!(test.counts.read().missed_ends, 2, "PA_7 alone ended unheard");
+    assert!(test.known.rooms().is_empty());
+}
+
+#[test]
+fn a_service_that_starts_disagrees_with_nothing() {
+    let mut test = Test::default();
+    assert_eq!(test.listed(answer(1, &["PA_1"]), 1), "+PA_1");
+    assert_eq!(test.counts.read(), Counts::default().read());
+}
+
+#[test]
 fn a_list_that_insists_is_right_in_the_end() {
     let mut test = Test::synced();
     test.began(thing("PA_1"), 0, 1);

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use redb::{Database, Key, ReadTransaction, TableDefinition, Value};
@@ -15,7 +16,7 @@ use super::{
     open,
     tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, SUMMARIES, WORKERS},
 };
-use crate::store::{Result, StoreError};
+use crate::store::{EmbeddedStore, Result, Store, StoreError};
 
 /// What a copy is called until it is whole.
 const UNFINISHED: &str = ".unfinished";
@@ -26,6 +27,9 @@ const ROWS_AT_ONCE: usize = 50_000;
 pub struct Copy {
     database: Database,
 }
+
+/// Writes into a copy what tells of it.
+pub type Tell<'a> = dyn FnMut(&Arc<dyn Store>) -> Result<()> + 'a;
 
 /// Copies the store in a file to a file that is not there yet, also while a service writes it.
 ///
@@ -42,14 +46,15 @@ pub fn backup_file(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Makes a backup the store. The backup is checked before. A store that is there already is kept unless `replace` says
-/// otherwise, and is never taken from a service that has it open.
+/// otherwise, and is never taken from a service that has it open. `tell` writes into the copy what tells of it, before the
+/// copy is the store: there is none that does not tell.
 ///
 /// # Errors
 /// `Unavailable` when there is a store that is in use or not to be replaced, or a file can't be read or written;
-/// `Damaged` when the backup is not whole; `Format` when a newer version wrote it.
-pub fn restore(from: &Path, to: &Path, replace: bool) -> Result<()> {
+/// `Damaged` when the backup is not whole; `Format` when a newer version wrote it. What `tell` says.
+pub fn restore(from: &Path, to: &Path, replace: bool, tell: &mut Tell<'_>) -> Result<()> {
     let unfinished = unfinished(to);
-    let restored = restore_by(from, to, &unfinished, replace);
+    let restored = restore_by(from, to, &unfinished, replace, tell);
     if restored.is_err() {
         // A copy that was begun is of no use; that it can't be removed changes nothing.
         let _ = fs::remove_file(&unfinished);
@@ -57,7 +62,7 @@ pub fn restore(from: &Path, to: &Path, replace: bool) -> Result<()> {
     restored.map_err(|fault| open::named(&to.display().to_string(), fault.error))
 }
 
-fn restore_by(from: &Path, to: &Path, unfinished: &Path, replace: bool) -> Fallible<()> {
+fn restore_by(from: &Path, to: &Path, unfinished: &Path, replace: bool, tell: &mut Tell<'_>) -> Fallible<()> {
     let existing = to.try_exists()?;
     if existing && !replace {
         return Err(Fault::unavailable("there is a store already"));
@@ -75,6 +80,9 @@ fn restore_by(from: &Path, to: &Path, unfinished: &Path, replace: bool) -> Falli
     if let Some(problem) = report.problems.first() {
         return Err(Fault::damaged(format!("the backup {} is not whole: {problem}", from.display())));
     }
+    let copy: Arc<dyn Store> = Arc::new(EmbeddedStore::open(unfinished)?);
+    tell(&copy)?;
+    drop(copy);
     rename(unfinished, to)?;
     Ok(())
 }

@@ -8,10 +8,11 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 
 use super::{
     fault::{Fallible, Fault, guarded},
-    open,
+    open, read,
     tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, SUMMARIES, WORKERS},
 };
 use crate::{
+    access::audit::Verifier,
     history::{unpack, unpack_summary},
     model::{Frame, Project},
     store::{CheckReport, Result, StoreError, rows},
@@ -86,12 +87,15 @@ fn check_rows(transaction: &ReadTransaction, report: &mut CheckReport) -> Fallib
     }
     if let Some(audit) = tables::added(transaction, AUDIT)? {
         report.audit = audit.len()?;
-        let (first, last) = (audit.first()?, audit.last()?);
-        let span = first.zip(last).map_or(0, |((first, _), (last, _))| last.value() - first.value() + 1);
-        problems.note(
-            || "the audit log".to_owned(),
-            if span == report.audit { Ok(()) } else { Err("rows are missing in it") },
-        );
+        let mut chain = Verifier::default();
+        let mut whole = Ok(());
+        for row in audit.iter()? {
+            let (number, bytes) = row?;
+            whole = whole.and_then(|()| chain.take(number.value(), bytes.value()));
+        }
+        let end = read::audit_end(transaction)?;
+        let whole = whole.and_then(|()| chain.end(end));
+        problems.note(|| "the audit log".to_owned(), whole);
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ pub fn ask(store: &RedisStore) -> Result<Keeping> {
         replicated = writer.replicated;
         writer.replicas = u32::from(waits && !servers.is_empty());
     }
-    let judged = servers.iter().map(|server| server.judge(replicated));
+    let judged = servers.iter().map(|server| server.judge(servers.len(), replicated));
     let danger = servers.iter().find_map(Server::danger);
     let unheard = || Keeping::of(Promise::Unknown, "it says nothing of itself".to_owned());
     let least = judged.min_by_key(|keeping| keeping.promise).unwrap_or_else(unheard);
@@ -80,7 +80,16 @@ impl Server {
         })
     }
 
-    fn judge(&self, replicated: bool) -> Keeping {
+    /// What it promises, said of all `servers` that hold a part of the store: the one that promises least speaks for them.
+    fn judge(&self, servers: usize, replicated: bool) -> Keeping {
+        let alone = |one: &str, more: &str| match servers {
+            1 => format!("one server{one}"),
+            servers => format!("{servers} servers without replicas, {more}"),
+        };
+        let with = |replicas: u64| {
+            let replicas = if replicas == 1 { "1 replica".to_owned() } else { format!("{replicas} replicas") };
+            if servers == 1 { replicas } else { format!("{servers} servers, one of them with {replicas}") }
+        };
         let (promise, words) = match (self.replicas(), self.number("aof_enabled"), &self.settings) {
             (0, None, _) => (Promise::Unknown, "it does not say whether it writes to a disk".to_owned()),
             (_, _, None) => {
@@ -90,25 +99,31 @@ impl Server {
             (0, Some(0), Some(_)) => {
                 let snapshots = self.setting("save").is_some_and(|save| !save.is_empty());
                 let lost = if snapshots { "what came after its last snapshot" } else { "everything" };
-                (Promise::None, format!("one server without `appendonly`: a restart loses {lost}"))
+                let which = alone(" without `appendonly`", "one of them at least without `appendonly`");
+                (Promise::None, format!("{which}: a restart loses {lost}{}", if servers == 1 { "" } else { " on it" }))
             }
             (0, Some(_), Some(_)) => match self.setting("appendfsync") {
-                Some("always") => (Promise::Strict, "one server, each write on its disk".to_owned()),
-                Some("everysec") => (
-                    Promise::Strict,
-                    "one server, its disk a second behind: a failure takes up to two, which we write again".to_owned(),
-                ),
-                _ => (Promise::Bounded, "one server with `appendfsync no`: a power cut loses some seconds".to_owned()),
+                Some("always") => {
+                    (Promise::Strict, alone(", each write on its disk", "each write on the disk of its own"))
+                }
+                Some("everysec") => {
+                    let which = alone(", its disk a second behind", "the disk of each a second behind");
+                    (Promise::Strict, format!("{which}: a failure takes up to two, which we write again"))
+                }
+                _ => {
+                    let which = alone(" with `appendfsync no`", "one of them at least with `appendfsync no`");
+                    (Promise::Bounded, format!("{which}: a power cut loses some seconds"))
+                }
             },
             (replicas, _, Some(_)) if self.least_replicas() == Some(0) => {
                 let words = "a failover loses what they do not have yet; set `min-replicas-to-write 1`";
-                (Promise::Bounded, format!("{replicas} replicas: {words}"))
+                (Promise::Bounded, format!("{}: {words}", with(replicas)))
             }
             (replicas, _, Some(_)) if replicated => {
-                (Promise::Strict, format!("{replicas} replicas, and each write waits for one of them"))
+                (Promise::Strict, format!("{}, and each write waits for one of them", with(replicas)))
             }
             (replicas, _, Some(_)) => {
-                (Promise::Bounded, format!("{replicas} replicas, and none had the last write within 200 ms"))
+                (Promise::Bounded, format!("{}, and none had the last write within 200 ms", with(replicas)))
             }
         };
         Keeping::of(promise, words)
@@ -121,9 +136,14 @@ mod tests {
 
     #[track_caller]
     fn check(info: &str, settings: Option<&[(&str, &str)]>, promise: Promise, words: &str) {
+        check_of(1, info, settings, promise, words);
+    }
+
+    #[track_caller]
+    fn check_of(servers: usize, info: &str, settings: Option<&[(&str, &str)]>, promise: Promise, words: &str) {
         let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let server = Server { info: read_info(&info.replace(' ', "\r\n")), settings: settings.map(pairs) };
-        let keeping = server.judge(true);
+        let keeping = server.judge(servers, true);
         assert_eq!(keeping.promise, promise, "{keeping}");
         assert!(keeping.words.contains(words), "{keeping}");
     }
@@ -140,6 +160,25 @@ mod tests {
         check("redis_version:7", none, Promise::Unknown, "does not say");
         check("connected_slaves:2", Some(&[("min-replicas-to-write", "0")]), Promise::Bounded, "2 replicas");
         check("connected_slaves:2", Some(&[("min-replicas-to-write", "1")]), Promise::Strict, "waits for one");
+    }
+
+    #[test]
+    fn what_several_servers_promise_is_said_of_all_of_them() {
+        let every_second: Option<&[(&str, &str)]> = Some(&[("appendfsync", "everysec")]);
+        check_of(1, "aof_enabled:1", every_second, Promise::Strict, "one server, its disk a second behind");
+        let words = "3 servers without replicas, the disk of each a second behind";
+        check_of(3, "aof_enabled:1", every_second, Promise::Strict, words);
+        let words =
+            "3 servers without replicas, one of them at least without `appendonly`: a restart loses everything on it";
+        check_of(3, "aof_enabled:0", Some(&[("save", "")]), Promise::None, words);
+        let waits: Option<&[(&str, &str)]> = Some(&[("min-replicas-to-write", "1")]);
+        check_of(
+            3,
+            "connected_slaves:1",
+            waits,
+            Promise::Strict,
+            "3 servers, one of them with 1 replica, and each write",
+        );
     }
 
     #[test]

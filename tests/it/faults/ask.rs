@@ -144,6 +144,7 @@ pub fn closed(quota: &Quota) -> u64 {
     ok + cancelled + concurrency + rate + credits + unavailable + timeout + auth + other + lost
 }
 
-fn adds_up(quota: &Quota) -> bool {
+/// Whether what was opened less what was closed is held.
+pub fn adds_up(quota: &Quota) -> bool {
     quota.opened == closed(quota) + u64::from(quota.level)
 }

@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use highwater::{
+    access::Role,
     config::{RedisOptions, place::RedisAddress},
-    model::{Frame, Key, LimitEntry},
-    service::{Actor, Author},
+    model::{Frame, Key, Kind, Meter, Project, Target},
+    service::{Actor, Author, Clock, access::decide::NewKey},
     store::{EmbeddedStore, RedisStore, Store},
 };
 use rand::{RngExt as _, rngs::StdRng};
@@ -17,9 +18,11 @@ use tokio::{
 
 use crate::{
     faults::{
-        ask::{Ask, target},
+        ask::{Ask, adds_up, target},
+        course::Course,
         crew::{Member, truth},
         dice,
+        kept::{Decided, folded, there},
         proxy::Proxy,
         variable,
     },
@@ -37,12 +40,15 @@ const WORKERS: usize = 12;
 const HELD_THROUGHOUT: usize = 10;
 const CONSTANT: u32 = (WORKERS * HELD_THROUGHOUT) as u32;
 const USUAL: usize = 10;
-const EVENTS_A_STEP: usize = 5;
+/// Of one sort a step, all applied before the next: a second's peak is known then.
+const EVENTS_A_STEP: usize = 25;
 const STEP: Duration = Duration::from_millis(5);
 /// How long it is well before it breaks, and how long it is broken, at most.
 const WELL_FOR: Duration = Duration::from_millis(1_500);
 const BROKEN_FOR: Duration = Duration::from_secs(4);
 const LONG: Duration = Duration::from_secs(40);
+/// The model of the meter on which sessions come and go.
+const CHANGING: &str = "openai/gpt-4.1-mini";
 
 /// A store that can be broken in some ways, and mended.
 trait Breakable {
@@ -149,8 +155,11 @@ struct Scene<B> {
     dice: StdRng,
     /// Frames that were durable, as they were read then.
     durable: BTreeMap<u64, Frame>,
+    /// What the workers hold on the changing meter, by the service's clock.
+    course: Course,
+    changing: u32,
     /// Decisions that were acknowledged.
-    decided: Vec<(Key, LimitEntry)>,
+    decided: Vec<Decided>,
 }
 
 impl<B: Breakable> Scene<B> {
@@ -158,8 +167,7 @@ impl<B: Breakable> Scene<B> {
         let serving = Serving::on(config(), store.open());
         let url = format!("http://{}", serving.address);
         let mut dice = dice();
-        let changing =
-            highwater::proto::Meter { kind: 1, model: "openai/gpt-4.1-mini".to_owned(), ..Default::default() };
+        let changing = highwater::proto::Meter { kind: 1, model: CHANGING.to_owned(), ..Default::default() };
         let mut crew: Vec<_> =
             (0..WORKERS).map(|_| Member::new(&url, &[meter(MODEL), changing.clone()], None)).collect();
         for member in &mut crew {
@@ -168,34 +176,65 @@ impl<B: Breakable> Scene<B> {
         for member in &crew {
             member.client.flushed_within(LONG).await.unwrap();
         }
-        Self { store, serving, crew, dice, durable: BTreeMap::new(), decided: Vec::new() }
+        let (course, durable, decided) = Default::default();
+        Self { store, serving, crew, dice, durable, course, changing: 0, decided }
     }
 
-    /// Sessions come and go for up to so long, and a limit is decided on.
+    /// Sessions come and go for up to so long, and decisions are made.
     async fn load(&mut self, longest: Duration) {
         let until = Instant::now() + longest.mul_f64(self.dice.random_range(0.3..1.0));
-        self.decide();
+        self.decide_limit();
+        self.decide_key();
         while Instant::now() < until {
-            for _ in 0..EVENTS_A_STEP {
-                let nth = self.dice.random_range(0..self.crew.len());
-                let member = &mut self.crew[nth];
-                if member.opens_next(HELD_THROUGHOUT + USUAL, &mut self.dice) {
-                    member.open_on(1, &mut self.dice);
-                } else {
-                    member.close_one(HELD_THROUGHOUT, &mut self.dice);
-                }
-            }
+            self.step().await;
             sleep(STEP).await;
         }
     }
 
+    /// Some sessions begin, or some end, and all of that is applied.
+    async fn step(&mut self) {
+        let opens = self.dice.random_range(0..=2 * USUAL * WORKERS) >= self.changing as usize;
+        self.course.moves(self.serving.service.clock.now().wall);
+        for _ in 0..EVENTS_A_STEP {
+            let nth = self.dice.random_range(0..self.crew.len());
+            let member = &mut self.crew[nth];
+            if opens {
+                member.open_on(1, &mut self.dice);
+                self.changing += 1;
+            } else if member.close_one(HELD_THROUGHOUT, &mut self.dice) {
+                self.changing -= 1;
+            }
+        }
+        for member in &self.crew {
+            member.client.flushed_within(LONG).await.unwrap();
+        }
+        self.course.is_at(self.changing, self.serving.service.clock.now().wall);
+    }
+
     /// A decision that a broken store may refuse: then it does not count.
-    fn decide(&mut self) {
+    fn decide_limit(&mut self) {
         let (service, key) = (&self.serving.service, key("default", "a/decided"));
         let slots = self.dice.random_range(1..1_000);
-        let by = Author { set_by: "ops".to_owned(), reason: format!("decision {slots}"), actor: Actor::service() };
+        let reason = format!("decision {}", self.decided.len());
+        let by = Author { set_by: "ops".to_owned(), reason, actor: Actor::service() };
         if let Ok(entry) = service.set_limit(&key, slots, None, by, service.clock.now()) {
-            self.decided.push((key, entry));
+            self.decided.push(Decided::Limit(key, entry));
+        }
+    }
+
+    /// A key is made, and now and then one that was made is revoked.
+    fn decide_key(&mut self) {
+        let (access, actor) = (&self.serving.service.access, Actor::service());
+        let name = format!("key {}", self.decided.len());
+        let project = Project::new("default").unwrap();
+        let new = NewKey { name, project, role: Role::Viewer, not_before: None, expires: None };
+        if let Ok((record, _)) = access.create_key(new, &actor, Clock::wall()) {
+            if self.dice.random_bool(0.5)
+                && let Ok(revoked) = access.revoke_key(&record.id, &|_| true, &actor, Clock::wall())
+            {
+                self.decided.push(Decided::Revoked(revoked));
+            }
+            self.decided.push(Decided::Made(record));
         }
     }
 
@@ -227,48 +266,81 @@ impl<B: Breakable> Scene<B> {
 
     /// The six counts, each as number of number; the rest of each pair was lost.
     async fn end(mut self, begun: u64) {
-        self.note_durable();
         let mut ask = Ask::at(self.serving.address).await;
         let expected = truth(&self.crew);
-        ask.until_held(&expected, LONG).await;
-        let quotas = ask.until_sums_add_up(LONG).await;
+        let held = until_quiet(async || ask.held().await, |held| *held == expected).await;
+        let is_right = |quotas: &Vec<_>| !quotas.is_empty() && quotas.iter().all(adds_up);
+        let quotas = until_quiet(async || ask.quotas().await, is_right).await;
         let distribution = ask.distribution(target(meter(MODEL)), vec![CONSTANT, CONSTANT + 1]).await;
         let covered = distribution.covered_seconds - begun;
         let right = distribution.time_at[0].seconds - distribution.time_at[1].seconds;
+        self.course.moves(self.serving.service.clock.now().wall);
+        // Until the last second that is compared is durable.
+        let (live, last) = (&self.serving.service.live, self.course.seconds().end);
+        soon("the last second", || live.durable().is_some_and(|durable| durable.0 >= last)).await;
+        self.note_durable();
 
         // What is in the store when the service is gone, read by another.
         self.crew.clear();
         self.serving.stop();
         self.serving.stopped().await;
-        let Self { store, serving, durable, decided, .. } = self;
+        let Self { store, serving, durable, decided, course, .. } = self;
         drop(serving);
         let store = store.open();
         let folded_until = store.folded_until().unwrap().map_or(0, |hour| hour.first_tick().0);
         let frames: BTreeMap<u64, Frame> =
             store.frames().unwrap().into_iter().map(|frame| (frame.tick, frame)).collect();
-        let kept = durable.iter().filter(|(tick, frame)| **tick < folded_until || frames.get(tick) == Some(frame));
-        let kept = kept.count();
+        let unfolded = durable.iter().filter(|(tick, _)| **tick >= folded_until);
+        let kept = unfolded.clone().filter(|(tick, frame)| frames.get(tick) == Some(frame)).count();
+        let unfolded = unfolded.count();
         let mut missing = 0;
         for (before, after) in frames.values().zip(frames.values().skip(1)) {
             missing += after.tick - (before.tick + before.repeat + 1);
         }
-        let limits = store.limits().unwrap();
-        let numbers: BTreeMap<_, _> = store.keys().unwrap().into_iter().map(|(id, key)| (key, id)).collect();
-        let there = decided
-            .iter()
-            .filter(|(key, entry)| limits.iter().any(|(id, stored)| numbers.get(key) == Some(id) && stored == entry));
-        let there = there.count();
-        println!("a  slots that are held, of those that workers hold       {0} of {0}", expected.len());
-        println!("b  covered seconds whose peak is that of the workers     {right} of {covered}");
+        let keys = store.keys().unwrap();
+        let numbers: BTreeMap<_, _> = keys.iter().map(|(id, key)| (key.clone(), *id)).collect();
+        let (mut seen, name) = (durable.clone(), Meter::new(Kind::Llm, CHANGING, "", None).unwrap());
+        seen.extend(frames);
+        let changing = Key { project: Project::new("default").unwrap(), target: Target::Meter(name) };
+        let compared = course.compare(&seen, numbers[&changing].0);
+        let (decisions, rows, chain) = there(&*store, &decided, &numbers);
+        let (same, minutes) = folded(&store, &seen, keys.iter().map(|(id, _)| *id));
+
+        let slots = held.intersection(&expected).count();
+        let leaked = held.difference(&expected).count();
+        let sums = quotas.iter().filter(|quota| adds_up(quota)).count();
+        let known = compared.all - compared.flagged;
         println!(
-            "c  durable seconds that are there and as they were       {kept} of {}, {missing} missing",
-            durable.len()
+            "a  slots that are held, of those that workers hold       {slots} of {}, {leaked} more",
+            expected.len()
         );
-        println!("d  alerts                                                 0 of 0 (there are none yet)");
-        println!("e  acknowledged decisions that are there                 {there} of {}", decided.len());
-        println!("f  meters and pools whose opened less closed is held     {0} of {0}", quotas.len());
-        assert_eq!((right, kept, there, missing), (covered, durable.len(), decided.len(), 0));
-        assert!(covered > 0 && !durable.is_empty() && !decided.is_empty());
+        println!("b  covered seconds whose peak is that of the workers     {right} of {covered} where nothing moves");
+        println!(
+            "   within what was on its way, where sessions move       {} of {known}, {} exactly; {} flagged",
+            compared.right, compared.exact, compared.flagged
+        );
+        println!("c  durable seconds that are there and as they were       {kept} of {unfolded}, {missing} missing");
+        println!("   minutes of them that are so in history, all folded    {same} of {minutes}");
+        println!("d  alerts                                                not counted here: `alerts::killed` does");
+        println!("e  acknowledged decisions that are there                 {decisions} of {}", decided.len());
+        println!("   and their rows in the audit log; its chain            {rows} of {}; {chain:?}", decided.len());
+        println!("f  meters and pools whose opened less closed is held     {sums} of {}", quotas.len());
+        assert_eq!((slots, leaked, sums), (expected.len(), 0, quotas.len()));
+        assert_eq!((right, compared.right, kept, missing), (covered, known, unfolded, 0));
+        assert_eq!((same, decisions, rows, chain), (minutes, decided.len(), decided.len(), Ok(())));
+        assert!(covered > 0 && compared.exact > 0 && minutes > 0 && !durable.is_empty() && !decided.is_empty());
+    }
+}
+
+/// What is found once it is as it should be, or after long: what is wrong then is counted.
+async fn until_quiet<T>(mut find: impl AsyncFnMut() -> T, is_right: impl Fn(&T) -> bool) -> T {
+    let started = Instant::now();
+    loop {
+        let found = find().await;
+        if is_right(&found) || started.elapsed() > LONG {
+            return found;
+        }
+        sleep(STEP).await;
     }
 }
 
