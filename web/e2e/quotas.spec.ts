@@ -156,6 +156,24 @@ test("dragging the limit counts the last week, applies, and is undone", async ({
   await expect.poll(async () => (await calls.limits.listLimits({ project: "demo", target: quota.target! })).limits[0]?.slots).toBe(before);
 });
 
+test("what is typed as a limit is taken as it stands, or said to be none", async ({ page }) => {
+  await openQuotas(page, `?select=${AT_RISK_KEY}`);
+  await page.getByRole("slider", { name: new RegExp(AT_RISK) }).press("PageUp");
+  const plan = page.getByRole("group", { name: `Another limit for ${AT_RISK}` });
+  const tried = plan.getByRole("textbox", { name: "Limit to try" });
+  const apply = plan.getByRole("button", { name: "Apply" });
+  await expect(apply).toBeEnabled();
+  for (const text of ["12.5", "-3", "", "99999999999", "x"]) {
+    await tried.fill(text);
+    await expect(tried).toHaveValue(text);
+    await expect(plan.getByText("A whole number from 0 to 16,777,215 is needed.")).toBeVisible();
+    await expect(apply).toBeDisabled();
+  }
+  await tried.fill("24");
+  await expect(apply).toBeEnabled();
+  await expect(plan.getByRole("button", { name: "Request 24" })).toBeVisible();
+});
+
 test("dragging across a chart sets the window, and a range leaves it", async ({ page }) => {
   await openQuotas(page);
   const box = await chart(page, "TTS").boundingBox();

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 
-import { day, duration, minutesLong, moment } from "./time";
+import { between, day, duration, minutesLong, moment, zoneOf } from "./time";
 
 test("durations are as people say them", () => {
-  expect([0, 40, 65, 3_000, 7_500, 172_800, 400_000].map(duration)).toEqual(["0 s", "40 s", "1 min 5 s", "50 min", "2 h 5 min", "2 d", "4 d"]);
+  expect([0, 40, 65, 3_000, 7_500, 172_800, 400_000].map(duration)).toEqual(["0 s", "40 s", "1 min 5 s", "50 min", "2 h 5 min", "2 d", "4 d 15 h"]);
   expect([0, 3, 80].map(minutesLong)).toEqual(["0 min", "3 min", "1 h 20 min"]);
 });
 
@@ -23,4 +23,12 @@ test("a weekday stands for a day of the last week, unless it is that of today", 
 test("since when something is, is said by the day, and of today by the clock", () => {
   const at = (date: number) => new Date(2026, 10, date, 14, 3).getTime() / 1_000;
   expect([at(24), at(26), at(12)].map((since) => day(since, at(26) + 3_600))).toEqual(["Tue", "14:03", "12 Nov"]);
+});
+
+test("a window says the day of its end when it is another, and there is a word for the zone", () => {
+  const at = (date: number, hour: number) => new Date(2026, 10, date, hour, 45).getTime() / 1_000;
+  const now = at(27, 23);
+  expect(between(at(26, 21), at(27, 21), now)).toBe("Thu 21:45 – Fri 21:45");
+  expect(between(at(27, 9), at(27, 21), now)).toBe("Fri 09:45 – 21:45");
+  expect(zoneOf(now)).toMatch(/^[A-Z][A-Z0-9+:-]*$/);
 });

@@ -33,10 +33,20 @@ export function day(at: number, now = Date.now() / 1_000): string {
   return isToday ? text.slice(-5) : text.slice(0, -6);
 }
 
+/** "Tue 14:03 – 15:10", "Tue 21:45 – Wed 21:45". */
+export function between(from: number, to: number, now = Date.now() / 1_000): string {
+  const isSameDay = new Date(from * 1_000).toDateString() === new Date(to * 1_000).toDateString();
+  return `${moment(from, now)} – ${isSameDay ? clock(to) : moment(to, now)}`;
+}
+
+const zoneFormat = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
+/** What the zone is called at a time: "CET", "GMT-5". */
+export const zoneOf = (at: number): string => zoneFormat.formatToParts(new Date(at * 1_000)).find(({ type }) => type === "timeZoneName")?.value ?? ZONE;
+
 export const clock = (at: number): string => clockFormat.format(new Date(at * 1_000));
 export const full = (at: number): string => fullFormat.format(new Date(at * 1_000));
 
-/** "2 h 5 min", "40 s", "3 d". */
+/** "2 h 5 min", "40 s", "3 d 4 h". */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
@@ -44,7 +54,7 @@ export function duration(seconds: number): string {
   if (minutes < 60) return whole % 60 && minutes < 10 ? `${minutes} min ${whole % 60} s` : `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
-  return `${Math.floor(hours / 24)} d`;
+  return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
 }
 
 /** Minutes as a time: "0 min", "3 min", "1 h 20 min". */

@@ -6,7 +6,7 @@ import { useFiring } from "../lib/firing";
 import { useLive } from "../lib/live";
 import { projectsQuery } from "../lib/service-state";
 import { type Theme, setTheme, useTheme } from "../lib/theme";
-import { clock, count, moment } from "../lib/time";
+import { between, clock, count, zoneOf } from "../lib/time";
 import { CallerMenu } from "../views/signin/caller-menu";
 import { Menu } from "./menu";
 import { part } from "./part";
@@ -123,7 +123,7 @@ function RangeChoice({ range }: { range: RangeName | { from: number; to: number 
       ))}
       {typeof range === "object" && (
         <button type="button" className="h-6.5 border-l px-2 font-medium" onClick={() => go({ range: "7d" })} aria-label="Leave this window">
-          {moment(range.from)} – {clock(range.to)} ✕
+          {between(range.from, range.to)} ✕
         </button>
       )}
     </div>
@@ -138,10 +138,10 @@ function LiveState({ project }: { project: string }) {
       : live.isEmpty
         ? "nothing reported yet"
         : live.status === "stale"
-        ? `as of ${live.asOf ? clock(live.asOf) : "never"}`
+        ? `as of ${live.asOf ? `${clock(live.asOf)} ${zoneOf(live.asOf)}` : "never"}`
         : live.settling
           ? "settling after a restart"
-          : `live since ${clock(live.since)}`;
+          : `live since ${clock(live.since)} ${zoneOf(live.since)}`;
   return (
     <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" && !live.isEmpty ? "text-amber" : "text-muted"}`}>
       <span aria-hidden="true" className="mr-1.5">

@@ -97,11 +97,12 @@ export function options(
           for (const { key, series, isPool, tone: state } of shown) {
             const start = Math.max(0, Math.floor((from - series.from) / series.step));
             const end = Math.ceil((to - series.from) / series.step);
+            // The limit is stepped through its history: each step of it is in sight.
+            const hasLimit = !percent && (key === selected || isPool || state !== "fill");
             for (let nth = start; nth < Math.min(end, series.peak.length); nth++) {
-              top = Math.max(top, drawn(series.peak[nth], series.limit[nth], percent) ?? 0);
+              top = Math.max(top, drawn(series.peak[nth], series.limit[nth], percent) ?? 0, (hasLimit && series.limit[nth]) || 0);
             }
-            const limit = series.limit.at(-1);
-            if (limit != null && !percent && (key === selected || isPool || state !== "fill")) top = Math.max(top, limit);
+            if (hasLimit) top = Math.max(top, series.limit.at(-1) ?? 0);
           }
           // Room above the limit to drag it into.
           if (handle && !percent) top = Math.max(top, (seriesOf(lines, selected)?.limit.at(-1) ?? 0) * 1.25, handle.slots * 1.1);

@@ -66,7 +66,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
           {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
           {refused > 0 && ` At most ${heldAndTurned(quota)} in the last seven days.`}
           {lost > 0 && ` ${count(lost)} ${lost === 1 ? "was" : "were"} lost with ${lost === 1 ? "its" : "their"} worker.`}
-          {down > 0 && ` ${count(down)} ended since the provider was down.`}
+          {down > 0 && ` ${count(down)} ended because the provider was down.`}
         </p>
         <Button look="quiet" onClick={() => go({ view: "alerts", select: "", open: "", filter: "", rest: { target: key } })}>
           Its alerts

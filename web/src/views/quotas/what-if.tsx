@@ -1,12 +1,12 @@
 // Planning by hand: what another limit would have meant in the last week.
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { useHistory } from "../../lib/history";
 import { useLimits } from "../../lib/limits";
 import { whatIf } from "../../lib/series";
 import { words } from "../../lib/service";
-import { MOST_SLOTS } from "../../lib/slots";
+import { slotsProblem } from "../../lib/slots";
 import { isPool, nameOf, targetKey } from "../../lib/target";
 import { count, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
@@ -31,6 +31,10 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
   const series = week.data?.get(key);
   const found = useMemo(() => series && whatIf(series, slots), [series, slots]);
   const before = quota.limit?.slots;
+  // What is typed stands while it is no number of slots: nothing else is made of it.
+  const [typed, setTyped] = useState<{ text: string; of: number }>();
+  const text = typed?.of === slots ? typed.text : String(slots);
+  const problem = slotsProblem(text, 0);
   const sum = meters.reduce((all, of) => all + (targetKey(of.target) === key ? slots : (of.limit?.slots ?? 0)), 0);
   const ceiling = isPool(quota.target) ? slots : pool?.limit?.slots;
   const apply = () => {
@@ -45,16 +49,20 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
         <input
           aria-label="Limit to try"
           inputMode="numeric"
-          value={String(slots)}
-          onChange={(event) => {
-            const next = Number(event.target.value.replace(/\D/g, ""));
-            if (next <= MOST_SLOTS) onMove(next);
+          value={text}
+          aria-invalid={problem !== ""}
+          onChange={({ target: { value } }) => {
+            const next = slotsProblem(value, 0) ? slots : Number(value);
+            setTyped({ text: value, of: next });
+            if (next !== slots) onMove(next);
           }}
           className="h-7 w-20 rounded-[4px] border bg-ground px-2 text-right"
         />
       </label>
       <p role="status">
-        {found ? (
+        {problem ? (
+          <span className="text-red">{problem}</span>
+        ) : found ? (
           <>
             <span className={found.full > 0 ? "text-red" : ""}>{minutesLong(found.full)} full</span>,{" "}
             <span className={found.near > 0 && found.full === 0 ? "text-amber" : ""}>{minutesLong(found.near)} at or above 90 % last week</span>
@@ -64,7 +72,7 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
         ) : (
           "…"
         )}
-        {ceiling !== undefined && sum > 0 && (
+        {!problem && ceiling !== undefined && sum > 0 && (
           <span className={sum > ceiling ? "text-red" : ""}>
             ; {isPool(quota.target) ? "assigned" : "pool"} {count(sum)} of {count(ceiling)}
           </span>
@@ -72,11 +80,11 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
       </p>
       <span className="ml-auto flex gap-2">
         {edits && (
-          <Button disabled={set.isPending || slots === before} onClick={apply}>
+          <Button disabled={set.isPending || slots === before || problem !== ""} onClick={apply}>
             Apply
           </Button>
         )}
-        {slots > (before ?? 0) && (
+        {slots > (before ?? 0) && !problem && (
           <Button look="main" onClick={onRequest}>
             Request {count(slots)}
           </Button>
