@@ -239,8 +239,8 @@ mod tests {
     fn a_link_selects_the_row() {
         let meter = Meter::new(Kind::Tts, "a/b+c", "direct", None).unwrap();
         assert_eq!(select(&Target::Meter(meter)), "tts/a/b%2Bc@direct");
-        let odd = Meter::new(Kind::Tts, "a/b@c~d", "", None).unwrap();
-        assert_eq!(select(&Target::Meter(odd)), "tts/a/b%2540c%257Ed", "as the page's keys spell it, escaped");
+        let odd = Meter::new(Kind::Tts, "a/b@c", "direct", None).unwrap();
+        assert_eq!(select(&Target::Meter(odd)), "tts/a/b%2540c@direct", "as the page's keys spell it, escaped");
         assert_eq!(select(&Target::KindPool { kind: Kind::Stt, account: DEFAULT_ACCOUNT.into() }), "pool:stt");
     }
 
