@@ -39,7 +39,7 @@ fn the_user_of_the_docs_may_do_what_is_needed_and_no_more() {
     let store = open(&user).unwrap();
     store.commit(&Second { new_keys: keys(), frames: vec![frame(7)], ..Second::default() }).unwrap();
     store.fold(Hour(0), &[(KeyId(1), key_hour(3))]).unwrap();
-    store.change(&Change { audit: audit_rows(1), ..Change::default() }).unwrap();
+    store.change(&Change { audit: audit_rows(2), ..Change::default() }).unwrap();
     store.retain(Hour(1), Hour(1)).unwrap();
     store.drop_audit(1).unwrap();
     assert_eq!(store.keeping().unwrap().promise, Promise::Strict);
