@@ -1,6 +1,6 @@
 // What happens to the page while it is looked at, and what it does with much, with nothing, and with the odd; on a service of its own.
 import { randomBytes } from "node:crypto";
-import { type ChildProcess } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { IngestService } from "../src/gen/highwater/v1/ingest_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
 import { ownPort } from "../playwright.config";
 import { callsOf, expect, expectAccessible, expectFits, test } from "./page";
-import { start, stop } from "./service";
+import { binary, start, stop } from "./service";
 
 const OWN_PORT = ownPort(1);
 const ORIGIN = `http://127.0.0.1:${OWN_PORT}`;
@@ -156,6 +156,22 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
   // Its mark, and what the crosshair reads there.
   await chart.getByRole("button", { name: /The service was away/ }).hover();
   await expect(page.locator("[data-readout='3']")).toContainText(/(at least|no data).*The service was away/);
+});
+
+test("a peak that is not exact has the sign that the command line has, and says why", async ({ page }) => {
+  await callsOf(OWN_PORT).limits.setLimit({ project: "bounds", target: meter(Kind.TTS, "acme/new"), slots: 20, setBy: "test" });
+  await opens("bounds", Kind.TTS, "acme/new", 9);
+  const printed = execFileSync(binary(), ["quotas", "--server", ORIGIN, "--project", "bounds"], { encoding: "utf8" });
+  expect(printed).toContain("≥9");
+  await page.goto("/p/bounds/quotas");
+  const why = "at least 9: not all was known then";
+  const row = page.getByRole("row", { name: /acme\/new/ });
+  await expect(row.getByTitle(why).first()).toHaveText("≥at least 9");
+  await expect(row.getByRole("img", { name: "9 of 20 held, seven-day peak at least 9" })).toBeVisible();
+  // Of its kind as a whole too, and in its detail.
+  await expect(page.getByRole("region", { name: "TTS", exact: true }).locator("header").getByTitle(why)).toHaveText("≥at least 9");
+  await row.getByRole("button", { name: "acme/new", exact: true }).click();
+  await expect(page.getByRole("region", { name: "Detail of acme/new" }).getByTitle(why)).toBeVisible();
 });
 
 test("a project without anything shows how to begin", async ({ page }) => {

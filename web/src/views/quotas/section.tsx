@@ -11,6 +11,7 @@ import { count, day, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
 import { part } from "../../parts/part";
+import { Peak } from "../../parts/peak";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
 import { QuotaTable } from "./table";
@@ -199,7 +200,14 @@ function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: 
       <button type="button" title={`Assign ${KIND_NAME[kind]}${account} to its models`} className={`hover:underline ${isShort ? "text-amber" : "text-blue"}`} onClick={onAssign}>
         {assigned > 0 ? `assigned ${count(assigned)}` : "assign"}
       </button>
-      {pool.peak ? ` · peak${since ? ` since ${day(since)}:` : ""} ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
+      {pool.peak ? (
+        <>
+          {" "}
+          · peak{since && ` since ${day(since)}:`} <Peak level={pool.peak.level} bound={pool.peakBound} />, {moment(seconds(pool.peak.at) ?? 0)}
+        </>
+      ) : (
+        " · no data yet"
+      )}
       {since && ` · no data before ${moment(since)}`}
       {firing && (
         <>

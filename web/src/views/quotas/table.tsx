@@ -10,6 +10,7 @@ import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weigh
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
+import { Peak } from "../../parts/peak";
 import { When } from "../../parts/when";
 import { BarCell } from "./bar-cell";
 import { Now, WeekBadge } from "./standing";
@@ -243,7 +244,13 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
         </span>
         <span className="hidden pl-3.5 text-muted max-[900px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
-          {peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(peak.level)}, ${moment(seconds(peak.at) ?? 0)}` : "no peak yet"}
+          {peak ? (
+            <>
+              peak{since && ` since ${day(since)}:`} <Peak level={peak.level} bound={quota.peakBound} />, {moment(seconds(peak.at) ?? 0)}
+            </>
+          ) : (
+            "no peak yet"
+          )}
           {quota.minutesNearLimit > 0 && ` · ${minutesLong(quota.minutesNearLimit)} at ≥ 90 %`}
           {turned > 0 && ` · ${count(turned)} turned away ${turnedWhy(quota)}`}
         </span>
@@ -274,7 +281,7 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
       <td className={`px-2 ${CLASS["peak"]}`}>
         {peak ? (
           <>
-            {count(peak.level)}{" "}
+            <Peak level={peak.level} bound={quota.peakBound} />{" "}
             <span className="text-muted">
               · <When at={seconds(peak.at) ?? 0} />
               {since && <span title={`no data before ${moment(since)}`}>, since {day(since)}</span>}

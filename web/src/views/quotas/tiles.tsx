@@ -14,6 +14,7 @@ import { Failed } from "../../parts/failed";
 import { part } from "../../parts/part";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
+import { Peak } from "../../parts/peak";
 import { Now, WeekBadge } from "./standing";
 
 const Detail = part("The detail", () => import("./detail").then((of) => of.default), <Skeleton className="h-96 w-full" />);
@@ -147,7 +148,13 @@ function Tile({ project, kind, quota, since, isOpen, series }: TileProps) {
       {series ? <Spark series={series} limit={limit} /> : <Skeleton className="h-6 w-full" />}
       <p className="mt-0.5 flex flex-wrap justify-between gap-x-2 text-muted">
         <span title={since ? `no data before ${moment(since)}` : undefined}>
-          {quota.peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(quota.peak.level)}, ${moment(seconds(quota.peak.at) ?? 0)}` : "no peak yet"}
+          {quota.peak ? (
+            <>
+              peak{since && ` since ${day(since)}:`} <Peak level={quota.peak.level} bound={quota.peakBound} />, {moment(seconds(quota.peak.at) ?? 0)}
+            </>
+          ) : (
+            "no peak yet"
+          )}
         </span>
         {trouble && (
           <a
