@@ -174,6 +174,18 @@ test("a peak that is not exact has the sign that the command line has, and says 
   await expect(page.getByRole("region", { name: "Detail of acme/new" }).getByTitle(why)).toBeVisible();
 });
 
+test("a tile shows a limit that is set on the meter of its kind, and that it is exceeded", async ({ page }) => {
+  await callsOf(OWN_PORT).limits.setLimit({ project: "agents", target: meter(Kind.AGENT, ""), slots: 2, setBy: "test" });
+  await opens("agents", Kind.AGENT, "", 3);
+  await page.goto("/p/agents/quotas");
+  const tile = page.getByRole("region", { name: "Connections" }).getByRole("listitem").filter({ hasText: "Agent sessions" });
+  await expect(tile).toContainText("3 of 2");
+  await expect(tile).toContainText("over");
+  await expect(tile.getByRole("button", { name: /^Alert of Agent sessions/ }).first()).toBeVisible({ timeout: 60_000 });
+  await tile.getByRole("button", { name: "Agent sessions", exact: true }).click();
+  await expect(page.getByRole("slider", { name: /^Limit of/ })).toHaveAttribute("aria-valuenow", "2");
+});
+
 test("a project without anything shows how to begin", async ({ page }) => {
   await page.goto("/p/nothing-yet/quotas");
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();

@@ -104,7 +104,7 @@ export const WEEK_WORD: Record<Week, string> = {
   [Week.SCATTERED]: "scattered",
 };
 
-const RISK_WEIGHT: Record<Risk, number> = {
+export const RISK_WEIGHT: Record<Risk, number> = {
   [Risk.UNSPECIFIED]: 0,
   [Risk.OK]: 0,
   [Risk.UNKNOWN]: 1,
