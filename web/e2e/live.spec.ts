@@ -138,10 +138,14 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
   const killed = Date.now();
   await expect(banner.getByText(/as of \d\d:\d\d/)).toBeVisible();
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText(/as of \d\d:\d\d/);
+  const head = page.getByRole("region", { name: "TTS", exact: true }).locator("header");
+  await expect(head).toContainText(/as of \d\d:\d\d/);
+  await expect(head.locator("div").first()).toHaveCSS("filter", "grayscale(1)");
   await expect.poll(() => Date.now() - killed).toBeGreaterThan(AWAY_MS);
   service = await serve();
   await expect(banner.getByText(/live since/)).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole("region", { name: "Verdict" })).not.toContainText("as of");
+  await expect(head).not.toContainText("as of");
 
   await asTable.click();
   const gap = table.getByRole("row").filter({ hasText: "The service was away" });
