@@ -190,6 +190,29 @@ test("a tile shows a limit that is set on the meter of its kind, and that it is 
   await expect(page.getByRole("slider", { name: /^Limit of/ })).toHaveAttribute("aria-valuenow", "2");
 });
 
+test("a narrow window sorts by touch, names the lines of a chart, and no key falls on what is not seen", async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const [model, level] of [["acme/one", 1], ["acme/two", 5], ["acme/three", 3]] as const) await opens("narrow", Kind.TTS, model, level);
+  await page.goto("/p/narrow/quotas");
+  const models = page.getByRole("table", { name: "Models of TTS" });
+  const names = models.getByRole("rowheader").getByRole("button");
+  await expect(names).toHaveCount(3);
+  const by = page.getByLabel("Sort Models of TTS by");
+  await by.selectOption("Now");
+  await expect(names).toHaveText([/two/, /three/, /one/]);
+  await page.getByRole("button", { name: "Highest first: turn the order" }).click();
+  await expect(names).toHaveText([/one/, /three/, /two/]);
+  await expect(models.locator("thead button:visible")).toHaveCount(0);
+  const lines = page.getByRole("list", { name: /^Lines of the chart of TTS/ });
+  await expect(lines.getByRole("listitem")).toHaveCount(4);
+  await lines.getByRole("button", { name: "acme/two" }).click();
+  await expect(page).toHaveURL(/select=tts\/acme\/two/);
+  await expect(lines.getByRole("button", { name: "acme/two" })).toHaveAttribute("aria-pressed", "true");
+  await expectFits(page);
+  await expectAccessible(page);
+  await page.screenshot({ path: "test-results/looks/narrow.png" });
+});
+
 test("a project without anything shows how to begin", async ({ page }) => {
   await page.goto("/p/nothing-yet/quotas");
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
