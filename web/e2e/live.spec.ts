@@ -1,6 +1,6 @@
 // What happens to the page while it is looked at, and what it does with much, with nothing, and with the odd; on a service of its own.
 import { randomBytes } from "node:crypto";
-import { type ChildProcess } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { IngestService } from "../src/gen/highwater/v1/ingest_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
 import { ownPort } from "../playwright.config";
 import { callsOf, expect, expectAccessible, expectFits, test } from "./page";
-import { start, stop } from "./service";
+import { binary, start, stop } from "./service";
 
 const OWN_PORT = ownPort(1);
 const ORIGIN = `http://127.0.0.1:${OWN_PORT}`;
@@ -138,10 +138,14 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
   const killed = Date.now();
   await expect(banner.getByText(/as of \d\d:\d\d/)).toBeVisible();
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText(/as of \d\d:\d\d/);
+  const head = page.getByRole("region", { name: "TTS", exact: true }).locator("header");
+  await expect(head).toContainText(/as of \d\d:\d\d/);
+  await expect(head.locator("div").first()).toHaveCSS("filter", "grayscale(1)");
   await expect.poll(() => Date.now() - killed).toBeGreaterThan(AWAY_MS);
   service = await serve();
   await expect(banner.getByText(/live since/)).toBeVisible({ timeout: 60_000 });
   await expect(page.getByRole("region", { name: "Verdict" })).not.toContainText("as of");
+  await expect(head).not.toContainText("as of");
 
   await asTable.click();
   const gap = table.getByRole("row").filter({ hasText: "The service was away" });
@@ -156,6 +160,57 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
   // Its mark, and what the crosshair reads there.
   await chart.getByRole("button", { name: /The service was away/ }).hover();
   await expect(page.locator("[data-readout='3']")).toContainText(/(at least|no data).*The service was away/);
+});
+
+test("a peak that is not exact has the sign that the command line has, and says why", async ({ page }) => {
+  await callsOf(OWN_PORT).limits.setLimit({ project: "bounds", target: meter(Kind.TTS, "acme/new"), slots: 20, setBy: "test" });
+  await opens("bounds", Kind.TTS, "acme/new", 9);
+  const printed = execFileSync(binary(), ["quotas", "--server", ORIGIN, "--project", "bounds"], { encoding: "utf8" });
+  expect(printed).toContain("≥9");
+  await page.goto("/p/bounds/quotas");
+  const why = "at least 9: not all was known then";
+  const row = page.getByRole("row", { name: /acme\/new/ });
+  await expect(row.getByTitle(why).first()).toHaveText("≥at least 9");
+  await expect(row.getByRole("img", { name: "9 of 20 held, seven-day peak at least 9" })).toBeVisible();
+  // Of its kind as a whole too, and in its detail.
+  await expect(page.getByRole("region", { name: "TTS", exact: true }).locator("header").getByTitle(why)).toHaveText("≥at least 9");
+  await row.getByRole("button", { name: "acme/new", exact: true }).click();
+  await expect(page.getByRole("region", { name: "Detail of acme/new" }).getByTitle(why)).toBeVisible();
+});
+
+test("a tile shows a limit that is set on the meter of its kind, and that it is exceeded", async ({ page }) => {
+  await callsOf(OWN_PORT).limits.setLimit({ project: "agents", target: meter(Kind.AGENT, ""), slots: 2, setBy: "test" });
+  await opens("agents", Kind.AGENT, "", 3);
+  await page.goto("/p/agents/quotas");
+  const tile = page.getByRole("region", { name: "Connections" }).getByRole("listitem").filter({ hasText: "Agent sessions" });
+  await expect(tile).toContainText("3 of 2");
+  await expect(tile).toContainText("over");
+  await expect(tile.getByRole("button", { name: /^Alert of Agent sessions/ }).first()).toBeVisible({ timeout: 60_000 });
+  await tile.getByRole("button", { name: "Agent sessions", exact: true }).click();
+  await expect(page.getByRole("slider", { name: /^Limit of/ })).toHaveAttribute("aria-valuenow", "2");
+});
+
+test("a narrow window sorts by touch, names the lines of a chart, and no key falls on what is not seen", async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const [model, level] of [["acme/one", 1], ["acme/two", 5], ["acme/three", 3]] as const) await opens("narrow", Kind.TTS, model, level);
+  await page.goto("/p/narrow/quotas");
+  const models = page.getByRole("table", { name: "Models of TTS" });
+  const names = models.getByRole("rowheader").getByRole("button");
+  await expect(names).toHaveCount(3);
+  const by = page.getByLabel("Sort Models of TTS by");
+  await by.selectOption("Now");
+  await expect(names).toHaveText([/two/, /three/, /one/]);
+  await page.getByRole("button", { name: "Highest first: turn the order" }).click();
+  await expect(names).toHaveText([/one/, /three/, /two/]);
+  await expect(models.locator("thead button:visible")).toHaveCount(0);
+  const lines = page.getByRole("list", { name: /^Lines of the chart of TTS/ });
+  await expect(lines.getByRole("listitem")).toHaveCount(4);
+  await lines.getByRole("button", { name: "acme/two" }).click();
+  await expect(page).toHaveURL(/select=tts\/acme\/two/);
+  await expect(lines.getByRole("button", { name: "acme/two" })).toHaveAttribute("aria-pressed", "true");
+  await expectFits(page);
+  await expectAccessible(page);
+  await page.screenshot({ path: "test-results/looks/narrow.png" });
 });
 
 test("a project without anything shows how to begin", async ({ page }) => {

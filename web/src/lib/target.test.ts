@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
 import { QuotaSchema } from "../gen/highwater/v1/quota_pb";
-import { Risk, Week } from "../gen/highwater/v1/types_pb";
+import { Bound, Risk, Week } from "../gen/highwater/v1/types_pb";
 import { heldAndTurned, targetKey, targetOf, weight } from "./target";
 
 test("a key names its target and comes back from it", () => {
@@ -30,4 +30,5 @@ test("what was turned away says why", () => {
   expect(of(0n, 1n)).toBe("20 held; 1 attempt turned away by the provider, for their rate");
   expect(of(2n, 3n)).toBe("20 held; 5 attempts turned away by the provider, 2 at the limit, 3 for their rate");
   expect(of(0n, 0n)).toBe("20 held; 0 attempts turned away by the provider");
+  expect(heldAndTurned(create(QuotaSchema, { peak: { level: 9 }, peakBound: Bound.AT_LEAST }))).toBe("at least 9 held; 0 attempts turned away by the provider");
 });

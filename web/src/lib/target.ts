@@ -4,6 +4,7 @@ import { type Timestamp } from "@bufbuild/protobuf/wkt";
 
 import { type Quota } from "../gen/highwater/v1/quota_pb";
 import { Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
+import { boundWord } from "./bound";
 import { count } from "./time";
 
 export const KIND_WORD: Record<Kind, string> = {
@@ -103,7 +104,7 @@ export const WEEK_WORD: Record<Week, string> = {
   [Week.SCATTERED]: "scattered",
 };
 
-const RISK_WEIGHT: Record<Risk, number> = {
+export const RISK_WEIGHT: Record<Risk, number> = {
   [Risk.UNSPECIFIED]: 0,
   [Risk.OK]: 0,
   [Risk.UNKNOWN]: 1,
@@ -140,7 +141,7 @@ export function turnedWhy(quota: Quota): string {
 export function heldAndTurned(quota: Quota): string {
   const turned = turnedAway(quota);
   const attempts = turned === 1 ? "attempt" : "attempts";
-  return `${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away by the provider${turned > 0 ? `, ${turnedWhy(quota)}` : ""}`;
+  return `${quota.peak ? boundWord(quota.peakBound) : ""}${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away by the provider${turned > 0 ? `, ${turnedWhy(quota)}` : ""}`;
 }
 
 export const seconds = (at: Timestamp | undefined): number | undefined => (at ? Number(at.seconds) : undefined);

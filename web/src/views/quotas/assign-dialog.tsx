@@ -3,7 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
+import { Bound, type Kind, type Target } from "../../gen/highwater/v1/types_pb";
 import { useHistory } from "../../lib/history";
 import { useLimits } from "../../lib/limits";
 import { say } from "../../lib/said";
@@ -15,6 +15,7 @@ import { count, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
 import { Failed } from "../../parts/failed";
+import { Peak } from "../../parts/peak";
 import { SkeletonRows } from "../../parts/skeleton";
 
 interface Props {
@@ -74,6 +75,7 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
           })),
     [proposal.data, asTheyStand],
   );
+  const bounds = new Map(meters.map((quota) => [targetKey(quota.target), quota.peakBound]));
   const targets = useMemo(() => rows.map(({ target }) => target).filter((target): target is Target => target !== undefined), [rows]);
   const week = useHistory(project, targets, "7d");
   const textOf = (row: Row) => edited[row.key] ?? String(row.proposed);
@@ -138,7 +140,7 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
                         {row.name}
                       </th>
                       <td className={row.limit === undefined ? "text-muted" : ""}>{row.limit === undefined ? "none" : count(row.limit)}</td>
-                      <td>{row.peak === undefined ? "no data" : count(row.peak)}</td>
+                      <td>{row.peak === undefined ? "no data" : <Peak level={row.peak} bound={bounds.get(row.key) ?? Bound.UNSPECIFIED} />}</td>
                       <td>{minutesLong(row.near)}</td>
                       <td>
                         <input

@@ -11,8 +11,9 @@ import { MOST_SLOTS } from "../../lib/slots";
 import { type ChartProps, type PlacedMark, drawPreview, drawn, options } from "./chart-paint";
 
 const LABEL_WIDTH = 168;
-/** Narrower than this there is no room for labels; the table under it names the lines. */
+/** Narrower than this there is no room for names beside the lines: they are numbered there, and named under the chart. */
 const LEAST_WIDTH_FOR_LABELS = 760;
+const NUMBER_WIDTH = 20;
 /** How near, in pixels, a click must be to a line to mean it. */
 const REACH = 14;
 
@@ -32,7 +33,8 @@ export function Chart(props: ChartProps) {
   const [labels, setLabels] = useState<{ key: string; name: string; top: number; tone: string }[]>([]);
   const [marks, setMarks] = useState<PlacedMark[]>([]);
   const [handleTop, setHandleTop] = useState<number | null>(null);
-  const gutter = width >= LEAST_WIDTH_FOR_LABELS ? LABEL_WIDTH : 8;
+  const gutter = width >= LEAST_WIDTH_FOR_LABELS ? LABEL_WIDTH : NUMBER_WIDTH;
+  const numbered = useMemo(() => labels.toSorted((a, b) => a.top - b.top), [labels]);
 
   // Known before the first frame, so that none is painted without the plot.
   useLayoutEffect(() => {
@@ -211,58 +213,92 @@ export function Chart(props: ChartProps) {
   };
 
   return (
-    <div
-      ref={box}
-      role="group"
-      aria-label={props.label}
-      aria-roledescription="chart; arrows step by minute"
-      tabIndex={0}
-      className="relative cursor-crosshair touch-pan-y"
-      data-chart={section}
-      onPointerDown={(event) => (pressed.current = { x: event.clientX, y: event.clientY })}
-      onPointerMove={onMove}
-      onPointerLeave={() => {
-        props.onPreview("");
-        if (!getCursor().pinned) setCursor({ at: null });
-      }}
-      onClick={onClick}
-      onKeyDown={onKey}
-      onFocus={(event) => {
-        if (event.target.matches(":focus-visible") && getCursor().at === null) setCursor({ at: to - 60, section });
-      }}
-    >
-      <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
-        <canvas ref={over} width={0} height={0} className="absolute top-0 left-0 h-[220px] w-full" />
-        <div ref={cross} hidden className="absolute left-0 w-px bg-muted will-change-transform" />
-        <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] will-change-transform rounded-full border border-ground bg-blue" />
+    <>
+      <div
+        ref={box}
+        role="group"
+        aria-label={props.label}
+        aria-roledescription="chart; arrows step by minute"
+        tabIndex={0}
+        className="relative cursor-crosshair touch-pan-y"
+        data-chart={section}
+        onPointerDown={(event) => (pressed.current = { x: event.clientX, y: event.clientY })}
+        onPointerMove={onMove}
+        onPointerLeave={() => {
+          props.onPreview("");
+          if (!getCursor().pinned) setCursor({ at: null });
+        }}
+        onClick={onClick}
+        onKeyDown={onKey}
+        onFocus={(event) => {
+          if (event.target.matches(":focus-visible") && getCursor().at === null) setCursor({ at: to - 60, section });
+        }}
+      >
+        <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
+          <canvas ref={over} width={0} height={0} className="absolute top-0 left-0 h-[220px] w-full" />
+          <div ref={cross} hidden className="absolute left-0 w-px bg-muted will-change-transform" />
+          <div ref={dot} hidden className="absolute top-0 left-0 size-[7px] will-change-transform rounded-full border border-ground bg-blue" />
+        </div>
+        {props.handle && handleTop !== null && (
+          <Handle top={handleTop} gutter={gutter} plot={plot} {...props.handle} />
+        )}
+        <Marks marks={marks} section={section} />
+        {gutter === NUMBER_WIDTH && (
+          <div aria-hidden="true" className="pointer-events-none absolute top-0 right-0 z-10 w-[16px]">
+            {numbered.map(({ key, top, tone }, nth) => (
+              <span
+                key={key}
+                ref={(element) => void (element && (element.style.top = `${top}px`))}
+                className={`absolute left-0 text-[11px] leading-4 font-medium ${key === focus ? "text-blue" : tone}`}
+              >
+                {nth + 1}
+              </span>
+            ))}
+          </div>
+        )}
+        {gutter === LABEL_WIDTH && (
+          <ul aria-hidden="true" className="absolute top-0 right-0 z-10 w-[160px]">
+            {labels.map(({ key, name, top, tone }) => (
+              <li key={key} ref={(element) => void (element && (element.style.top = `${top}px`))} className="absolute left-0 w-full">
+                <button
+                  type="button"
+                  tabIndex={-1}
+                  title={name}
+                  onClick={(event) => {
+                    event.stopPropagation();
+                    props.onSelect(key === props.selected ? "" : key);
+                  }}
+                  onPointerEnter={() => props.onPreview(key)}
+                  onPointerLeave={() => props.onPreview("")}
+                  className={`block h-4 w-full truncate text-left text-[11px] leading-4 ${key === focus ? "font-medium text-blue" : `${tone} ${props.selected ? "opacity-60" : ""}`}`}
+                >
+                  {name}
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
       </div>
-      {props.handle && handleTop !== null && (
-        <Handle top={handleTop} gutter={gutter} plot={plot} {...props.handle} />
-      )}
-      <Marks marks={marks} section={section} />
-      {gutter === LABEL_WIDTH && (
-        <ul aria-hidden="true" className="absolute top-0 right-0 z-10 w-[160px]">
-          {labels.map(({ key, name, top, tone }) => (
-            <li key={key} ref={(element) => void (element && (element.style.top = `${top}px`))} className="absolute left-0 w-full">
+      {gutter === NUMBER_WIDTH && numbered.length > 0 && (
+        <ol aria-label={`Lines of the ${props.label.replace(/^Chart/, "chart")}`} className="flex flex-wrap gap-x-3 pb-2 text-[11px]">
+          {numbered.map(({ key, name, tone }, nth) => (
+            <li key={key} className="max-w-full">
               <button
                 type="button"
-                tabIndex={-1}
-                title={name}
-                onClick={(event) => {
-                  event.stopPropagation();
-                  props.onSelect(key === props.selected ? "" : key);
-                }}
-                onPointerEnter={() => props.onPreview(key)}
-                onPointerLeave={() => props.onPreview("")}
-                className={`block h-4 w-full truncate text-left text-[11px] leading-4 ${key === focus ? "font-medium text-blue" : `${tone} ${props.selected ? "opacity-60" : ""}`}`}
+                aria-pressed={key === props.selected}
+                onClick={() => props.onSelect(key === props.selected ? "" : key)}
+                className={`flex h-6 max-w-full items-center gap-1 ${key === focus ? "font-medium text-blue" : tone}`}
               >
-                {name}
+                <span aria-hidden="true" className="font-medium">
+                  {nth + 1}
+                </span>
+                <span className="truncate">{name}</span>
               </button>
             </li>
           ))}
-        </ul>
+        </ol>
       )}
-    </div>
+    </>
   );
 }
 

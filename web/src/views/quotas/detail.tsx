@@ -7,12 +7,14 @@ import { type GetDistributionResponse, type HeatCell, type Quota } from "../../g
 import { IncreaseRequest_State } from "../../gen/highwater/v1/request_pb";
 import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
+import { boundSaid, signOf } from "../../lib/bound";
 import { timeAtEach } from "../../lib/series";
 import { limits, quotas, requests } from "../../lib/service";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { ZONE, count, duration } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Failed } from "../../parts/failed";
+import { Peak } from "../../parts/peak";
 import { Skeleton } from "../../parts/skeleton";
 import { When } from "../../parts/when";
 
@@ -64,7 +66,13 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
       <div className="flex flex-wrap items-center gap-3 min-[1000px]:col-span-2">
         <p className="mr-auto min-w-0 flex-1 basis-72">
           {heat.data?.sentence || (quota.limit ? WEEK_SENTENCE[quota.week] : "It has no limit, so that nothing can be near it.")}
-          {refused > 0 && ` At most ${heldAndTurned(quota)} in the last seven days.`}
+          {refused > 0 && ` ${signOf(quota.peakBound) ? "At its peak" : "At most"} ${heldAndTurned(quota)} in the last seven days.`}
+          {quota.peak && signOf(quota.peakBound) && (
+            <>
+              {" "}
+              Its peak, <Peak level={quota.peak.level} bound={quota.peakBound} />, is not exact: {boundSaid(quota.peakBound, count(quota.peak.level))}.
+            </>
+          )}
           {lost > 0 && ` ${count(lost)} ${lost === 1 ? "was" : "were"} lost with ${lost === 1 ? "its" : "their"} worker.`}
           {down > 0 && ` ${count(down)} ended because the provider was down.`}
         </p>

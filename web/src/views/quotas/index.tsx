@@ -132,6 +132,7 @@ export default function Quotas({ project }: { project: string }) {
             kind={kind}
             quotas={quotas}
             stale={live.status === "stale"}
+            asOf={live.status === "stale" ? live.asOf : 0}
             edits={edits}
             onRequest={request}
             onSetLimit={setLimit}

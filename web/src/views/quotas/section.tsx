@@ -7,10 +7,11 @@ import { go, useAddress } from "../../lib/address";
 import { useFiringByKey } from "../../lib/firing";
 import { stepOf, useYoung } from "../../lib/history";
 import { KIND_NAME, accountOf, isPool, seconds, targetKey, targetOf } from "../../lib/target";
-import { count, day, moment } from "../../lib/time";
+import { clock, count, day, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
 import { part } from "../../parts/part";
+import { Peak } from "../../parts/peak";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
 import { QuotaTable } from "./table";
@@ -27,12 +28,14 @@ interface Props {
   /** Its pools and meters. */
   quotas: Quota[];
   stale: boolean;
+  /** The second that stale levels are of; 0 when none was ever known. */
+  asOf: number;
   edits: boolean;
   onRequest: (quota: Quota, wanted?: number) => void;
   onSetLimit: (quota: Quota, slots?: number) => void;
 }
 
-export function Section({ project, kind, quotas, stale, edits, onRequest, onSetLimit }: Props) {
+export function Section({ project, kind, quotas, stale, asOf, edits, onRequest, onSetLimit }: Props) {
   const { select, open, filter, range } = useAddress();
   const [preview, setPreview] = useState("");
   const [asPercent, setAsPercent] = useState<boolean | null>(null);
@@ -60,7 +63,7 @@ export function Section({ project, kind, quotas, stale, edits, onRequest, onSetL
   );
   return (
     <section aria-label={KIND_NAME[kind]} className="far mt-7">
-      <Head kind={kind} pools={pools} meters={meters} since={young?.get(targetKey(pools[0]?.target))} open={open} onOpen={doOpen} onAssign={setAssigns}>
+      <Head kind={kind} pools={pools} meters={meters} since={young?.get(targetKey(pools[0]?.target))} open={open} stale={stale} asOf={asOf} onOpen={doOpen} onAssign={setAssigns}>
         {limitsOf.length > 0 && (
           <Button look="quiet" aria-pressed={percent} onClick={() => setAsPercent(!percent)}>
             % of limit{percent ? " ✓" : ""}
@@ -123,13 +126,15 @@ interface HeadProps {
   /** Of a young project: its first second that is known. */
   since: number | undefined;
   open: string;
+  stale: boolean;
+  asOf: number;
   onOpen: (key: string) => void;
   onAssign: (account: string) => void;
   children: React.ReactNode;
 }
 
 /** "TTS · 27 of 40 · assigned 38 · peak 34, Tue 14:03", a line for each account that has a pool. */
-function Head({ kind, pools, meters, since, open, onOpen, onAssign, children }: HeadProps) {
+function Head({ kind, pools, meters, since, open, stale, asOf, onOpen, onAssign, children }: HeadProps) {
   const key = targetKey(pools[0]?.target);
   return (
     <header className="flex flex-wrap items-baseline gap-x-2 gap-y-0.5 border-b pb-1">
@@ -142,7 +147,7 @@ function Head({ kind, pools, meters, since, open, onOpen, onAssign, children }: 
           KIND_NAME[kind]
         )}
       </h2>
-      <div>
+      <div className={stale ? "opacity-60 grayscale" : ""}>
         {pools.map((pool) => (
           <PoolLine
             key={targetKey(pool.target)}
@@ -156,6 +161,7 @@ function Head({ kind, pools, meters, since, open, onOpen, onAssign, children }: 
           />
         ))}
       </div>
+      {stale && <span className="text-muted">as of {asOf ? clock(asOf) : "never"}</span>}
       <span className="ml-auto flex gap-1">{children}</span>
     </header>
   );
@@ -199,7 +205,14 @@ function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: 
       <button type="button" title={`Assign ${KIND_NAME[kind]}${account} to its models`} className={`hover:underline ${isShort ? "text-amber" : "text-blue"}`} onClick={onAssign}>
         {assigned > 0 ? `assigned ${count(assigned)}` : "assign"}
       </button>
-      {pool.peak ? ` · peak${since ? ` since ${day(since)}:` : ""} ${count(pool.peak.level)}, ${moment(seconds(pool.peak.at) ?? 0)}` : " · no data yet"}
+      {pool.peak ? (
+        <>
+          {" "}
+          · peak{since && ` since ${day(since)}:`} <Peak level={pool.peak.level} bound={pool.peakBound} />, {moment(seconds(pool.peak.at) ?? 0)}
+        </>
+      ) : (
+        " · no data yet"
+      )}
       {since && ` · no data before ${moment(since)}`}
       {firing && (
         <>

@@ -10,6 +10,7 @@ import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weigh
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
+import { Peak } from "../../parts/peak";
 import { When } from "../../parts/when";
 import { BarCell } from "./bar-cell";
 import { Now, WeekBadge } from "./standing";
@@ -74,6 +75,18 @@ const COLUMNS = [
   column.accessor(() => 0, { id: "route", header: "Route", enableSorting: false }),
   column.accessor(() => 0, { id: "action", header: "Action", enableSorting: false }),
 ];
+/** What a narrow table can stand by; its status it stands by anyway. */
+const SORTS = [
+  { id: "model", header: "Model" },
+  { id: "now", header: "Now" },
+  { id: "left", header: "Left" },
+  { id: "limit", header: "Limit" },
+  { id: "peak", header: "7-day peak" },
+  { id: "near", header: "At ≥ 90 %" },
+  { id: "turned", header: "Turned away" },
+];
+/** What stands with the lowest first. */
+const ASCENDING: ReadonlySet<string> = new Set(["model", "left"]);
 const core = getCoreRowModel<Quota>();
 const sorted = getSortedRowModel<Quota>();
 const idOf = (quota: Quota): string => targetKey(quota.target);
@@ -133,6 +146,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
       onBlur={(event) => setHeld(event.currentTarget.matches(":hover"))}
       onKeyDown={onKey}
     >
+      <SortBy label={label} sorting={sorting} onSort={table.setSorting} />
       <table aria-label={label} className={`w-full border-collapse ${BLOCK} ${stale ? "text-muted opacity-70 grayscale" : ""}`}>
         <thead className="max-[640px]:sr-only">
           {table.getHeaderGroups().map((group) => (
@@ -148,10 +162,13 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
                     className={`h-7 px-2 text-left font-normal text-muted first:pl-1 last:pr-1 ${CLASS[header.id]}`}
                   >
                     {header.column.getCanSort() ? (
-                      <button type="button" className="hover:text-text" onClick={header.column.getToggleSortingHandler()}>
-                        {name}
-                        <span aria-hidden="true">{by === "asc" ? " ↑" : by === "desc" ? " ↓" : ""}</span>
-                      </button>
+                      <>
+                        <button type="button" className="hover:text-text max-[640px]:hidden" onClick={header.column.getToggleSortingHandler()}>
+                          {name}
+                          <span aria-hidden="true">{by === "asc" ? " ↑" : by === "desc" ? " ↓" : ""}</span>
+                        </button>
+                        <span className="hidden max-[640px]:inline">{name}</span>
+                      </>
                     ) : (
                       name
                     )}
@@ -181,6 +198,36 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
       {shown.length < order.length && (
         <Button look="quiet" className="my-1" onClick={() => setAll(true)}>
           Show {count(order.length - shown.length)} more
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** In a narrow window, where no heads of columns are seen: what the rows stand by. */
+function SortBy({ label, sorting, onSort }: { label: string; sorting: SortingState; onSort: (next: SortingState) => void }) {
+  const [by] = sorting;
+  return (
+    <div className="hidden items-center gap-2 py-1 text-muted max-[640px]:flex">
+      <label className="flex items-center gap-2">
+        Sort by
+        <select
+          aria-label={`Sort ${label} by`}
+          value={by?.id ?? ""}
+          onChange={({ currentTarget: { value } }) => onSort(value ? [{ id: value, desc: !ASCENDING.has(value) }] : [])}
+          className="h-8 rounded-[4px] border bg-ground px-2 text-text"
+        >
+          <option value="">Worst first</option>
+          {SORTS.map(({ id, header }) => (
+            <option key={id} value={id}>
+              {header}
+            </option>
+          ))}
+        </select>
+      </label>
+      {by && (
+        <Button look="quiet" aria-label={by.desc ? "Highest first: turn the order" : "Lowest first: turn the order"} onClick={() => onSort([{ ...by, desc: !by.desc }])}>
+          <span aria-hidden="true">{by.desc ? "↓" : "↑"}</span>
         </Button>
       )}
     </div>
@@ -243,7 +290,13 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
         </span>
         <span className="hidden pl-3.5 text-muted max-[900px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
-          {peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(peak.level)}, ${moment(seconds(peak.at) ?? 0)}` : "no peak yet"}
+          {peak ? (
+            <>
+              peak{since && ` since ${day(since)}:`} <Peak level={peak.level} bound={quota.peakBound} />, {moment(seconds(peak.at) ?? 0)}
+            </>
+          ) : (
+            "no peak yet"
+          )}
           {quota.minutesNearLimit > 0 && ` · ${minutesLong(quota.minutesNearLimit)} at ≥ 90 %`}
           {turned > 0 && ` · ${count(turned)} turned away ${turnedWhy(quota)}`}
         </span>
@@ -274,7 +327,7 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
       <td className={`px-2 ${CLASS["peak"]}`}>
         {peak ? (
           <>
-            {count(peak.level)}{" "}
+            <Peak level={peak.level} bound={quota.peakBound} />{" "}
             <span className="text-muted">
               · <When at={seconds(peak.at) ?? 0} />
               {since && <span title={`no data before ${moment(since)}`}>, since {day(since)}</span>}

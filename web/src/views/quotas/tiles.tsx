@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, Risk } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
+import { useFiringByKey } from "../../lib/firing";
 import { TILE_STEP, useHistory, useYoung } from "../../lib/history";
 import { type Live } from "../../lib/live";
 import { type Series, envelope } from "../../lib/series";
@@ -11,7 +12,9 @@ import { connectionsOf, targetsOf } from "../../lib/sections";
 import { KIND_NAME, KIND_WORD, heldAndTurned, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { count, day, moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
+import { Bell } from "../../parts/bell";
 import { part } from "../../parts/part";
+import { Peak } from "../../parts/peak";
 import { Skeleton } from "../../parts/skeleton";
 import { ChartPanel } from "./chart-panel";
 import { Now, WeekBadge } from "./standing";
@@ -32,17 +35,25 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
   const targets = targetsOf(found.flatMap(({ quota }) => quota ?? []));
   const history = useHistory(project, targets, "7d", TILE_STEP);
   const young = useYoung(project, targets, "7d", TILE_STEP);
-  const opened = found.find(({ quota }) => quota && targetKey(quota.target) === open)?.quota;
+  const opened = found.flatMap(({ quota, others }) => (quota ? [quota, ...others] : [])).find((quota) => targetKey(quota.target) === open);
   const stale = live.status === "stale";
   return (
     <section aria-label="Connections">
       <ul className={`grid grid-cols-5 border-t border-l max-[1100px]:grid-cols-3 max-[640px]:grid-cols-2 ${stale ? "opacity-60 grayscale" : ""}`}>
-        {found.map(({ kind, quota }) => (
+        {found.map(({ kind, quota, others }) => (
           <li key={kind} className="relative min-h-[108px] border-r border-b p-2.5">
             {live.status === "connecting" ? (
               <Skeleton className="h-20 w-full" />
             ) : quota ? (
-              <Tile project={project} kind={kind} quota={quota} since={young?.get(targetKey(quota.target))} isOpen={quota === opened} series={history.data?.get(targetKey(quota.target))} />
+              <Tile
+                project={project}
+                kind={kind}
+                quota={quota}
+                others={others}
+                since={young?.get(targetKey(quota.target))}
+                isOpen={opened !== undefined && kindOf(opened.target) === kind}
+                series={history.data?.get(targetKey(quota.target))}
+              />
             ) : (
               <>
                 <h2 className="text-muted">{KIND_NAME[kind]}</h2>
@@ -86,6 +97,8 @@ interface TileProps {
   project: string;
   kind: Kind;
   quota: Quota;
+  /** What else is of its kind: what fires of it is marked here too. */
+  others: Quota[];
   /** Of a young one: its first second that is known. */
   since: number | undefined;
   isOpen: boolean;
@@ -117,8 +130,10 @@ function troubleOf(quota: Quota): Trouble | undefined {
   return undefined;
 }
 
-function Tile({ project, kind, quota, since, isOpen, series }: TileProps) {
+function Tile({ project, kind, quota, others, since, isOpen, series }: TileProps) {
   const key = targetKey(quota.target);
+  const firing = useFiringByKey();
+  const fires = [quota, ...others].flatMap(({ target }) => firing.get(targetKey(target)) ?? []);
   const limit = quota.limit?.slots;
   const trouble = troubleOf(quota);
   const isFull = quota.risk === Risk.AT_LIMIT || quota.risk === Risk.OVER;
@@ -137,6 +152,11 @@ function Tile({ project, kind, quota, since, isOpen, series }: TileProps) {
         </h2>
         <span className="flex items-baseline gap-2">
           <WeekBadge week={quota.week} />
+          {fires.map((one) => (
+            <span key={one.key} className="relative z-10 self-center">
+              <Bell firing={one} name={KIND_NAME[kind]} />
+            </span>
+          ))}
           {quota.risk !== Risk.OK && quota.risk !== Risk.UNSPECIFIED && <Now quota={quota} />}
         </span>
       </span>
@@ -147,7 +167,13 @@ function Tile({ project, kind, quota, since, isOpen, series }: TileProps) {
       {series ? <Spark series={series} limit={limit} /> : <Skeleton className="h-6 w-full" />}
       <p className="mt-0.5 flex flex-wrap justify-between gap-x-2 text-muted">
         <span title={since ? `no data before ${moment(since)}` : undefined}>
-          {quota.peak ? `peak${since ? ` since ${day(since)}:` : ""} ${count(quota.peak.level)}, ${moment(seconds(quota.peak.at) ?? 0)}` : "no peak yet"}
+          {quota.peak ? (
+            <>
+              peak{since && ` since ${day(since)}:`} <Peak level={quota.peak.level} bound={quota.peakBound} />, {moment(seconds(quota.peak.at) ?? 0)}
+            </>
+          ) : (
+            "no peak yet"
+          )}
         </span>
         {trouble && (
           <a

@@ -3,6 +3,7 @@ import { useState } from "react";
 
 import { type Limit } from "../../gen/highwater/v1/limit_pb";
 import { useLimits } from "../../lib/limits";
+import { boundWord } from "../../lib/bound";
 import { useLive } from "../../lib/live";
 import { useCatalogue, useNames } from "../../lib/names";
 import { words } from "../../lib/service";
@@ -44,7 +45,7 @@ export function LimitForm({ project, limit, onClose }: { project: string; limit?
     })),
   ];
   const seen = new Set<string>();
-  const peak = target && live.byKey.get(targetKey(target))?.peak;
+  const quota = target && live.byKey.get(targetKey(target));
   return (
     <Dialog
       open
@@ -93,7 +94,7 @@ export function LimitForm({ project, limit, onClose }: { project: string; limit?
           value={slots}
           onChange={(event) => setSlots(event.currentTarget.value)}
           error={tried ? mistakes.slots : ""}
-          hint={peak ? `The peak of the last seven days is ${count(peak.level)}.` : ""}
+          hint={quota?.peak ? `The peak of the last seven days is ${boundWord(quota.peakBound)}${count(quota.peak.level)}.` : ""}
         />
         <Field label="Until (leave empty for no end)" type="datetime-local" value={until} onChange={(event) => setUntil(event.currentTarget.value)} error={tried ? mistakes.until : ""} />
         {limit?.endTime && !until && <p className="text-amber">Left empty, the limit no longer ends at {new Date((seconds(limit.endTime) ?? 0) * 1_000).toLocaleString("en-GB")}.</p>}

@@ -13,6 +13,7 @@ import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Failed } from "../../parts/failed";
 import { Empty, Part } from "../../parts/page";
+import { Peak } from "../../parts/peak";
 import { SkeletonRows } from "../../parts/skeleton";
 import { type Column, Table } from "../../parts/table";
 import { When } from "../../parts/when";
@@ -63,8 +64,8 @@ export function Limits({ project }: { project: string }) {
       head: "7-day peak",
       end: true,
       cell: ({ target }) => {
-        const peak = live.byKey.get(targetKey(target))?.peak;
-        return <span className="text-muted">{peak ? count(peak.level) : "–"}</span>;
+        const quota = live.byKey.get(targetKey(target));
+        return <span className="text-muted">{quota?.peak ? <Peak level={quota.peak.level} bound={quota.peakBound} /> : "–"}</span>;
       },
     },
     { key: "since", head: "Since", cell: ({ startTime }) => <When at={seconds(startTime) ?? 0} /> },
