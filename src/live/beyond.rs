@@ -1,22 +1,26 @@
 //! What is reported beyond the bounds of a project. Facts stay counted: models beyond the bound are counted together, a meter
-//! a kind, so that the pools stay right; and sessions beyond theirs are left out one by one, see `left_out`.
+//! a kind, account and unit, so that the pools stay right; and sessions beyond theirs are left out one by one, see `left_out`.
 
 use std::sync::Arc;
 
 use crate::{
     live::{
         BoundReached, Live,
+        attach::Attachment,
         meter::Meter,
         registry::Registry,
         sync::{AtomicU64, Ordering},
     },
-    model::{Key, Kind, Meter as MeterName, Now, Project, Target, Tick},
+    model::{Key, Meter as MeterName, Now, Project, Target, Tick, key::DEFAULT_ACCOUNT},
 };
 
 /// The bound on meters, as in the configuration's words.
 pub const METERS_BOUND: &str = "meters_per_project";
 /// The model that counts what is beyond it.
 pub const OTHER_MODEL: &str = "other/other";
+
+/// The account that counts those beyond it of which nothing was counted before.
+const OTHER_ACCOUNT: &str = "other";
 
 /// What of a project is not counted as it was reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,17 +40,29 @@ impl Live {
     /// When there are as many projects as there may be.
     pub fn meter_or_other(&self, project: &Project, name: &MeterName, now: Now) -> Result<Arc<Meter>, BoundReached> {
         match self.meter(project, name, now) {
-            Err(BoundReached { what: METERS_BOUND, .. }) => Ok(self.registry.other(project, name.kind, self.tick(now))),
+            Err(BoundReached { what: METERS_BOUND, .. }) => Ok(self.registry.other(project, name, self.tick(now))),
             meter => meter,
         }
     }
 }
 
+impl Live {
+    /// Whether sessions of a stream's book are left out that would have room now.
+    pub fn may_come_in(&self, stream: &Attachment) -> bool {
+        stream.mine().is_ok_and(|book| book.may_come_in(self.bounds.sessions_per_project as u64))
+    }
+}
+
 impl Registry {
-    /// The meter of a kind that counts what is beyond the bound. It is there beside as many as there may be.
-    fn other(&self, project: &Project, kind: Kind, now: Tick) -> Arc<Meter> {
-        let model = if kind.has_model() { OTHER_MODEL } else { "" };
-        let name = MeterName::new(kind, model, "", None).expect("OK because it is spelled as a model is");
+    /// The meter that counts what is beyond the bound, of its kind, account and unit: so that the pools stay right. Accounts that
+    /// nothing is counted on yet are one. There are as many of them beside those that there may be.
+    fn other(&self, project: &Project, name: &MeterName, now: Tick) -> Arc<Meter> {
+        let pool = Target::KindPool { kind: name.kind, account: name.account.clone() };
+        let is_known = self.find(&Key { project: project.clone(), target: pool }).is_some();
+        let account = if is_known || &*name.account == DEFAULT_ACCOUNT { &*name.account } else { OTHER_ACCOUNT };
+        let model = if name.kind.has_model() { OTHER_MODEL } else { "" };
+        let unit = Some(name.unit).filter(|_| account != DEFAULT_ACCOUNT);
+        let name = MeterName::new(name.kind, model, account, unit).expect("OK because its parts are those of names");
         let counts = self.project(project);
         counts.others.fetch_add(1, Ordering::AcqRel);
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };

@@ -9,10 +9,6 @@ use crate::{
     model::SessionId,
 };
 
-/// Of the sessions that a project may have, the part that must be free before those of a book that are left out are asked
-/// for again, if there are more of them: a snapshot is not sent for every session that ends.
-const ROOM_PART: u64 = 64;
-
 /// The sessions of a worker that are left out.
 #[derive(Debug, Default)]
 pub struct LeftOut {
@@ -127,8 +123,7 @@ impl Book {
     /// Whether sessions are left out that would have room now.
     pub(super) fn may_come_in(&self, most: u64) -> bool {
         let Some(counts) = &self.left_out.counts else { return false };
-        let free = most.saturating_sub(counts.sessions.load(Ordering::Acquire));
-        free > 0 && free >= self.left_out.count.min(most / ROOM_PART)
+        self.left_out.count > 0 && counts.sessions.load(Ordering::Acquire) < most
     }
 
     /// Sessions of the worker that are not counted.

@@ -146,7 +146,10 @@ impl Desk {
             seat.cut(live);
         }
         let all = known.len();
-        let done = seat.apply(live, known, changes, now);
+        let mut done = seat.apply(live, known, changes, now);
+        if done.is_ok() && is_whole && seat.may_come_in(live) {
+            done = seat.sync(live, known, true, now);
+        }
         if done.is_err() {
             add(&counts.refused, all.saturating_sub(known.len()) as u64);
         }

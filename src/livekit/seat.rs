@@ -66,6 +66,11 @@ impl Seat {
         self.stream.is_some()
     }
 
+    /// Whether some of what is known was left out at a bound, and has room now.
+    pub fn may_come_in(&self, live: &Live) -> bool {
+        self.stream.as_ref().is_some_and(|stream| live.may_come_in(stream))
+    }
+
     pub fn is_heard(&self) -> bool {
         self.is_heard
     }

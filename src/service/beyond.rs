@@ -1,40 +1,38 @@
 //! Tells of projects of which not all is counted as it was reported, since they are at a bound: their levels are lower bounds,
-//! or stand together.
+//! or stand together. Whoever reads what is wrong with the service may be of another project, so that is told without
+//! a name; the log has the names.
 
-use crate::{live::beyond::OTHER_MODEL, service::Service};
+use crate::{
+    live::beyond::{Beyond, OTHER_MODEL},
+    service::Service,
+};
 
 /// The part that it is told of.
-pub const BOUNDS: &str = "bounds";
-/// Projects that are named.
-const MOST_NAMED: usize = 3;
+const BOUNDS: &str = "bounds";
 
 impl Service {
     /// Warns of them, or no longer. Called each second, by the recorder alone.
     pub(super) fn warn_beyond(&self) {
-        let mut beyond = self.live.registry.beyond();
-        beyond.sort_unstable_by(|a, b| a.project.cmp(&b.project));
+        let beyond = self.live.registry.beyond();
         let bounds = &self.config.bounds;
         let mut words = Vec::new();
-        for project in beyond.iter().take(MOST_NAMED) {
-            if project.left_out > 0 {
-                words.push(format!(
-                    "{}: {} live sessions beyond sessions_per_project ({}) are not counted",
-                    project.project, project.left_out, bounds.sessions_per_project
-                ));
-            }
-            if project.others > 0 {
-                words.push(format!(
-                    "{}: models beyond meters_per_project ({}) are counted together as {OTHER_MODEL}",
-                    project.project, bounds.meters_per_project
-                ));
-            }
+        if beyond.iter().any(|project| project.left_out > 0) {
+            let most = bounds.sessions_per_project;
+            words.push(format!(
+                "a project has live sessions beyond sessions_per_project ({most}): they are not counted"
+            ));
         }
-        if beyond.len() > MOST_NAMED {
-            words.push(format!("and {} more projects", beyond.len() - MOST_NAMED));
+        if beyond.iter().any(|project| project.others > 0) {
+            let most = bounds.meters_per_project;
+            words.push(format!(
+                "a project has models beyond meters_per_project ({most}): they are counted together as {OTHER_MODEL}"
+            ));
         }
-        let is_news = self.health.warn(BOUNDS, (!words.is_empty()).then(|| words.join("; ")));
-        if is_news && !words.is_empty() {
-            tracing::warn!(words = words.join("; "), "not all is counted as it is reported");
+        let words = words.join("; ");
+        if self.health.warn(BOUNDS, (!words.is_empty()).then(|| words.clone())) {
+            for Beyond { project, left_out, others } in &beyond {
+                tracing::warn!(%project, left_out, others, "not all is counted as it is reported");
+            }
         }
     }
 }

@@ -5,10 +5,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use highwater::{
     live::{Attachment, Batch, Event, Hello, Live, Meter, snapshot::Live as LiveSession},
+    livekit::{
+        counts::Counts,
+        desk::{Desk, DeskSettings},
+        known::Answer,
+        thing::{List, Listed, Thing},
+    },
     model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Now, Outcome, Project, SessionId, Time},
     proto::{
-        Beat, ListQuotasRequest, ReportRequest, ReportedEvent, attach_request::Message as Say,
-        attach_response::Message as Heard, event::Event as What, quota_service_client::QuotaServiceClient,
+        Beat, Declare, ListQuotasRequest, MeterDeclaration, ReportRequest, ReportedEvent,
+        attach_request::Message as Say, attach_response::Message as Heard, event::Event as What,
+        quota_service_client::QuotaServiceClient,
     },
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -167,11 +174,12 @@ async fn a_worker_beyond_the_sessions_of_its_project_goes_on_and_it_is_told() {
             .health
             .warnings()
             .iter()
-            .any(|words| words.contains("2 live sessions beyond sessions_per_project (3)"))
+            .any(|words| words.contains("live sessions beyond sessions_per_project (3)"))
     })
     .await;
     let ready = page(serving.address, "/readyz").await;
     assert!(ready.contains(" 200 ") && ready.contains("sessions_per_project"), "{ready}");
+    assert!(!ready.contains("default"), "whoever reads it may be of another project: {ready}");
     // There is room for one: the worker is asked who is there, and one more is counted.
     worker.say(beat(&[2, 3, 4, 5], 1)).await;
     while !matches!(worker.hear().await, Heard::SnapshotNeeded(_)) {}
@@ -236,4 +244,52 @@ async fn models_beyond_the_bound_are_counted_together_and_their_pool_is_right() 
     assert_eq!(quotas.iter().map(|quota| quota.level).max(), Some(4), "the pool of TTS has all");
     let is_told = |words: &String| words.contains("models beyond meters_per_project (2)");
     soon("it is told", || serving.service.health.warnings().iter().any(is_told)).await;
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_bound_on_another_account_stays_out_of_the_pool_of_the_gateways() {
+    let mut config = config();
+    config.bounds.meters_per_project = 2;
+    let serving = Serving::with(config);
+    let mut worker = Worker::ready(&serving, hello(1, 1), &[1]).await;
+    let on = |handle: u32, model: &str, account: &str| {
+        let meter = Some(highwater::proto::Meter { account: account.into(), ..meter(model) });
+        Say::Declare(Declare { meters: vec![MeterDeclaration { handle, meter }] })
+    };
+    for (handle, model, account) in [(2, "a/b", "direct"), (3, "a/c", "direct"), (4, "a/d", "team"), (5, "a/e", "")] {
+        worker.say(on(handle, model, account)).await;
+        let Heard::Declared(declared) = worker.hear().await else { panic!("no answer") };
+        let counted = declared.meters[0].meter.clone().unwrap();
+        let expect = match handle {
+            2 => ("a/b", "direct"),
+            3 => ("other/other", "direct"),
+            4 => ("other/other", "other"),
+            _ => ("other/other", "livekit"),
+        };
+        assert_eq!((&*counted.model, &*counted.account), expect);
+    }
+}
+
+#[test]
+fn what_livekit_lists_beyond_the_bound_comes_in_when_there_is_room() {
+    let live = Live::new(Bounds { sessions_per_project: 2, ..Bounds::default() }, at(0).wall.tick());
+    let project = Project::new("p").unwrap();
+    let settings = DeskSettings { lease: Some(Duration::from_secs(90)), expire_after: Duration::from_secs(3_600) };
+    let (mut desk, counts) = (Desk::new(&project, settings), Counts::default());
+    let mut listed = |sids: &[&str], second: u64| {
+        let now = at(second);
+        let line = |sid: &&str| {
+            let (id, room) = ((*sid).into(), "call".into());
+            let thing =
+                Thing { id, run: "".into(), kind: Kind::Participant, room, room_id: "RM_1".into(), began: None };
+            Listed { thing, is_live: true }
+        };
+        let answer = Answer { room: None, asked: now.mono, lines: sids.iter().map(line).collect() };
+        desk.listed(&live, List::Participants, &[answer], true, now, &counts).unwrap();
+        live.meter(&project, &Name::new(Kind::Participant, "", "", None).unwrap(), now).unwrap().tally.word.level()
+    };
+    assert_eq!(listed(&["PA_1", "PA_2", "PA_3", "PA_4"], 1), 2);
+    assert_eq!(listed(&["PA_1", "PA_2", "PA_3", "PA_4"], 31), 2);
+    assert_eq!(listed(&["PA_3", "PA_4"], 61), 2, "those that were left out come in");
+    assert_eq!((listed(&[], 91), live.audit(), live.registry.beyond()), (0, vec![], vec![]));
 }
