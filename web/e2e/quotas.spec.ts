@@ -311,10 +311,10 @@ test("a young project says since when it is known, what was turned away, and off
   await page.goto(`/p/${project}/quotas?open=tts/cartesia/sonic-3`);
   const since = /since \d\d:\d\d/;
   const tts = section(page, "TTS");
-  await expect(tts.locator("header").first()).toContainText(/peak since \d\d:\d\d: 2, \w{3} \d\d:\d\d · no data before \w{3} \d\d:\d\d/, { timeout: 60_000 });
+  await expect(tts.locator("header").first()).toContainText(/peak since \d\d:\d\d: (≥at least )?2, \w{3} \d\d:\d\d · no data before \w{3} \d\d:\d\d/, { timeout: 60_000 });
   const row = page.locator("[data-row='tts/cartesia/sonic-3']");
   await expect(row).toContainText(since);
-  await expect(section(page, "Connections").getByRole("listitem").first()).toContainText(/peak since \d\d:\d\d: 1/, { timeout: 60_000 });
+  await expect(section(page, "Connections").getByRole("listitem").first()).toContainText(/peak since \d\d:\d\d: (≥at least )?1/, { timeout: 60_000 });
   await expect(row.getByRole("button", { name: "Set a limit for Cartesia Sonic 3" })).toBeVisible();
   await expect(row.getByRole("img")).toHaveCount(0);
   await expect(row.getByTitle("2 held; 2 attempts turned away by the provider, at the limit")).toHaveText("2 at limit");

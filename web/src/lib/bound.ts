@@ -17,5 +17,8 @@ export const signOf = (bound: Bound): string => SIGN[bound] ?? "";
 /** The same in a word, with its space: "at least ". */
 export const boundWord = (bound: Bound): string => WORD[bound] ?? "";
 
+/** Why it is not exact. */
+export const boundWhy = (bound: Bound): string => WHY[bound] ?? "";
+
 /** "at least 9: not all was known then"; nothing where it is exact. */
 export const boundSaid = (bound: Bound, level: string): string => (signOf(bound) ? `${WORD[bound]}${level}: ${WHY[bound]}` : "");

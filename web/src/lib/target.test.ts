@@ -24,6 +24,13 @@ test("the worse of now and the week is what counts", () => {
   expect(of(Risk.UNKNOWN, Week.CALM)).toBeGreaterThan(of(Risk.OK, Week.CALM));
 });
 
+test("of what stands alike the fuller comes first, by what is surely so", () => {
+  const of = (recentPeakBound: Bound, recentPeak: number) => weight(create(QuotaSchema, { level: 2, recentPeak, recentPeakBound, limit: { slots: 10 } }));
+  expect(of(Bound.EXACT, 9)).toBeGreaterThan(of(Bound.AT_LEAST, 8));
+  expect(of(Bound.AT_MOST, 9)).toBe(of(Bound.EXACT, 2));
+  expect(of(Bound.ABOUT, 9)).toBe(of(Bound.EXACT, 2));
+});
+
 test("what was turned away says why", () => {
   const of = (concurrency: bigint, rate: bigint) => heldAndTurned(create(QuotaSchema, { level: 20, closed: { concurrency, rate } }));
   expect(of(11n, 0n)).toBe("20 held; 11 attempts turned away by the provider, at the limit");

@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Timestamp } from "@bufbuild/protobuf/wkt";
 
 import { type Quota } from "../gen/highwater/v1/quota_pb";
-import { Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
+import { Bound, Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
 import { boundWord } from "./bound";
 import { count } from "./time";
 
@@ -121,9 +121,10 @@ const WEEK_WEIGHT: Record<Week, number> = {
   [Week.CONSTANT]: 4,
 };
 
-/** How badly a quota stands: the worse of now and the week, then how full it is. */
+/** How badly a quota stands: the worse of now and the week, then how full it surely was: what late reports raised is no proof. */
 export function weight(quota: Quota): number {
-  const full = quota.limit ? Math.min(quota.recentPeak / Math.max(quota.limit.slots, 1), 2) : 0;
+  const isSure = quota.recentPeakBound !== Bound.AT_MOST && quota.recentPeakBound !== Bound.ABOUT;
+  const full = quota.limit ? Math.min((isSure ? quota.recentPeak : quota.level) / Math.max(quota.limit.slots, 1), 2) : 0;
   return Math.max(RISK_WEIGHT[quota.risk], WEEK_WEIGHT[quota.week]) * 10 + full;
 }
 

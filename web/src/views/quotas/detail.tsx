@@ -7,7 +7,7 @@ import { type GetDistributionResponse, type HeatCell, type Quota } from "../../g
 import { IncreaseRequest_State } from "../../gen/highwater/v1/request_pb";
 import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
-import { boundSaid, signOf } from "../../lib/bound";
+import { boundWhy, signOf } from "../../lib/bound";
 import { timeAtEach } from "../../lib/series";
 import { limits, quotas, requests } from "../../lib/service";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway } from "../../lib/target";
@@ -70,7 +70,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
           {quota.peak && signOf(quota.peakBound) && (
             <>
               {" "}
-              Its peak, <Peak level={quota.peak.level} bound={quota.peakBound} />, is not exact: {boundSaid(quota.peakBound, count(quota.peak.level))}.
+              Its peak is <Peak level={quota.peak.level} bound={quota.peakBound} />: {boundWhy(quota.peakBound)}.
             </>
           )}
           {lost > 0 && ` ${count(lost)} ${lost === 1 ? "was" : "were"} lost with ${lost === 1 ? "its" : "their"} worker.`}
