@@ -139,7 +139,7 @@ impl World {
         let outcome = self.live.batch(&self.stream, seq, events.clone(), self.now);
         let grown = match outcome {
             Ok(Batch::Applied(applied)) => {
-                assert_eq!((applied.changed + applied.duplicates) as usize, count);
+                assert_eq!((applied.changed + applied.duplicates + applied.left_out) as usize, count);
                 assert_eq!(self.live.batch(&self.stream, seq, events, self.now), Ok(Batch::Ignored), "sent again");
                 applied.grown
             }

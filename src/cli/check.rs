@@ -46,7 +46,7 @@ pub fn run(args: CheckArgs) -> Result<(), CliError> {
         }))?)?;
     } else {
         say(&format!(
-            "{}: {} keys, {} hours, {} summaries, {} limits, {} seconds not folded yet",
+            "{}: {} meters and pools, {} hours, {} summaries, {} limits, {} seconds not folded yet",
             place, report.keys, report.hours, report.summaries, report.limits, report.frames,
         ))?;
         report.problems.iter().try_for_each(|problem| say(&format!("  problem: {problem}")))?;

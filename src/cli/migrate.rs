@@ -111,7 +111,7 @@ fn print(args: &MigrateArgs, content: &Content) -> Result<(), CliError> {
     let report = &content.report;
     say(&format!("{} is a copy of {}; both were read, and are the same:", args.to, args.from))?;
     say(&format!(
-        "  {} keys, {} hours, {} summaries, {} seconds not folded yet, {} limits, {} documents, {} audit rows",
+        "  {} meters and pools, {} hours, {} summaries, {} seconds not folded yet, {} limits, {} documents, {} audit rows",
         report.keys, report.hours, report.summaries, report.frames, report.limits, report.documents, report.audit,
     ))?;
     say(&format!("  sha256 {}", content.hash))?;

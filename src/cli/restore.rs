@@ -10,7 +10,10 @@ use crate::{
     config::StorePlace,
     import::report::time_text,
     model::Time,
-    service::{Clock, access},
+    service::{
+        Clock,
+        access::{self, key_file},
+    },
     store::{Store, StoreError, embedded},
 };
 
@@ -85,18 +88,26 @@ impl Found {
     }
 
     /// What a restore undoes, and what is to be done about it.
-    fn warnings(&self, store: &StorePlace) -> [String; 3] {
+    fn warnings(&self, store: &StorePlace) -> Vec<String> {
         let good = match self.good_keys {
             1 => "1 API key is good in it".to_owned(),
             more => format!("{} API keys are good in it", number(more as u64)),
         };
-        [
+        let mut lines = vec![
             format!("  {good}: keys, limits, alerts and their rules are again those of the backup"),
             format!(
                 "  a key that was revoked since is good again: look through `highwater keys list --all-projects --store \
                  {store}`, and revoke it again before a service starts"
             ),
             "  a row of the audit log tells of it (store.restore); rows that came after the backup are gone".to_owned(),
-        ]
+        ];
+        if let Some(missing) = key_file::beside(store).filter(|path| self.good_keys > 0 && !path.exists()) {
+            lines.push(format!(
+                "  none of them works without the key file that they were made with: bring it back as {}, or name it \
+                 (access.key_file)",
+                missing.display()
+            ));
+        }
+        lines
     }
 }

@@ -62,10 +62,8 @@ pub(super) fn take_over(book: &mut Book, attach_seq: u64, now: Now) -> Result<()
         return Err(Gone::Superseded);
     }
     book.attach_seq = attach_seq;
+    book.await_snapshot();
     book.back(Link::Stream);
-    book.needs_snapshot = true;
-    book.snapshot_asked = false;
-    book.gathered = None;
     renew(book, now);
     Ok(())
 }

@@ -7,8 +7,8 @@ use crate::{
     live::{
         BoundReached, Live,
         attach::Attachment,
-        meter::Meter,
-        registry::Registry,
+        meter::{Meter, Tally},
+        registry::{ProjectCounts, Registry},
         sync::{AtomicU64, Ordering},
     },
     model::{Key, Meter as MeterName, Now, Project, Target, Tick, key::DEFAULT_ACCOUNT},
@@ -19,6 +19,8 @@ pub const METERS_BOUND: &str = "meters_per_project";
 /// The model that counts what is beyond it.
 pub const OTHER_MODEL: &str = "other/other";
 
+/// How long it is told that models were named beyond the bound, when nothing is counted on them any more: an hour.
+const OTHERS_TOLD_SECONDS: u64 = 3_600;
 /// The account that counts those beyond it of which nothing was counted before.
 const OTHER_ACCOUNT: &str = "other";
 
@@ -65,6 +67,7 @@ impl Registry {
         let name = MeterName::new(name.kind, model, account, unit).expect("OK because its parts are those of names");
         let counts = self.project(project);
         counts.others.fetch_add(1, Ordering::AcqRel);
+        counts.other_named.fetch_max(now.0, Ordering::AcqRel);
         let key = Key { project: project.clone(), target: Target::Meter(name.clone()) };
         if let Some(there) = self.find_meter(&key) {
             return there;
@@ -73,11 +76,24 @@ impl Registry {
         self.counted_meter(project, &name, counts, now)
     }
 
-    /// The projects of which not all is counted as it was reported.
-    pub fn beyond(&self) -> Vec<Beyond> {
+    /// The projects of which not all is counted as it was reported; of models, as long as sessions are held on them, and an
+    /// hour after one was named.
+    pub fn beyond(&self, now: Tick) -> Vec<Beyond> {
         let read = |sum: &AtomicU64| sum.load(Ordering::Acquire);
-        let of = |project: &Project, left_out, others| Beyond { project: project.clone(), left_out, others };
-        let all = self.projects.iter().map(|there| of(there.key(), read(&there.left_out), read(&there.others)));
+        let of = |project: &Project, counts: &ProjectCounts| {
+            let is_recent = now.0.saturating_sub(read(&counts.other_named)) < OTHERS_TOLD_SECONDS;
+            let others = read(&counts.others);
+            let is_told = others > 0 && (is_recent || self.holds_others(project));
+            let (project, left_out) = (project.clone(), read(&counts.left_out));
+            Beyond { project, left_out, others: if is_told { others } else { 0 } }
+        };
+        let all = self.projects.iter().map(|there| of(there.key(), there.value()));
         all.filter(|beyond| beyond.left_out > 0 || beyond.others > 0).collect()
+    }
+
+    /// Whether sessions are held that are counted as another model.
+    fn holds_others(&self, project: &Project) -> bool {
+        let is_other = |tally: &Tally| tally.key.project == *project && tally.key.target.model() == OTHER_MODEL;
+        self.meters().any(|meter| is_other(&meter.tally) && meter.tally.word.level() > 0)
     }
 }

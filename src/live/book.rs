@@ -85,6 +85,10 @@ pub struct Book {
     /// XOR of the digests of the sessions that are in it.
     pub(super) digest: u64,
     pub(super) left_out: LeftOut,
+    /// What it holds is to be told anew: after it came back, or when it and its book differed.
+    untold: bool,
+    /// Its meters were told that sessions of it may be missing.
+    is_incomplete: bool,
     /// The last batch that was applied; `None` before the first.
     pub(super) applied: Option<u64>,
     /// Applied batches that history does not hold durably yet, with their ticks: the last of each tick.
@@ -119,6 +123,8 @@ impl Book {
             slots: FxHashMap::default(),
             digest: 0,
             left_out: LeftOut::default(),
+            untold: false,
+            is_incomplete: false,
             applied: None,
             undurable: VecDeque::new(),
             durable: 0,
@@ -194,8 +200,8 @@ impl Book {
             }
             Link::Stream | Link::Unary => meter.reporter_came(),
         }
-        if self.left_out() > 0 {
-            meter.part_is_left_out();
+        if self.is_incomplete {
+            meter.reporter_incomplete();
         }
         slot
     }
@@ -264,9 +270,35 @@ impl Book {
 
     /// Asks the stream for a snapshot: what it has sent already is passed over.
     pub(super) fn ask_snapshot(&mut self) {
-        self.needs_snapshot = true;
+        self.await_snapshot();
         self.snapshot_asked = true;
+    }
+
+    /// Nothing is applied until a snapshot came, and until then what the worker holds is a lower bound: unless it is new, and
+    /// held nothing before.
+    pub(super) fn await_snapshot(&mut self) {
+        self.needs_snapshot = true;
+        self.snapshot_asked = false;
         self.gathered = None;
+        self.untold = !self.fresh || self.expired.is_some();
+        self.note_completeness();
+    }
+
+    /// The worker said what it holds, or need not.
+    pub(super) fn is_told(&mut self) {
+        self.needs_snapshot = false;
+        self.snapshot_asked = false;
+        self.untold = false;
+        self.note_completeness();
+    }
+
+    /// Tells its meters whether sessions of the worker may be missing, when that has changed.
+    pub(super) fn note_completeness(&mut self) {
+        let is_incomplete = self.left_out() > 0 || self.untold;
+        if is_incomplete != std::mem::replace(&mut self.is_incomplete, is_incomplete) {
+            let note = if is_incomplete { Meter::reporter_incomplete } else { Meter::reporter_complete };
+            self.declared.iter().for_each(|meter| note(meter));
+        }
     }
 
     /// Learning is over: what was restored and had no connect is what history held before.
@@ -303,6 +335,8 @@ impl Book {
             }
         }
         self.link = Link::Gone;
+        self.untold = false;
+        self.note_completeness();
     }
 
     /// The records, for those who ask who holds what.

@@ -44,7 +44,7 @@ impl Live {
         if book.link != Link::Stream {
             book.lease = lease;
             book.back(Link::Unary);
-            book.needs_snapshot = false;
+            book.is_told();
             if *book.worker != *worker {
                 book.worker = worker.into();
             }

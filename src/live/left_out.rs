@@ -74,14 +74,11 @@ impl Book {
 
     fn add_left_out(&mut self, id: SessionId, meter: &Arc<Meter>, counts: &Arc<ProjectCounts>) {
         self.declare(meter);
-        if self.left_out.count == 0 {
-            // Whatever the worker reports is a lower bound from now on.
-            self.declared.iter().for_each(|meter| meter.part_is_left_out());
-        }
         self.left_out.count += 1;
         self.left_out.digest ^= id.digest();
         counts.left_out.fetch_add(1, Ordering::AcqRel);
         self.left_out.counts = Some(counts.clone());
+        self.note_completeness();
     }
 
     /// A session that is not in the book has ended: whether it may be one that was left out.
@@ -112,7 +109,7 @@ impl Book {
 
     fn all_is_in(&mut self) {
         self.left_out = LeftOut::default();
-        self.declared.iter().for_each(|meter| meter.none_is_left_out());
+        self.note_completeness();
     }
 
     /// These sessions of a snapshot have no room.

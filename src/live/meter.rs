@@ -71,6 +71,9 @@ pub struct Meter {
     reporters: AtomicU32,
     /// Workers that have declared it and are cut off or silent, within their lease.
     silent: AtomicU32,
+    /// Workers that have declared it and hold sessions that are not counted: left out at a bound, or not told yet after they
+    /// came back.
+    incomplete: AtomicU32,
     /// Its last reporters were lost without a goodbye: nobody knows its level.
     /// The second in which that was seen, plus 1; 0 when it is not so.
     dark: AtomicU64,
@@ -114,6 +117,7 @@ impl Meter {
             removed: AtomicBool::new(false),
             reporters: AtomicU32::new(0),
             silent: AtomicU32::new(0),
+            incomplete: AtomicU32::new(0),
             dark: AtomicU64::new(0),
             pools,
             sums: Mutex::new(Sums::default()),
@@ -235,14 +239,19 @@ impl Meter {
         self.silent.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Some of a worker that declared it are not counted: what is known is a lower bound.
-    pub(super) fn part_is_left_out(&self) {
-        self.silent.fetch_add(1, Ordering::AcqRel);
+    /// A worker that declared it may hold sessions that are not counted: what is known is a lower bound.
+    pub(super) fn reporter_incomplete(&self) {
+        self.incomplete.fetch_add(1, Ordering::AcqRel);
     }
 
     /// All of them are.
-    pub(super) fn none_is_left_out(&self) {
-        self.silent.fetch_sub(1, Ordering::AcqRel);
+    pub(super) fn reporter_complete(&self) {
+        self.incomplete.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether sessions of a worker that is heard may be missing in the level.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete.load(Ordering::Acquire) > 0
     }
 
     /// A worker that was cut off is given up.
@@ -276,7 +285,7 @@ impl Meter {
 
     /// Whether the level is known.
     pub fn coverage(&self) -> Coverage {
-        match (self.is_dark(), self.has_silent()) {
+        match (self.is_dark(), self.has_silent() || self.is_incomplete()) {
             (_, true) => Coverage::Partial,
             (true, false) => Coverage::None,
             (false, false) => Coverage::Full,
@@ -288,7 +297,7 @@ impl Meter {
     pub fn coverage_in_pool(&self, now: Tick) -> Option<Coverage> {
         let dark = self.dark.load(Ordering::Acquire);
         let long = dark > 0 && now.0.saturating_sub(dark - 1) > DARK_IN_POOL_SECONDS;
-        (!long || self.has_silent()).then(|| self.coverage())
+        (!long || self.has_silent() || self.is_incomplete()).then(|| self.coverage())
     }
 
     pub fn has_reporters(&self) -> bool {

@@ -29,6 +29,8 @@ pub struct ProjectCounts {
     pub left_out: AtomicU64,
     /// How often a model was named that is counted as another, since there are as many meters as there may be.
     pub others: AtomicU64,
+    /// The second in which one was named last; 0 for never.
+    pub other_named: AtomicU64,
     pub workers: AtomicU32,
 }
 

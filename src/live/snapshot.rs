@@ -144,8 +144,7 @@ impl Book {
             applied.grown += 1;
         }
         moves.flush(&self.declared);
-        self.needs_snapshot = false;
-        self.snapshot_asked = false;
+        self.is_told();
         self.expired = None;
         self.fresh = false;
         applied

@@ -53,8 +53,8 @@ impl Live {
         if book.link == Link::Gone {
             // Its lease ended while the stream was silent: it is back, with nothing.
             self.revive(book);
-            book.back(Link::Stream);
             book.ask_snapshot();
+            book.back(Link::Stream);
             return Some(Batch::Expired { lost: book.expired.map_or(0, |expired| expired.lost) });
         }
         None

@@ -61,6 +61,8 @@ pub struct QuotaView {
     pub name: Arc<str>,
     pub in_catalogue: bool,
     pub level: u32,
+    /// Whether there may be more: the service settles, or sessions of a worker are not counted (yet).
+    pub level_bound: Bound,
     /// The part of the level that silent workers hold.
     pub silent_level: u32,
     /// The level is known, in full or in part.
@@ -227,6 +229,7 @@ impl Queries {
             name: listed.name.clone(),
             in_catalogue: listed.in_catalogue,
             level,
+            level_bound: if settling || listed.is_incomplete() { Bound::AtLeast } else { Bound::Exact },
             silent_level: listed.silent_level().min(level),
             covered,
             limit,

@@ -43,6 +43,11 @@ impl Listed {
         self.meters.iter().map(|meter| meter.silent_level()).sum()
     }
 
+    /// Whether sessions of workers that are heard may be missing in the level.
+    pub fn is_incomplete(&self) -> bool {
+        self.meters.iter().any(|meter| meter.is_incomplete())
+    }
+
     /// Whether the level is known, in full or in part.
     pub fn is_covered(&self) -> bool {
         self.meters.iter().any(|meter| meter.coverage() != Coverage::None)

@@ -63,6 +63,11 @@ pub enum AccessError {
          credentials anew: `highwater keys reset --store PATH`", .0.display()
     )]
     WrongKeyFile(PathBuf),
+    #[error(
+        "the key file {} is not there, and this store's credentials were made with one; bring it back, or make all \
+         credentials anew: `highwater keys reset --store PATH`", .0.display()
+    )]
+    NoKeyFile(PathBuf),
 }
 
 /// Who does something, for the audit log.
@@ -164,13 +169,17 @@ impl Access {
     /// that ends with the process.
     ///
     /// # Errors
-    /// When the store or the file can't be read, or the file is not the one that the credentials were made with.
+    /// When the store or the file can't be read, or the file that the credentials were made with is not there or is another.
     pub fn open(store: Arc<dyn Store>, ledger: Arc<Ledger>, key_file: Option<PathBuf>) -> Result<Self, AccessError> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let records = records(&*store)?;
+        if let Some(path) = key_file.as_ref().filter(|path| !records.is_empty() && !path.exists()) {
+            // A new one would be of no use, and would be taken for the right one.
+            return Err(AccessError::NoKeyFile(path.clone()));
+        }
         let master = key_file.as_deref().map(key_file::read_or_make).transpose()?;
         let is_ephemeral = master.is_none();
         let vault = Vault::new(&master.unwrap_or_else(|| Secret::new(random())));
-        let records = records(&*store)?;
         if let Some(path) = key_file {
             match store.note(CHECK_NOTE)? {
                 Some(check) if check == vault.check() => {}
@@ -322,7 +331,11 @@ pub fn good_keys(store: &dyn Store, now: Time) -> Result<usize, StoreError> {
     Ok(records(store)?.iter().filter(|record| record.is_good(now)).count())
 }
 
-fn records(store: &dyn Store) -> Result<Vec<KeyRecord>, StoreError> {
+/// What is kept of each credential of a store.
+///
+/// # Errors
+/// When they can't be read.
+pub fn records(store: &dyn Store) -> Result<Vec<KeyRecord>, StoreError> {
     let decode = |(name, bytes): (String, Vec<u8>)| {
         KeyRecord::decode(&bytes).ok_or_else(|| StoreError::Damaged(format!("the credential {name} can't be read")))
     };

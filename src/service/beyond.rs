@@ -4,6 +4,7 @@
 
 use crate::{
     live::beyond::{Beyond, OTHER_MODEL},
+    model::Tick,
     service::Service,
 };
 
@@ -12,8 +13,8 @@ const BOUNDS: &str = "bounds";
 
 impl Service {
     /// Warns of them, or no longer. Called each second, by the recorder alone.
-    pub(super) fn warn_beyond(&self) {
-        let beyond = self.live.registry.beyond();
+    pub(super) fn warn_beyond(&self, now: Tick) {
+        let beyond = self.live.registry.beyond(now);
         let bounds = &self.config.bounds;
         let mut words = Vec::new();
         if beyond.iter().any(|project| project.left_out > 0) {

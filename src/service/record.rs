@@ -76,7 +76,7 @@ impl Recorder {
         } else if service.health.well(STORE) {
             tracing::info!("the store is well again");
         }
-        service.warn_beyond();
+        service.warn_beyond(now.wall.tick());
         service.counts.recorder.stands(self.waiting.frames.len(), self.roller.late_events);
         self.ask_keeping(service, now.wall.tick());
     }

@@ -13,7 +13,7 @@ use highwater::{
     },
     model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Now, Outcome, Project, SessionId, Time},
     proto::{
-        Beat, Declare, ListQuotasRequest, MeterDeclaration, ReportRequest, ReportedEvent,
+        Beat, Bound, Declare, ListQuotasRequest, MeterDeclaration, ReportRequest, ReportedEvent,
         attach_request::Message as Say, attach_response::Message as Heard, event::Event as What,
         quota_service_client::QuotaServiceClient,
     },
@@ -119,7 +119,7 @@ fn whatever_comes_beyond_the_sessions_of_a_project_is_right_again_when_there_is_
             let (level, truth) = (meter.tally.word.level() as usize, crew.iter().map(|m| m.held.len()).sum::<usize>());
             assert!(level <= MOST && level <= truth, "seed {seed}: {level} of {truth}");
             assert_eq!(live.audit(), [], "seed {seed}");
-            let beyond: u64 = live.registry.beyond().iter().map(|beyond| beyond.left_out).sum();
+            let beyond: u64 = live.registry.beyond(now.wall.tick()).iter().map(|beyond| beyond.left_out).sum();
             assert_eq!(
                 (level as u64 + beyond, beyond > 0),
                 (truth as u64, truth > level),
@@ -148,7 +148,7 @@ fn whatever_comes_beyond_the_sessions_of_a_project_is_right_again_when_there_is_
         }
         let truth: usize = crew.iter().map(|member| member.held.len()).sum();
         assert_eq!(meter.tally.word.level() as usize, truth, "seed {seed}");
-        assert_eq!((meter.coverage(), live.registry.beyond()), (Coverage::Full, vec![]), "seed {seed}");
+        assert_eq!((meter.coverage(), live.registry.beyond(now.wall.tick())), (Coverage::Full, vec![]), "seed {seed}");
         assert!(crew.iter().all(|member| !member.beat(&live, &meter, now)), "seed {seed}: nobody is asked for nothing");
     }
 }
@@ -180,6 +180,12 @@ async fn a_worker_beyond_the_sessions_of_its_project_goes_on_and_it_is_told() {
     let ready = page(serving.address, "/readyz").await;
     assert!(ready.contains(" 200 ") && ready.contains("sessions_per_project"), "{ready}");
     assert!(!ready.contains("default"), "whoever reads it may be of another project: {ready}");
+    let mut client = QuotaServiceClient::new(serving.channel().await);
+    let mut bounds = async || {
+        let quotas = client.list_quotas(ListQuotasRequest::default()).await.unwrap().into_inner().quotas;
+        quotas.iter().map(|quota| quota.level_bound()).collect::<Vec<_>>()
+    };
+    assert_eq!(bounds().await, [Bound::AtLeast; 2], "the meter and its pool");
     // There is room for one: the worker is asked who is there, and one more is counted.
     worker.say(beat(&[2, 3, 4, 5], 1)).await;
     while !matches!(worker.hear().await, Heard::SnapshotNeeded(_)) {}
@@ -191,6 +197,7 @@ async fn a_worker_beyond_the_sessions_of_its_project_goes_on_and_it_is_told() {
     worker.until_applied(2).await;
     assert_eq!(serving.level(), 0);
     soon("all is well", || serving.service.health.warnings().is_empty()).await;
+    assert_eq!(bounds().await, [Bound::Exact; 2]);
 }
 
 #[tokio::test]
@@ -246,6 +253,21 @@ async fn models_beyond_the_bound_are_counted_together_and_their_pool_is_right() 
     soon("it is told", || serving.service.health.warnings().iter().any(is_told)).await;
 }
 
+#[test]
+fn that_models_are_beyond_the_bound_is_told_while_they_are_held_and_for_an_hour() {
+    let live = Live::new(Bounds { meters_per_project: 1, ..Bounds::default() }, at(0).wall.tick());
+    let (project, who) = (Project::new("p").unwrap(), Incarnation([1; 16]));
+    let named = |model| live.meter_or_other(&project, &Name::new(Kind::Tts, model, "", None).unwrap(), at(0)).unwrap();
+    let (_, other) = (named("a/b"), named("a/c"));
+    let others = |second| live.registry.beyond(at(second).wall.tick()).iter().map(|beyond| beyond.others).sum::<u64>();
+    assert_eq!((others(0), others(3_599), others(3_600)), (1, 1, 0));
+    let open = Event::Open { id: Member::id(1), meter: other, age: Duration::ZERO, labels: None };
+    live.report(&project, "w", who, Duration::from_secs(300), vec![open], at(0)).unwrap();
+    assert_eq!(others(3_600), 1);
+    live.goodbye(&project, who, Outcome::Ok, at(1));
+    assert_eq!(others(3_600), 0);
+}
+
 #[tokio::test]
 async fn what_is_beyond_the_bound_on_another_account_stays_out_of_the_pool_of_the_gateways() {
     let mut config = config();
@@ -291,5 +313,5 @@ fn what_livekit_lists_beyond_the_bound_comes_in_when_there_is_room() {
     assert_eq!(listed(&["PA_1", "PA_2", "PA_3", "PA_4"], 1), 2);
     assert_eq!(listed(&["PA_1", "PA_2", "PA_3", "PA_4"], 31), 2);
     assert_eq!(listed(&["PA_3", "PA_4"], 61), 2, "those that were left out come in");
-    assert_eq!((listed(&[], 91), live.audit(), live.registry.beyond()), (0, vec![], vec![]));
+    assert_eq!((listed(&[], 91), live.audit(), live.registry.beyond(at(91).wall.tick())), (0, vec![], vec![]));
 }

@@ -113,6 +113,17 @@ fn a_worker_that_was_silent_and_holds_nothing_still_covers_what_it_declared() {
     live.expire(at(11));
     assert_eq!(meter.coverage(), Coverage::None);
     assert_eq!(live.batch(&stream, 1, vec![open(1, &meter, 0)], at(12)).unwrap(), Batch::Expired { lost: 0 });
+    assert_eq!(meter.coverage(), Coverage::Partial, "what it holds it has not said yet");
+    snapshot(&live, &stream, &meter, &[], 12);
+    assert_eq!(meter.coverage(), Coverage::Full);
+    // The same for a stream that broke, and one that is asked again since it and its book differ.
+    live.detach(&stream);
+    let stream = attach(&live, WHO, 2, 12);
+    assert_eq!((meter.coverage(), meter.has_silent()), (Coverage::Partial, false));
+    snapshot(&live, &stream, &meter, &[(1, 12)], 12);
+    assert_eq!(meter.coverage(), Coverage::Full);
+    assert!(matches!(live.beat(&stream, Some((0, 2, 7)), at(12)), Ok(Batch::DigestMismatch { .. })));
+    assert_eq!(meter.coverage(), Coverage::Partial);
     snapshot(&live, &stream, &meter, &[], 12);
     assert_eq!(meter.coverage(), Coverage::Full);
     live.goodbye(&project(), WHO, Outcome::Ok, at(13));

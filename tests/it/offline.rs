@@ -97,7 +97,18 @@ fn a_restore_says_that_revoked_keys_are_good_again_and_is_a_row_of_what_it_resto
     assert!(!place.tries(&["restore", "none.redb", "--replace"]).1);
     assert_eq!(place.actions().last().unwrap(), "key.revoke");
     place.does(&["backup", "later.redb"]);
-    assert!(place.does(&["restore", "later.redb", "--replace"]).contains("1 API key is good in it"));
+    let said = place.does(&["restore", "later.redb", "--replace"]);
+    assert!(said.contains("1 API key is good in it") && !said.contains("none of them works"), "{said}");
+
+    // Without the key file it says so, lists what there is, and makes no file that would be taken for the right one.
+    fs::rename(place.path("store.redb.key"), place.path("elsewhere")).unwrap();
+    let said = place.does(&["restore", "later.redb", "--replace"]);
+    assert!(said.contains("none of them works without the key file") && said.contains("store.redb.key"), "{said}");
+    let listed = place.does(&["keys", "list"]);
+    assert!(listed.contains("operator") && listed.contains("none of the keys works until"), "{listed}");
+    let (said, is_done) = place.tries(&["keys", "create", "--role", "viewer"]);
+    assert!(!is_done && said.contains("is not there") && said.contains("bring it back"), "{said}");
+    assert!(!place.path("store.redb.key").exists());
 }
 
 #[test]

@@ -86,6 +86,7 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         target: Some(to_target(target)),
         display_name: quota.name.to_string(),
         level: quota.level,
+        level_bound: bound(quota.level_bound).into(),
         silent_level: quota.silent_level,
         limit: quota.limit.as_ref().map(|limit| to_limit(target, limit, limit.end)),
         risk: risk(quota.risk).into(),

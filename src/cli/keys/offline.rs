@@ -15,7 +15,7 @@ use crate::{
     model::{Project, Time},
     service::{
         Access, Actor, Clock, Ledger,
-        access::{AccessError, decide::NewKey, key_file},
+        access::{AccessError, decide::NewKey, key_file, records},
     },
 };
 
@@ -43,9 +43,19 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             "a store in Redis has no key file beside it: name it with --access-key-file".to_owned(),
         ));
     };
+    let named = Project::new(&project.project).map_err(|error| CliError::Usage(error.to_string()))?;
+    if let Action::List(list) = &action {
+        let records = records(&*store).map_err(CliError::from_store)?;
+        if !records.is_empty() && !key_file.exists() {
+            eprintln!("none of the keys works until the key file {} is brought back", key_file.display());
+        }
+        let keys = records.iter().map(view::api_key);
+        let of_project = |project: &str| list.all_projects || named.as_str() == project;
+        let listed = keys.filter(|key| of_project(&key.project) && (list.ended || !has_ended(key))).collect();
+        return Ok((named.to_string(), Answer::Listed(listed)));
+    }
     let access = Access::open(store, ledger, Some(key_file)).map_err(failed)?;
     let all = |_: &KeyRecord| true;
-    let named = Project::new(&project.project).map_err(|error| CliError::Usage(error.to_string()))?;
     let refused = |error| refused(error, &place);
     let time = |typed: Option<String>| -> Result<Option<Time>, CliError> {
         Ok(typed.as_deref().map(expires).transpose()?.map(of_timestamp))
@@ -57,12 +67,6 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             let new = NewKey { name, project: named.clone(), role, not_before: None, expires };
             let (record, token) = access.create_key(new, &actor, now).map_err(refused)?;
             Answer::Made { key: view::api_key(&record), token: token.expose().clone() }
-        }
-        Action::List(list) => {
-            let mut keys: Vec<_> = access.records().iter().map(view::api_key).collect();
-            let of_project = |project: &str| list.all_projects || named.as_str() == project;
-            keys.retain(|key| of_project(&key.project) && (list.ended || !has_ended(key)));
-            Answer::Listed(keys)
         }
         Action::Update(update) => {
             let ends = match update.expires.as_deref() {
@@ -89,7 +93,7 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             let record = access.register_livekit(&register.api_key, secret, new, &actor, now).map_err(refused)?;
             Answer::Registered(view::api_key(&record))
         }
-        Action::Whoami | Action::Reset => return Err(CliError::failed("that is done elsewhere")),
+        Action::List(_) | Action::Whoami | Action::Reset => return Err(CliError::failed("that is done elsewhere")),
     };
     Ok((named.to_string(), answer))
 }

@@ -29,6 +29,8 @@ struct QuotaOut {
     display_name: String,
     /// Read with `covered`: what is not covered is not known.
     level: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level_bound: Option<&'static str>,
     silent_level: u32,
     covered: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +101,7 @@ fn quota_out(quota: &Quota) -> QuotaOut {
         target: TargetOut::of(quota.target.as_ref()),
         display_name: quota.display_name.clone(),
         level: quota.level,
+        level_bound: output::bound(quota.level_bound()),
         silent_level: quota.silent_level,
         covered: quota.covered,
         limit: quota.limit.as_ref().map(LimitOut::from),

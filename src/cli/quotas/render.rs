@@ -122,7 +122,7 @@ fn table(view: &View, width: usize, zone: &TimeZone) -> Table {
         if connections(&named) && !same_section {
             table.across(Line::of(Style::Heading, "Connections"));
         }
-        table.row(row(quota, &named, view.settling, bar_columns, zone));
+        table.row(row(quota, &named, (view.settling, view.is_at_least(quota)), bar_columns, zone));
         before = Some(named);
     }
     table
@@ -147,12 +147,18 @@ fn shown<'a>(sorted: &[&'a Quota]) -> Vec<&'a Quota> {
     sorted.iter().copied().filter(|quota| !repeats(quota)).collect()
 }
 
-fn row(quota: &Quota, named: &Named<'_>, settling: bool, bar_columns: usize, zone: &TimeZone) -> Vec<Line> {
+fn row(
+    quota: &Quota,
+    named: &Named<'_>,
+    (settling, at_least): (bool, bool),
+    bar_columns: usize,
+    zone: &TimeZone,
+) -> Vec<Line> {
     let risk = quota.risk();
     let (sign, word, style) = look(risk);
     let known = quota.covered || settling;
     let limit = quota.limit.as_ref().map(|limit| limit.slots);
-    let level = match (known, settling) {
+    let level = match (known, at_least) {
         (false, _) => "?".to_owned(),
         (true, true) => format!("≥{}", quota.level),
         (true, false) => quota.level.to_string(),
@@ -165,9 +171,9 @@ fn row(quota: &Quota, named: &Named<'_>, settling: bool, bar_columns: usize, zon
         Line::of(style, sign),
         name(quota, named),
         id(quota, named),
-        now(quota, (known, settling), &level, bar_columns, style),
+        now(quota, (known, at_least), &level, bar_columns, style),
         Line::of(style, word),
-        left(quota, known, settling, style),
+        left(quota, known, at_least, style),
         limit.map(|limit| Line::from(limit.to_string())).unwrap_or_else(|| Line::of(Style::Dim, "–")),
         peak.map(|peak| Line::from(format!("{}{}", output::sign(quota.peak_bound()), peak.level)))
             .unwrap_or_else(|| Line::of(Style::Dim, "?")),
@@ -197,14 +203,14 @@ fn id(quota: &Quota, named: &Named<'_>) -> Line {
     Line::of(Style::Dim, if told { "" } else { named.model })
 }
 
-fn now(quota: &Quota, (known, settling): (bool, bool), level: &str, bar_columns: usize, style: Style) -> Line {
+fn now(quota: &Quota, (known, at_least): (bool, bool), level: &str, bar_columns: usize, style: Style) -> Line {
     let style = if known { style } else { Style::Dim };
     let Some(limit) = &quota.limit else {
         return Line::from(" ".repeat(bar_columns + usize::from(bar_columns > 0))).and(style, level);
     };
     let peak = quota.peak.as_ref().map(|peak| peak.level);
     let level_known = known.then_some(quota.level);
-    let shown = Bar { level: level_known, at_least: settling, limit: limit.slots, peak };
+    let shown = Bar { level: level_known, at_least, limit: limit.slots, peak };
     let bar_style = if style == Style::Plain { Style::Dim } else { style };
     bar(shown, bar_columns, bar_style)
         .and(Style::Plain, " ")
@@ -213,13 +219,13 @@ fn now(quota: &Quota, (known, settling): (bool, bool), level: &str, bar_columns:
 }
 
 /// Slots that are left; fewer than none when the level is over the limit.
-fn left(quota: &Quota, known: bool, settling: bool, style: Style) -> Line {
+fn left(quota: &Quota, known: bool, at_least: bool, style: Style) -> Line {
     let Some(limit) = &quota.limit else { return Line::of(Style::Dim, "–") };
     if !known {
         return Line::of(Style::Dim, "?");
     }
     let left = i64::from(limit.slots) - i64::from(quota.level);
-    Line::of(style, if settling { format!("≤{left}") } else { left.to_string() })
+    Line::of(style, if at_least { format!("≤{left}") } else { left.to_string() })
 }
 
 /// Time of the last seven days at or above 90 % of the limit.
@@ -258,10 +264,10 @@ fn look(risk: Risk) -> (&'static str, &'static str, Style) {
 pub fn change(quota: &Quota, view: &View, zone: &TimeZone) -> String {
     let named = Named::of(quota.target.as_ref());
     let at = view.as_of.map(|as_of| moment::clock(as_of, zone)).unwrap_or_default();
-    let level = match (quota.covered, view.settling) {
-        (_, true) => format!("≥{}", quota.level),
+    let level = match (quota.covered || view.settling, view.is_at_least(quota)) {
+        (false, _) => "?".to_owned(),
+        (true, true) => format!("≥{}", quota.level),
         (true, false) => quota.level.to_string(),
-        (false, false) => "?".to_owned(),
     };
     let limit = quota.limit.as_ref().map(|limit| format!("/{}", limit.slots)).unwrap_or_default();
     let (_, word, _) = look(quota.risk());

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     cli::{moment, target::Named},
-    proto::{GetStatusResponse, Quota, Target, Verdict},
+    proto::{Bound, GetStatusResponse, Quota, Target, Verdict},
 };
 
 /// How the view stands with the service.
@@ -56,6 +56,11 @@ impl View {
         changed
     }
 
+    /// Whether there may be more sessions than the level says.
+    pub fn is_at_least(&self, quota: &Quota) -> bool {
+        self.settling || quota.level_bound() == Bound::AtLeast
+    }
+
     /// Forgets the quotas: the next message of a new watch has all that there are.
     pub fn clear(&mut self) {
         self.quotas.clear();
@@ -77,7 +82,8 @@ impl View {
     }
 }
 
-/// What a line of a watch is printed for: level, limit, risk, whether it is known.
-fn of_interest(quota: &Quota) -> (u32, u32, Option<u32>, i32, bool) {
-    (quota.level, quota.silent_level, quota.limit.as_ref().map(|limit| limit.slots), quota.risk, quota.covered)
+/// What a line of a watch is printed for: level, limit, risk, whether and how it is known.
+fn of_interest(quota: &Quota) -> (u32, u32, Option<u32>, i32, bool, i32) {
+    let limit = quota.limit.as_ref().map(|limit| limit.slots);
+    (quota.level, quota.silent_level, limit, quota.risk, quota.covered, quota.level_bound)
 }
