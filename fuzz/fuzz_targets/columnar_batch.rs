@@ -188,8 +188,15 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         self.now = Now::at(self.now.wall.after(time));
-        for stream in [&self.stream, &self.neighbour] {
-            assert_eq!(self.live.beat(stream, None, self.now), Ok(Batch::Ignored));
+        assert_eq!(self.live.beat(&self.neighbour, None, self.now), Ok(Batch::Ignored));
+        let has_left_out = self.live.registry.beyond(self.now.wall.tick()).iter().any(|beyond| beyond.left_out > 0);
+        match self.live.beat(&self.stream, None, self.now) {
+            // What was left out has room now.
+            Ok(Batch::DigestMismatch { .. }) => {
+                assert!(has_left_out);
+                self.resync();
+            }
+            answer => assert_eq!(answer, Ok(Batch::Ignored)),
         }
         self.roll();
     }
