@@ -50,7 +50,7 @@ bench: ## the benchmarks, beside Redis and an empty service too; refreshes docs/
 
 faults: ## the fault tests, with FAULT_ROUNDS kills (50), and hostile clients for 12 s each
 	@scripts/setup.sh test
-	HIGHWATER_FAULT_ROUNDS=$(FAULT_ROUNDS) cargo nextest run --locked --profile long -E 'test(/(^|::)(faults|hostile)::/)'
+	HIGHWATER_FAULT_ROUNDS=$(FAULT_ROUNDS) cargo nextest run --locked --profile long -E 'test(/(^|::)(faults|hostile|killed)::/)'
 
 soak: ## the real service under a fleet for SOAK_MINUTES (120), with a fault a minute
 	@scripts/setup.sh test

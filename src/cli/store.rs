@@ -34,16 +34,16 @@ pub struct StoreArgs {
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
     /// What every key in Redis begins with
-    #[arg(long = "redis-prefix", env = "HIGHWATER_REDIS_PREFIX", value_name = "TEXT", default_value = "hw:", value_parser = place::prefix)]
+    #[arg(long = "redis-prefix", global = true, env = "HIGHWATER_REDIS_PREFIX", value_name = "TEXT", default_value = "hw:", value_parser = place::prefix)]
     prefix: String,
     /// User of Redis' access control list
-    #[arg(long = "redis-user", env = "HIGHWATER_REDIS_USER", value_name = "NAME")]
+    #[arg(long = "redis-user", global = true, env = "HIGHWATER_REDIS_USER", value_name = "NAME")]
     user: Option<String>,
     /// File whose first line is the password of Redis
-    #[arg(long = "redis-password-file", env = "HIGHWATER_REDIS_PASSWORD_FILE", value_name = "PATH")]
+    #[arg(long = "redis-password-file", global = true, env = "HIGHWATER_REDIS_PASSWORD_FILE", value_name = "PATH")]
     password_file: Option<PathBuf>,
     /// Certificates (PEM) that vouch for Redis, instead of those of the system
-    #[arg(long = "redis-ca-file", env = "HIGHWATER_REDIS_CA_FILE", value_name = "PATH")]
+    #[arg(long = "redis-ca-file", global = true, env = "HIGHWATER_REDIS_CA_FILE", value_name = "PATH")]
     ca_file: Option<PathBuf>,
 }
 

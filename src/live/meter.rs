@@ -67,6 +67,8 @@ pub struct Meter {
     fresh: AtomicBool,
     /// It, or the pool of its kind, was removed, and it is in the lists no more.
     removed: AtomicBool,
+    /// A worker was given up since the roller came by: what it held was not known for a while, even if it is back.
+    lost: AtomicBool,
     /// Workers that are heard and have declared it.
     reporters: AtomicU32,
     /// Workers that have declared it and are cut off or silent, within their lease.
@@ -115,6 +117,7 @@ impl Meter {
             ids: [tally.id, pools[0].id, pools[1].id],
             fresh: AtomicBool::new(true),
             removed: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             reporters: AtomicU32::new(0),
             silent: AtomicU32::new(0),
             incomplete: AtomicU32::new(0),
@@ -256,6 +259,7 @@ impl Meter {
 
     /// A worker that was cut off is given up.
     pub(super) fn reporter_lost(&self, now: Tick) {
+        self.lost.store(true, Ordering::Release);
         let others = self.silent.fetch_sub(1, Ordering::AcqRel) - 1 + self.reporters.load(Ordering::Acquire);
         if others == 0 {
             self.go_dark(now);
@@ -290,6 +294,11 @@ impl Meter {
             (true, false) => Coverage::None,
             (false, false) => Coverage::Full,
         }
+    }
+
+    /// Whether a worker was given up since the last call. Only the roller calls it.
+    pub(super) fn take_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire) && self.lost.swap(false, Ordering::AcqRel)
     }
 
     /// What that means for a pool. A meter that has been dark for long says nothing of it: what its lost workers held is

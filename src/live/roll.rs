@@ -145,7 +145,7 @@ impl Roller {
         }
         let mut coverage = Coverages(ByKey::with_len(keys));
         for meter in live.registry.meters() {
-            coverage.add(meter, to);
+            coverage.add(meter, to, meter.take_lost());
             if let Some((counted, open)) = meter.take_counted() {
                 self.told.entry(meter.ids[0]).open = Some(open);
                 if !counted.is_empty() {
@@ -263,10 +263,12 @@ impl Coverages {
         self.0.get(*key)?.as_ref()
     }
 
-    fn add(&mut self, meter: &Meter, now: Tick) {
+    /// `was_lost`: of the seconds that are told of, what a worker held was not known in some.
+    fn add(&mut self, meter: &Meter, now: Tick, was_lost: bool) {
+        let as_told = |coverage| if was_lost && coverage == Coverage::Full { Coverage::Partial } else { coverage };
         let [key, pools @ ..] = meter.ids;
-        *self.0.entry(key) = Some(meter.coverage());
-        let Some(told) = meter.coverage_in_pool(now) else { return };
+        *self.0.entry(key) = Some(as_told(meter.coverage()));
+        let Some(told) = meter.coverage_in_pool(now).map(as_told) else { return };
         for pool in pools {
             let pooled = self.0.entry(pool).get_or_insert(told);
             if *pooled != told {
@@ -279,7 +281,7 @@ impl Coverages {
 /// Whether the levels are known: of meters by their workers, of pools by their meters.
 pub fn coverage<M: Borrow<Arc<Meter>>>(meters: impl IntoIterator<Item = M>, now: Tick) -> Coverages {
     let mut coverage = Coverages(ByKey::default());
-    meters.into_iter().for_each(|meter| coverage.add(meter.borrow(), now));
+    meters.into_iter().for_each(|meter| coverage.add(meter.borrow(), now, false));
     coverage
 }
 

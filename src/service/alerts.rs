@@ -21,7 +21,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -49,6 +49,8 @@ pub struct Alerts {
     /// Tells who sends that there is something to be sent.
     pub wake: Notify,
     pub counts: Counts,
+    /// What was counted last.
+    counted: Mutex<Counted>,
 }
 
 /// Sums since the process started.
@@ -262,9 +264,18 @@ impl Alerts {
         rows
     }
 
-    /// What is counted.
+    /// What is counted; while a decision is being written, as it was before: whoever asks does not wait for the store.
     pub fn counted(&self, now: Time) -> Counted {
-        let state = self.state();
+        let mut last = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.state.try_lock() {
+            Ok(state) => *last = self.count_all(&state, now),
+            Err(TryLockError::Poisoned(state)) => *last = self.count_all(&state.into_inner(), now),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        *last
+    }
+
+    fn count_all(&self, state: &State, now: Time) -> Counted {
         let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
         let counts = &self.counts;
         Counted {

@@ -41,6 +41,8 @@ pub struct Recorder {
     retained: Option<Hour>,
     /// Seconds until the store is asked again how safely it keeps.
     until_keeping: u32,
+    /// What was decided of alerts waits, and the log says so.
+    keeps_alerts_waiting: bool,
     /// When it was noticed that the store lost history, until the store has the note of it.
     unnoted_loss: Option<Tick>,
     /// When it was last found that history is gone, until that is told no longer.
@@ -55,8 +57,12 @@ impl Recorder {
         frames.iter().for_each(|frame| take(service, frame));
         let new_keys = service.live.registry.take_new_keys();
         let alerts = service.alerts.step(service, &frames, &new_keys, now);
-        if let Err(error) = alerts {
-            tracing::warn!(%error, "the store does not take what was decided of alerts");
+        match alerts {
+            Err(error) if !std::mem::replace(&mut self.keeps_alerts_waiting, true) => {
+                tracing::warn!(%error, "the store does not take what was decided of alerts");
+            }
+            Err(_) => {}
+            Ok(()) => self.keeps_alerts_waiting = false,
         }
         self.waiting.frames.extend(frames);
         self.waiting.new_keys.extend(new_keys);

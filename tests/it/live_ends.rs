@@ -11,7 +11,10 @@ use highwater::{
         Attachment, Batch, Event, Hello, Live, Meter, Roller,
         snapshot::{ChunkProblem, Live as LiveSession},
     },
-    model::{Bounds, Coverage, Incarnation, Kind, Meter as Name, Minute, Now, Outcome, Project, SessionId, Time},
+    model::{
+        Bounds, Coverage, Entry, Frame, Incarnation, Kind, Meter as Name, Minute, Now, Outcome, Project, SessionId,
+        Time,
+    },
     rollup::Rollup,
 };
 
@@ -128,6 +131,28 @@ fn a_worker_that_was_silent_and_holds_nothing_still_covers_what_it_declared() {
     assert_eq!(meter.coverage(), Coverage::Full);
     live.goodbye(&project(), WHO, Outcome::Ok, at(13));
     assert!(!meter.has_reporters() && !meter.has_silent());
+}
+
+#[test]
+fn a_worker_that_was_lost_and_came_back_while_the_roller_was_held_up_leaves_no_zero_that_seems_known() {
+    let (live, meter) = started(Bounds::default());
+    let mut roller = Roller::default();
+    let stream = attach(&live, WHO, 1, 0);
+    snapshot(&live, &stream, &meter, &[(1, 0), (2, 0)], 0);
+    let mut frames = roller.roll(&live, at(5));
+    live.expire(at(11));
+    let stream = attach(&live, WHO, 2, 13);
+    snapshot(&live, &stream, &meter, &[(1, 0), (2, 0)], 13);
+    frames.extend(roller.roll(&live, at(15)));
+    frames.extend(roller.roll(&live, at(17)));
+    let told = |frame: &Frame| frame.entries.iter().find(|entry| entry.key == meter.tally.id.0).cloned();
+    let (mut entry, mut seen) = (Entry::default(), Vec::new());
+    for frame in &frames {
+        entry = told(frame).unwrap_or(entry);
+        seen.push((entry.level, entry.coverage()));
+    }
+    assert!(seen.contains(&(0, Coverage::Partial)) && !seen.contains(&(0, Coverage::Full)), "{seen:?}");
+    assert_eq!(seen.last(), Some(&(2, Coverage::Full)), "{seen:?}");
 }
 
 #[test]

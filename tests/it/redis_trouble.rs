@@ -1,6 +1,11 @@
 //! A service whose Redis fails: it goes on counting, says what is wrong, and heals by itself; what was lost is noticed.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use highwater::{
     model::{Hour, KeyId, LimitEntry, Time},
@@ -68,6 +73,23 @@ async fn a_redis_that_is_away_is_waited_for() {
 #[tokio::test]
 async fn a_redis_that_hangs_is_waited_for() {
     check("did not answer", |redis| redis.pause(true), |redis| redis.pause(false)).await;
+}
+
+#[tokio::test]
+async fn who_waits_in_turn_for_a_redis_that_hangs_is_told_with_the_first() {
+    let mut redis = Redis::start();
+    let store = redis.open("hw:").unwrap();
+    redis.pause(true);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| assert!(store.set_note("a note", "said").is_err()));
+        }
+    });
+    let waited = began.elapsed();
+    redis.pause(false);
+    assert!(waited < Duration::from_secs(10), "{waited:?}: each waited 2 s for its own answer");
+    soon("it is asked again", || store.set_note("a note", "said").is_ok()).await;
 }
 
 #[tokio::test]

@@ -38,22 +38,23 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
         let removed = Access::reset(&*store, &ledger, now).map_err(CliError::from_store)?;
         return Ok((String::new(), Answer::Reset(removed)));
     }
-    let Some(key_file) = access_key_file.or_else(|| key_file::beside(&place)) else {
-        return Err(CliError::Usage(
-            "a store in Redis has no key file beside it: name it with --access-key-file".to_owned(),
-        ));
-    };
+    let key_file = access_key_file.or_else(|| key_file::beside(&place));
     let named = Project::new(&project.project).map_err(|error| CliError::Usage(error.to_string()))?;
     if let Action::List(list) = &action {
         let records = records(&*store).map_err(CliError::from_store)?;
-        if !records.is_empty() && !key_file.exists() {
-            eprintln!("none of the keys works until the key file {} is brought back", key_file.display());
+        if let Some(missing) = key_file.filter(|path| !records.is_empty() && !path.exists()) {
+            eprintln!("none of the keys works until the key file {} is brought back", missing.display());
         }
         let keys = records.iter().map(view::api_key);
         let of_project = |project: &str| list.all_projects || named.as_str() == project;
         let listed = keys.filter(|key| of_project(&key.project) && (list.ended || !has_ended(key))).collect();
         return Ok((named.to_string(), Answer::Listed(listed)));
     }
+    let Some(key_file) = key_file else {
+        return Err(CliError::Usage(
+            "a store in Redis has no key file beside it: name it with --access-key-file".to_owned(),
+        ));
+    };
     let access = Access::open(store, ledger, Some(key_file)).map_err(failed)?;
     let all = |_: &KeyRecord| true;
     let refused = |error| refused(error, &place);

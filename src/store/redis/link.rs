@@ -3,7 +3,8 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -24,11 +25,18 @@ use crate::{
 /// Connections that are kept open while nobody asks on them: those who read at once, and the recorder.
 const MOST_IDLE: usize = 9;
 
+/// From so long on, a failure was one that everybody who asks would wait for.
+const LONG: Duration = Duration::from_millis(500);
+/// How long nobody asks after such a failure: who had to wait in turn behind it would wait as long again, and so on.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// A Redis.
 pub struct Link {
     address: RedisAddress,
     options: RedisOptions,
     idle: Mutex<Vec<Connection>>,
+    /// It did not answer lately: until when nobody asks, and what they are told instead.
+    pause: Mutex<Option<(Instant, String)>>,
 }
 
 impl fmt::Debug for Link {
@@ -39,7 +47,7 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub fn new(address: RedisAddress, options: RedisOptions) -> Self {
-        Self { address, options, idle: Mutex::default() }
+        Self { address, options, idle: Mutex::default(), pause: Mutex::default() }
     }
 
     /// What it is called in messages.
@@ -106,9 +114,30 @@ impl Link {
         })
     }
 
-    /// Works on a connection. One that was idle may have been closed by the other end: then once more on a new one, which
-    /// is safe since every step may be repeated.
-    pub(super) fn with<T>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
+    /// Works on a connection. While Redis is known not to answer, fails at once.
+    pub(super) fn with<T>(&self, work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
+        let began = Instant::now();
+        if let Some((until, words)) = &*self.pause()
+            && began < *until
+        {
+            return Err(StoreError::Unavailable(words.clone()));
+        }
+        let done = self.work(work);
+        if let Err(StoreError::Unavailable(words)) = &done
+            && began.elapsed() >= LONG
+        {
+            *self.pause() = Some((Instant::now() + PAUSE, words.clone()));
+        }
+        done
+    }
+
+    fn pause(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that was idle may have been closed by the other end: then once more on a new one, which is safe since
+    /// every step may be repeated.
+    fn work<T>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
         if let Some(mut connection) = self.take_idle() {
             match work(&mut connection) {
                 Ok(done) => {

@@ -242,5 +242,6 @@ impl RedisStore {
 }
 
 fn emptied(projects: usize) -> String {
-    format!("a node was emptied, or went back: the history of {projects} projects is gone, and shows as a gap")
+    let of = if projects == 1 { "a project".to_owned() } else { format!("{projects} projects") };
+    format!("a node was emptied, or went back: the history of {of} is gone, and shows as a gap")
 }

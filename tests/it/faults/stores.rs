@@ -321,7 +321,7 @@ impl<B: Breakable> Scene<B> {
         );
         println!("c  durable seconds that are there and as they were       {kept} of {unfolded}, {missing} missing");
         println!("   minutes of them that are so in history, all folded    {same} of {minutes}");
-        println!("d  alerts                                                not counted here: `alerts::killed` does");
+        println!("d  crossings, each told once                             counted by `alerts::killed`, with kills");
         println!("e  acknowledged decisions that are there                 {decisions} of {}", decided.len());
         println!("   and their rows in the audit log; its chain            {rows} of {}; {chain:?}", decided.len());
         println!("f  meters and pools whose opened less closed is held     {sums} of {}", quotas.len());
