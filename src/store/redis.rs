@@ -34,6 +34,7 @@ use std::{
     fmt,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    time::Instant,
 };
 
 use link::Link;
@@ -170,7 +171,12 @@ impl RedisStore {
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
         match &self.writer {
-            Some(writer) => Ok(writer.lock().unwrap_or_else(PoisonError::into_inner)),
+            Some(writer) => {
+                let asked = Instant::now();
+                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                self.link.waited_since(asked)?;
+                Ok(writer)
+            }
             None => Err(StoreError::Unavailable(format!("{}: open for reading alone", self.link.name()))),
         }
     }

@@ -25,18 +25,16 @@ use crate::{
 /// Connections that are kept open while nobody asks on them: those who read at once, and the recorder.
 const MOST_IDLE: usize = 9;
 
-/// From so long on, a failure was one that everybody who asks would wait for.
+/// From so long on, a failure is one that whoever waited in turn behind it would wait for again.
 const LONG: Duration = Duration::from_millis(500);
-/// How long nobody asks after such a failure: who had to wait in turn behind it would wait as long again, and so on.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// A Redis.
 pub struct Link {
     address: RedisAddress,
     options: RedisOptions,
     idle: Mutex<Vec<Connection>>,
-    /// It did not answer lately: until when nobody asks, and what they are told instead.
-    pause: Mutex<Option<(Instant, String)>>,
+    /// When it was last found not to answer, and in what words.
+    away: Mutex<Option<(Instant, String)>>,
 }
 
 impl fmt::Debug for Link {
@@ -47,7 +45,7 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub fn new(address: RedisAddress, options: RedisOptions) -> Self {
-        Self { address, options, idle: Mutex::default(), pause: Mutex::default() }
+        Self { address, options, idle: Mutex::default(), away: Mutex::default() }
     }
 
     /// What it is called in messages.
@@ -114,25 +112,31 @@ impl Link {
         })
     }
 
-    /// Works on a connection. While Redis is known not to answer, fails at once.
+    /// Works on a connection, and notes when Redis does not answer.
     pub(super) fn with<T>(&self, work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
         let began = Instant::now();
-        if let Some((until, words)) = &*self.pause()
-            && began < *until
-        {
-            return Err(StoreError::Unavailable(words.clone()));
-        }
         let done = self.work(work);
         if let Err(StoreError::Unavailable(words)) = &done
             && began.elapsed() >= LONG
         {
-            *self.pause() = Some((Instant::now() + PAUSE, words.clone()));
+            *self.away() = Some((Instant::now(), words.clone()));
         }
         done
     }
 
-    fn pause(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    fn away(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For who waited in turn since then.
+    ///
+    /// # Errors
+    /// When Redis was found not to answer meanwhile: to ask again would be to wait as long again, and so would the next one.
+    pub(super) fn waited_since(&self, then: Instant) -> Result<()> {
+        match &*self.away() {
+            Some((found, words)) if *found >= then => Err(StoreError::Unavailable(words.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// A connection that was idle may have been closed by the other end: then once more on a new one, which is safe since
