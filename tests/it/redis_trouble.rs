@@ -77,7 +77,7 @@ async fn a_redis_that_hangs_is_waited_for() {
 
 #[tokio::test]
 async fn who_waits_in_turn_for_a_redis_that_hangs_is_told_with_the_first() {
-    let mut redis = Redis::start();
+    let redis = Redis::start();
     let store = redis.open("hw:").unwrap();
     redis.pause(true);
     let began = Instant::now();
