@@ -56,10 +56,10 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             let (name, role) = (create.name, create.role);
             let new = NewKey { name, project: named.clone(), role, not_before: None, expires };
             let (record, token) = access.create_key(new, &actor, now).map_err(refused)?;
-            Answer::Made { key: view::api_key(&record), token: token.expose().clone() }
+            Answer::Made { key: view::api_key(&access, &record), token: token.expose().clone() }
         }
         Action::List(list) => {
-            let mut keys: Vec<_> = access.records().iter().map(view::api_key).collect();
+            let mut keys: Vec<_> = access.records().iter().map(|record| view::api_key(&access, record)).collect();
             let of_project = |project: &str| list.all_projects || named.as_str() == project;
             keys.retain(|key| of_project(&key.project) && (list.ended || !has_ended(key)));
             Answer::Listed(keys)
@@ -71,15 +71,15 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
                 Some(_) => Some(time(update.expires)?),
             };
             let updated = access.update_key(&update.id, update.name, ends, (&all, &actor), now);
-            Answer::Changed(view::api_key(&updated.map_err(refused)?))
+            Answer::Changed(view::api_key(&access, &updated.map_err(refused)?))
         }
         Action::Revoke { id } => {
-            Answer::Revoked(view::api_key(&access.revoke_key(&id, &all, &actor, now).map_err(refused)?))
+            Answer::Revoked(view::api_key(&access, &access.revoke_key(&id, &all, &actor, now).map_err(refused)?))
         }
         Action::Rotate(rotate) => {
             let rotated = access.rotate_key(&rotate.id, rotate.overlap, (&all, &actor), now);
             let (old, new, token) = rotated.map_err(refused)?;
-            let (key, replaced) = (Box::new(view::api_key(&new)), Box::new(view::api_key(&old)));
+            let (key, replaced) = (Box::new(view::api_key(&access, &new)), Box::new(view::api_key(&access, &old)));
             Answer::Rotated { key, token: token.expose().clone(), replaced }
         }
         Action::RegisterLivekit(register) => {
@@ -87,7 +87,7 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             let (name, project, role) = (register.name, named.clone(), Role::Worker);
             let new = NewKey { name, project, role, not_before: None, expires: None };
             let record = access.register_livekit(&register.api_key, secret, new, &actor, now).map_err(refused)?;
-            Answer::Registered(view::api_key(&record))
+            Answer::Registered(view::api_key(&access, &record))
         }
         Action::Whoami | Action::Reset => return Err(CliError::failed("that is done elsewhere")),
     };
