@@ -68,7 +68,7 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
     let at_risk = || used.iter().filter(|(_, standing)| standing.rank(settling) > 0);
     // Of equals the first of the list.
     let worst = at_risk().max_by_key(|(nth, standing)| (standing.nearness(settling), Reverse(*nth)));
-    let Some((nth, worst)) = worst else { return calm(list, &used, settling, zone) };
+    let Some((nth, worst)) = worst else { return calm(list, &used, as_of, settling, zone) };
     let mut sentence = format!("{}.", worst.now(list, settling));
     let reached = worst.marks.reached(zone);
     if let Some(week) = worst.week_in_words(&reached, as_of, zone) {
@@ -84,7 +84,13 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
 }
 
 /// The verdict where nothing is at risk.
-fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, zone: &TimeZone) -> Verdict {
+fn calm(
+    list: &[Standing<'_>],
+    used: &[(usize, &Standing<'_>)],
+    as_of: Tick,
+    settling: bool,
+    zone: &TimeZone,
+) -> Verdict {
     let said = |sentence: String, about: Option<usize>| Verdict { sentence, about, days_at_limit: 0, wanted_slots: 0 };
     if used.is_empty() {
         let words = match list {
@@ -102,7 +108,7 @@ fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, 
         if let Some((_, standing)) = highest
             && let Some((peak, at)) = standing.peak
         {
-            let (name, at, sign) = (standing.name(list), weekday(at, zone), standing.peak_bound.sign());
+            let (name, at, sign) = (standing.name(list), weekday(at, as_of, zone), standing.peak_bound.sign());
             sentence.push_str(&format!(" Highest of the last seven days: {name}, {sign}{peak}, {at}."));
         }
         return said(sentence, highest.map(|(nth, _)| *nth));
@@ -302,9 +308,13 @@ impl Standing<'_> {
         Some(match week {
             Week::Calm => {
                 let (peak, at) = self.peak?;
-                format!("Highest of the last seven days: {}{peak}, {}", self.peak_bound.sign(), weekday(at, zone))
+                format!(
+                    "Highest of the last seven days: {}{peak}, {}",
+                    self.peak_bound.sign(),
+                    weekday(at, as_of, zone)
+                )
             }
-            Week::OneOff => format!("{what} once, {}", weekday(minutes.span?.0.first_tick(), zone)),
+            Week::OneOff => format!("{what} once, {}", weekday(minutes.span?.0.first_tick(), as_of, zone)),
             Week::Repeating => format!("{what} {}, around {:02}:00", on_days(), minutes.usual_hour()?),
             Week::Scattered => format!("{what} {}, at different times", on_days()),
             Week::Constant => {
@@ -332,11 +342,15 @@ impl Standing<'_> {
     }
 }
 
-/// `Tue 14:03`.
-pub(super) fn weekday(at: Tick, zone: &TimeZone) -> String {
-    let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
-    let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_zoned(zone.clone());
-    at.strftime("%a %H:%M").to_string()
+/// `Tue 14:03`; `19 Nov 14:03` of another day that is called as that of `as_of` is.
+pub(super) fn weekday(at: Tick, as_of: Tick, zone: &TimeZone) -> String {
+    let local = |at: Tick| {
+        let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
+        Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_zoned(zone.clone())
+    };
+    let (at, today) = (local(at), local(as_of));
+    let is_doubtful = at.date() != today.date() && at.weekday() == today.weekday();
+    at.strftime(if is_doubtful { "%-d %b %H:%M" } else { "%a %H:%M" }).to_string()
 }
 
 #[cfg(test)]

@@ -297,3 +297,13 @@ fn a_name_that_several_kinds_have_is_told_with_its_kind() {
     starts(&[sockets.clone(), generations], "acme/voice (direct, connections): 18 of 20.");
     starts(&[sockets, idle(Kind::Llm)], "acme/voice (TTS, direct): 18 of 20.");
 }
+
+#[test]
+fn a_day_that_is_called_as_today_is_told_by_its_date() {
+    let spoken = |hours_ago: u64, zone: &str| {
+        weekday(Tick(AS_OF.0 - hours_ago * HOUR_SECONDS), AS_OF, &TimeZone::get(zone).unwrap())
+    };
+    assert_eq!([1, 25, 164].map(|ago| spoken(ago, "UTC")), ["Tue 14:00", "Mon 14:00", "3 Mar 19:00"]);
+    // It is Wednesday there.
+    assert_eq!([1, 25, 164].map(|ago| spoken(ago, "Asia/Tokyo")), ["Tue 23:00", "Mon 23:00", "4 Mar 04:00"]);
+}

@@ -8,8 +8,10 @@ import { type Line, type Mark } from "./chart-paint";
 
 /** Marks this near to the minute, in seconds a pixel and more, are read with it. */
 const NEAR_MARK_SECONDS = 900;
-/** More than these would not fit beside the chart. */
+/** More than these would not fit on the page. */
 const MOST_VALUES = 40;
+/** More than these reach beyond the chart: an edge tells them from what they lie over. */
+const BESIDE_THE_CHART = 12;
 
 interface Value {
   line: Line;
@@ -77,7 +79,7 @@ export function Values({ section, lines, focus }: { section: string; lines: Line
   return (
     <ul
       aria-label={`Every model at ${moment(at)}`}
-      className="pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:static max-[791px]:grid max-[791px]:min-h-0 max-[791px]:w-full max-[791px]:grid-cols-2 max-[791px]:pb-2"
+      className={`${values.length > BESIDE_THE_CHART ? "min-[792px]:border" : ""} pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pb-1 pl-1 text-[11px] leading-4 max-[791px]:static max-[791px]:grid max-[791px]:min-h-0 max-[791px]:w-full max-[791px]:grid-cols-2 max-[791px]:pb-2`}
     >
       {widest > MINUTE && <li className="pl-10 text-muted">highest of {minutesLong(widest / MINUTE)}</li>}
       {values.slice(0, MOST_VALUES).map(({ line, level, limit, bound }) => (
