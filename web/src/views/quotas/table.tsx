@@ -45,16 +45,16 @@ const tint = (risk: Risk): string =>
 const FIRST_ROWS = 12;
 
 /** Columns that a narrow page folds into the model's cell. */
-const FOLDED = "max-[1190px]:hidden";
+const FOLDED = "max-[1210px]:hidden";
 /** Narrower, a row is a block of two lines: name and level, then how it stands and what can be done. */
 const BLOCK = "max-[640px]:block";
 /** Of the same width in every table, so that what is beneath each other on the page is of one sort; the model has the rest. */
 const CLASS: Record<string, string> = {
-  status: "w-[104px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
+  status: "w-[116px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
   model: "max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
   now: "w-[204px] max-[640px]:order-2 max-[640px]:w-auto",
   left: `w-[56px] text-right ${FOLDED}`,
-  limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
+  limit: "w-[96px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
   turned: `w-[128px] text-right leading-4 ${FOLDED}`,
@@ -287,7 +287,7 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
           <WeekBadge week={quota.week} />
           {firing && <Bell firing={firing} name={nameOf(quota)} />}
         </span>
-        <span className="hidden pl-3.5 text-muted max-[1190px]:block">
+        <span className="hidden pl-3.5 text-muted max-[1210px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
           {peak ? (
             <>
