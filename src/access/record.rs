@@ -80,6 +80,12 @@ impl KeyRecord {
         matches!(self.kept, Kept::Sealed(_))
     }
 
+    /// Its name, for those who read a project that it may act in; `None` where it has none.
+    pub fn name_in(&self, project: &str) -> Option<String> {
+        let acts = self.role == Role::Operator || self.project.as_str() == project;
+        Some(self.name.clone()).filter(|name| acts && !name.is_empty())
+    }
+
     /// Whether it opens anything at this time.
     pub fn is_good(&self, now: Time) -> bool {
         let has_begun = self.not_before.is_none_or(|not_before| not_before <= now);

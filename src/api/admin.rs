@@ -58,6 +58,10 @@ impl Admin {
         self.aside.queries.service()
     }
 
+    fn key(&self, record: &KeyRecord) -> proto::ApiKey {
+        view::api_key(&self.service().access, record)
+    }
+
     /// What comes of a look at a request; the audit log is told when its caller may not.
     fn looked<T>(&self, caller: &Caller, call: &str, looked: Result<T, Error>) -> Result<T, Error> {
         looked.inspect_err(|error| note_forbidden(self.service(), caller, call, error))
@@ -87,8 +91,10 @@ impl AdminService for Admin {
     async fn get_caller(&self, request: Request<GetCallerRequest>) -> Result<Response<GetCallerResponse>, Status> {
         let caller = Caller::of(&request)?;
         let pass = caller.pass();
+        let record = pass.and_then(|pass| self.service().access.record(pass.id()));
         Ok(Response::new(GetCallerResponse {
             key_id: pass.map(|pass| pass.id().to_owned()).unwrap_or_default(),
+            display_name: record.map(|record| record.name).unwrap_or_default(),
             role: caller.role() as i32,
             project: caller.project().to_string(),
             expire_time: pass.and_then(|pass| pass.until()).map(convert::to_timestamp),
@@ -107,7 +113,7 @@ impl AdminService for Admin {
         let made =
             self.aside.run(move |queries| queries.service().access.create_key(new, &caller.actor(), Clock::wall()));
         let (record, token) = made.await?;
-        let api_key = Some(view::api_key(&record));
+        let api_key = Some(self.key(&record));
         Ok(Response::new(CreateApiKeyResponse { api_key, token: token.expose().clone() }))
     }
 
@@ -132,7 +138,7 @@ impl AdminService for Admin {
         let (records, last) = page.cut(records.iter().filter(after));
         Ok(Response::new(ListApiKeysResponse {
             next_page_token: last.map(|last| page.token(last.id.as_bytes())).unwrap_or_default(),
-            api_keys: records.into_iter().map(view::api_key).collect(),
+            api_keys: records.into_iter().map(|record| self.key(record)).collect(),
         }))
     }
 
@@ -142,7 +148,7 @@ impl AdminService for Admin {
         check::id(&id)?;
         let record = self.service().access.record(&id).filter(manages(&caller));
         let record = record.ok_or(Error::NotFound { what: "key", name: id })?;
-        Ok(Response::new(GetApiKeyResponse { api_key: Some(view::api_key(&record)) }))
+        Ok(Response::new(GetApiKeyResponse { api_key: Some(self.key(&record)) }))
     }
 
     async fn update_api_key(
@@ -155,7 +161,7 @@ impl AdminService for Admin {
             let (scope, actor) = (manages(&caller), caller.actor());
             queries.service().access.update_key(&id, name, expires, (&scope, &actor), Clock::wall())
         });
-        Ok(Response::new(UpdateApiKeyResponse { api_key: Some(view::api_key(&record.await?)) }))
+        Ok(Response::new(UpdateApiKeyResponse { api_key: Some(self.key(&record.await?)) }))
     }
 
     async fn revoke_api_key(
@@ -168,7 +174,7 @@ impl AdminService for Admin {
         let record = self.aside.run(move |queries| {
             queries.service().access.revoke_key(&id, &manages(&caller), &caller.actor(), Clock::wall())
         });
-        Ok(Response::new(RevokeApiKeyResponse { api_key: Some(view::api_key(&record.await?)) }))
+        Ok(Response::new(RevokeApiKeyResponse { api_key: Some(self.key(&record.await?)) }))
     }
 
     async fn rotate_api_key(
@@ -184,9 +190,9 @@ impl AdminService for Admin {
         });
         let (old, new, token) = rotated.await?;
         Ok(Response::new(RotateApiKeyResponse {
-            api_key: Some(view::api_key(&new)),
+            api_key: Some(self.key(&new)),
             token: token.expose().clone(),
-            replaced: Some(view::api_key(&old)),
+            replaced: Some(self.key(&old)),
         }))
     }
 
@@ -203,7 +209,7 @@ impl AdminService for Admin {
         let record = self.aside.run(move |queries| {
             queries.service().access.register_livekit(&api_key, secret, new, &caller.actor(), Clock::wall())
         });
-        Ok(Response::new(RegisterLiveKitKeyResponse { api_key: Some(view::api_key(&record.await?)) }))
+        Ok(Response::new(RegisterLiveKitKeyResponse { api_key: Some(self.key(&record.await?)) }))
     }
 
     async fn create_project(
@@ -274,7 +280,8 @@ impl AdminService for Admin {
             let is_asked = |row: &AuditRow| request.all_projects || row.entry.project == request.project;
             let (rows, next) = newest_rows(&*queries.service().store, before, page.size, is_asked)?;
             let next_page_token = next.map(|next| page.token(&next.to_be_bytes())).unwrap_or_default();
-            Ok(ListAuditRowsResponse { rows: rows.iter().map(view::audit_row).collect(), next_page_token })
+            let rows = rows.iter().map(|row| view::audit_row(&queries.service().access, row)).collect();
+            Ok(ListAuditRowsResponse { rows, next_page_token })
         });
         Ok(Response::new(listed.await?))
     }

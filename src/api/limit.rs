@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Error, FieldProblem},
     model::{
-        Catalogue, CatalogueModel, Key, KeyId, LimitEntry, LimitHistory, Plan, Target, Time,
+        Catalogue, CatalogueModel, Key, KeyId, LimitEntry, LimitHistory, Plan, Project, Target, Time,
         catalogue::Measure,
         limit::{MAX_REASON_BYTES, MAX_SET_BY_BYTES, MAX_SLOTS},
         plan::SET_BY_PLAN,
@@ -63,7 +63,7 @@ impl LimitService for Limits {
             None => service.live.registry.of_project(&project),
             target => {
                 let target = required_target(&service.catalogue, &project, target.as_ref())?;
-                vec![self.aside.queries.tally(&Key { project, target })?]
+                vec![self.aside.queries.tally(&Key { project: project.clone(), target })?]
             }
         };
         // Keys never go, so that the one a token names is there.
@@ -81,7 +81,7 @@ impl LimitService for Limits {
                 }
                 let end = if request.history { history.end_of(nth) } else { entry.end };
                 let by = history.ended_by(nth).filter(|_| request.history);
-                limits.push(with_ender(to_limit(&tally.key.target, entry, end), by));
+                limits.push(named(service, &project, with_ender(to_limit(&tally.key.target, entry, end), by)));
                 last = Some(Place { key: tally.id, nth: u32::try_from(nth).unwrap_or(u32::MAX) });
             }
         }
@@ -103,7 +103,7 @@ impl LimitService for Limits {
         let unknown_model = !in_catalogue(&key.target, &service.catalogue);
         let limit = self.aside.run(move |queries| {
             let entry = queries.service().set_limit(&key, slots, end, author, now)?;
-            Ok(to_limit(&key.target, &entry, entry.end))
+            Ok(named(queries.service(), &key.project, to_limit(&key.target, &entry, entry.end)))
         });
         Ok(Response::new(SetLimitResponse { limit: Some(limit.await?), unknown_model }))
     }
@@ -120,7 +120,7 @@ impl LimitService for Limits {
         let key = Key { project, target };
         let limit = self.aside.run(move |queries| {
             let ended = queries.service().end_limit(&key, author, now)?;
-            Ok(to_ended(&key.target, &ended))
+            Ok(named(queries.service(), &key.project, to_ended(&key.target, &ended)))
         });
         Ok(Response::new(EndLimitResponse { limit: Some(limit.await?) }))
     }
@@ -239,7 +239,15 @@ pub fn to_limit(target: &Target, entry: &LimitEntry, end: Option<Time>) -> proto
         reason: entry.reason.clone(),
         ended_by: String::new(),
         end_reason: String::new(),
+        set_by_name: String::new(),
+        ended_by_name: String::new(),
     }
+}
+
+/// The limit with what the keys are called that it names by their ids.
+fn named(service: &Service, project: &Project, limit: proto::Limit) -> proto::Limit {
+    let name_of = |id: &str| service.access.name_of(id, project.as_str()).unwrap_or_default();
+    proto::Limit { set_by_name: name_of(&limit.set_by), ended_by_name: name_of(&limit.ended_by), ..limit }
 }
 
 fn to_ended(target: &Target, ended: &Ended) -> proto::Limit {

@@ -15,12 +15,12 @@ use crate::{
         pages::{Page, not_given},
         quota::{
             check::required_target,
-            view::{moment, week_of},
+            view::{bound, moment, week_of},
         },
     },
     error::FieldProblem,
     model::{
-        Catalogue, IncreaseRequest, Key, Project, Time,
+        IncreaseRequest, Key, Project, Time,
         request::{Decision, Evidence, Grant, MAX_TEXT_BYTES, Ruling},
     },
     proto::{
@@ -50,7 +50,7 @@ impl Requests {
     }
 
     fn view(&self, request: &IncreaseRequest) -> Option<proto::IncreaseRequest> {
-        Some(view(&self.service().catalogue, request))
+        Some(view(self.service(), request))
     }
 }
 
@@ -159,20 +159,22 @@ fn place(bytes: &[u8]) -> Result<(Time, String), FieldProblem> {
     Ok((Time(u64::from_be_bytes(*created)), id))
 }
 
-fn view(catalogue: &Catalogue, request: &IncreaseRequest) -> proto::IncreaseRequest {
+fn view(service: &Service, request: &IncreaseRequest) -> proto::IncreaseRequest {
+    let name_of = |id: &str| service.access.name_of(id, request.project.as_str()).unwrap_or_default();
     proto::IncreaseRequest {
         id: request.id.clone(),
         project: request.project.to_string(),
         target: Some(to_target(&request.target)),
-        display_name: catalogue.display_name(&request.target),
+        display_name: service.catalogue.display_name(&request.target),
         wanted_slots: request.wanted,
         reason: request.reason.clone(),
         end_time: request.end.map(to_timestamp),
         state: state(request.decision.as_ref()) as i32,
         create_time: Some(to_timestamp(request.created)),
         created_by: request.created_by.clone(),
+        created_by_name: name_of(&request.created_by),
         evidence: Some(evidence(&request.evidence)),
-        decision: request.decision.as_ref().map(decision),
+        decision: request.decision.as_ref().map(|made| decision(made, name_of(&made.by))),
     }
 }
 
@@ -190,6 +192,7 @@ fn evidence(evidence: &Evidence) -> proto::Evidence {
     proto::Evidence {
         limit_plus_one: evidence.limit.map_or(0, |limit| limit.saturating_add(1)),
         peak: evidence.peak.map(moment),
+        peak_bound: bound(evidence.peak_bound).into(),
         minutes_near_limit: evidence.minutes_near,
         minutes_covered: evidence.minutes_covered,
         week: week_of(&evidence.week) as i32,
@@ -197,11 +200,12 @@ fn evidence(evidence: &Evidence) -> proto::Evidence {
     }
 }
 
-fn decision(decision: &Decision) -> proto::Decision {
+fn decision(decision: &Decision, decided_by_name: String) -> proto::Decision {
     proto::Decision {
         slots: decision.slots,
         end_time: decision.end.map(to_timestamp),
         decided_by: decision.by.clone(),
+        decided_by_name,
         decide_time: Some(to_timestamp(decision.at)),
         word: decision.word.clone(),
     }

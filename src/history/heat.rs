@@ -8,7 +8,7 @@ use crate::{
         verdict::weekday,
         week::{LimitInForce, Week, is_near},
     },
-    model::{Flags, LimitHistory, Minute},
+    model::{Flags, LimitHistory, Minute, Tick},
 };
 
 /// Hours of a week.
@@ -60,8 +60,8 @@ pub fn heat_map(first: Minute, of: &HeatMinutes<'_>, limits: &LimitHistory, zone
     cells
 }
 
-/// Which kind of peaks a week had, in a sentence. `week` is `None` without a limit.
-pub fn sentence(week: Option<Week>, marks: &Marks, covered: u32, zone: &TimeZone) -> String {
+/// Which kind of peaks the week before a second had, in a sentence. `week` is `None` without a limit.
+pub fn sentence(week: Option<Week>, marks: &Marks, covered: u32, as_of: Tick, zone: &TimeZone) -> String {
     const NEAR: &str = "At or above 90 % of its limit";
     if covered == 0 {
         return "Nothing is known of the last seven days.".to_owned();
@@ -71,10 +71,11 @@ pub fn sentence(week: Option<Week>, marks: &Marks, covered: u32, zone: &TimeZone
     let on_days = |days: u32| if days == 1 { "on 1 day".to_owned() } else { format!("on {days} days") };
     match (week, near.span, near.usual_hours()) {
         (Week::OneOff, Some((first, last)), _) if first == last => {
-            format!("{NEAR} in one minute: {}.", weekday(first.first_tick(), zone))
+            format!("{NEAR} in one minute: {}.", weekday(first.first_tick(), as_of, zone))
         }
         (Week::OneOff, Some((first, last)), _) => {
-            format!("{NEAR} once, from {} to {}.", weekday(first.first_tick(), zone), weekday(last.first_tick(), zone))
+            let [first, last] = [first, last].map(|minute| weekday(minute.first_tick(), as_of, zone));
+            format!("{NEAR} once, from {first} to {last}.")
         }
         (Week::Repeating, _, Some((from, until, days))) => {
             format!("{NEAR} {} between {from:02}:00 and {until:02}:00.", on_days(days))
@@ -185,7 +186,9 @@ mod tests {
         let mut marks = Marks::default();
         // Hours from Tuesday, 10 March 2026 on.
         hours.iter().for_each(|hour| marks.add(Hour(492_528 + hour), 0b111 << 3, 0));
-        assert_eq!(sentence(week.into(), &marks, 600, zone), expected);
+        // Saturday, 14 March.
+        let as_of = Hour(492_528 + 4 * 24 + 12).first_tick();
+        assert_eq!(sentence(week.into(), &marks, 600, as_of, zone), expected);
     }
 
     #[test]
@@ -203,6 +206,6 @@ mod tests {
         check(Week::Constant, &four, utc, "At or above 90 % of its limit in 2 % of the covered minutes, on 4 days.");
         check(Week::Calm, &[], utc, "Below 90 % of its limit in every covered minute, 600 in all.");
         check(None, &[], utc, "No limit was in force in the last seven days.");
-        assert_eq!(sentence(None, &Marks::default(), 0, utc), "Nothing is known of the last seven days.");
+        assert_eq!(sentence(None, &Marks::default(), 0, Tick(0), utc), "Nothing is known of the last seven days.");
     }
 }

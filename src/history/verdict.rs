@@ -10,7 +10,7 @@ use crate::{
         marks::{ClockHours, Clocked, Marks},
         week::{Risk, Week},
     },
-    model::{Bound, Minute, Target, Tick, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
+    model::{Bound, Minute, Target, Tick, Unit, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
 };
 
 /// Days that the week has, on which a limit may have been reached.
@@ -43,7 +43,7 @@ pub struct Standing<'a> {
     pub peak_raised: u32,
     /// Which minutes of the week came near the limit then in force, and which reached it.
     pub marks: &'a Marks,
-    /// The first minute that is covered, where the days before it are not.
+    /// The first minute of which anything is known, where that is within the week.
     pub known_since: Option<Minute>,
 }
 
@@ -68,8 +68,8 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
     let at_risk = || used.iter().filter(|(_, standing)| standing.rank(settling) > 0);
     // Of equals the first of the list.
     let worst = at_risk().max_by_key(|(nth, standing)| (standing.nearness(settling), Reverse(*nth)));
-    let Some((nth, worst)) = worst else { return calm(list, &used, settling, zone) };
-    let mut sentence = format!("{}.", worst.now(settling));
+    let Some((nth, worst)) = worst else { return calm(list, &used, as_of, settling, zone) };
+    let mut sentence = format!("{}.", worst.now(list, settling));
     let reached = worst.marks.reached(zone);
     if let Some(week) = worst.week_in_words(&reached, as_of, zone) {
         sentence.push_str(&format!(" {week}."));
@@ -84,7 +84,13 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
 }
 
 /// The verdict where nothing is at risk.
-fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, zone: &TimeZone) -> Verdict {
+fn calm(
+    list: &[Standing<'_>],
+    used: &[(usize, &Standing<'_>)],
+    as_of: Tick,
+    settling: bool,
+    zone: &TimeZone,
+) -> Verdict {
     let said = |sentence: String, about: Option<usize>| Verdict { sentence, about, days_at_limit: 0, wanted_slots: 0 };
     if used.is_empty() {
         let words = match list {
@@ -102,7 +108,7 @@ fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, 
         if let Some((_, standing)) = highest
             && let Some((peak, at)) = standing.peak
         {
-            let (name, at, sign) = (standing.name(), weekday(at, zone), standing.peak_bound.sign());
+            let (name, at, sign) = (standing.name(list), weekday(at, as_of, zone), standing.peak_bound.sign());
             sentence.push_str(&format!(" Highest of the last seven days: {name}, {sign}{peak}, {at}."));
         }
         return said(sentence, highest.map(|(nth, _)| *nth));
@@ -114,7 +120,7 @@ fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, 
     let Some((nth, tightest)) = limited.iter().filter(is_known).max_by_key(by_share) else {
         let (nth, first) = limited[0];
         let words = match used.iter().any(|(_, standing)| standing.covered) {
-            true => format!("Not known now: {}. No worker reports it.", and_more(&first.name(), limited.len())),
+            true => format!("Not known now: {}. No worker reports it.", and_more(&first.name(list), limited.len())),
             false => "No worker is heard: nothing is known of the levels now.".to_owned(),
         };
         return said(words, Some(nth));
@@ -124,7 +130,7 @@ fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, 
         _ if tightest.limit == Some(0) => "Every limit is 0, and nothing is held.".to_owned(),
         true => format!(
             "Settling after a restart: levels are lower bounds. Tightest so far: {}, {}.",
-            tightest.name(),
+            tightest.name(list),
             tightest.level_of_limit(true)
         ),
         false => {
@@ -133,13 +139,13 @@ fn calm(list: &[Standing<'_>], used: &[(usize, &Standing<'_>)], settling: bool, 
                 (false, true) => "",
                 (false, false) => " with a limit",
             };
-            let (name, level) = (tightest.name(), tightest.level_of_limit(false));
+            let (name, level) = (tightest.name(list), tightest.level_of_limit(false));
             format!("Every model{which} has room. Tightest: {name}, {level}.")
         }
     };
     let mut unknown = limited.iter().filter(|(_, standing)| standing.risk == Some(Risk::Unknown) && !settling);
     if let Some((_, first)) = unknown.next() {
-        sentence.push_str(&format!(" Not fully known: {}.", and_more(&first.name(), 1 + unknown.count())));
+        sentence.push_str(&format!(" Not fully known: {}.", and_more(&first.name(list), 1 + unknown.count())));
     }
     said(sentence, Some(*nth))
 }
@@ -155,14 +161,38 @@ impl Standing<'_> {
     }
 
     /// The name, with what tells it from others of the list.
-    fn name(&self) -> Cow<'_, str> {
+    fn name(&self, list: &[Self]) -> Cow<'_, str> {
         let pool = matches!(self.target, Target::KindPool { kind, .. } if kind.has_model());
+        let name = if pool { Cow::from(format!("{} pool", self.name)) } else { self.name.into() };
         let account = &**self.target.account();
-        match (pool, account == DEFAULT_ACCOUNT) {
-            (false, true) => self.name.into(),
-            (true, true) => format!("{} pool", self.name).into(),
-            (false, false) => format!("{} ({account})", self.name).into(),
-            (true, false) => format!("{} pool ({account})", self.name).into(),
+        let mut told = Vec::new();
+        if self.has_twin(list, |other| other.target.kind() != self.target.kind()) {
+            told.push(self.target.kind().display_name().to_owned());
+        }
+        if account != DEFAULT_ACCOUNT {
+            told.push(account.to_owned());
+        }
+        let is_beside =
+            |other: &Self| (other.target.kind(), other.target.account()) == (self.target.kind(), self.target.account());
+        if let Some(unit) = self.unit()
+            && self.has_twin(list, |other| is_beside(other) && other.unit() != Some(unit))
+        {
+            told.push(format!("{unit}s"));
+        }
+        if told.is_empty() { name } else { format!("{name} ({})", told.join(", ")).into() }
+    }
+
+    /// Whether another model of the list is called the same, and differs so.
+    fn has_twin(&self, list: &[Self], differs: impl Fn(&Self) -> bool) -> bool {
+        let is_model = |one: &Self| matches!(one.target, Target::Meter(meter) if meter.kind.has_model());
+        is_model(self) && list.iter().any(|other| is_model(other) && other.name == self.name && differs(other))
+    }
+
+    /// What its provider counts; `None` of a pool.
+    fn unit(&self) -> Option<Unit> {
+        match self.target {
+            Target::Meter(meter) => Some(meter.unit),
+            Target::KindPool { .. } | Target::ModelPool(_) => None,
         }
     }
 
@@ -236,8 +266,8 @@ impl Standing<'_> {
     }
 
     /// Its name and how it stands now.
-    fn now(&self, settling: bool) -> String {
-        let (name, limit) = (self.name(), self.limit.unwrap_or(0));
+    fn now(&self, list: &[Self], settling: bool) -> String {
+        let (name, limit) = (self.name(list), self.limit.unwrap_or(0));
         let (level, recent) = (self.level, self.recent_peak);
         if !self.covered && !settling {
             return format!("{name}: not known now, its limit is {limit}");
@@ -278,9 +308,13 @@ impl Standing<'_> {
         Some(match week {
             Week::Calm => {
                 let (peak, at) = self.peak?;
-                format!("Highest of the last seven days: {}{peak}, {}", self.peak_bound.sign(), weekday(at, zone))
+                format!(
+                    "Highest of the last seven days: {}{peak}, {}",
+                    self.peak_bound.sign(),
+                    weekday(at, as_of, zone)
+                )
             }
-            Week::OneOff => format!("{what} once, {}", weekday(minutes.span?.0.first_tick(), zone)),
+            Week::OneOff => format!("{what} once, {}", weekday(minutes.span?.0.first_tick(), as_of, zone)),
             Week::Repeating => format!("{what} {}, around {:02}:00", on_days(), minutes.usual_hour()?),
             Week::Scattered => format!("{what} {}, at different times", on_days()),
             Week::Constant => {
@@ -308,11 +342,15 @@ impl Standing<'_> {
     }
 }
 
-/// `Tue 14:03`.
-pub(super) fn weekday(at: Tick, zone: &TimeZone) -> String {
-    let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
-    let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_zoned(zone.clone());
-    at.strftime("%a %H:%M").to_string()
+/// `Tue 14:03`; `19 Nov 14:03` of another day that is called as that of `as_of` is.
+pub(super) fn weekday(at: Tick, as_of: Tick, zone: &TimeZone) -> String {
+    let local = |at: Tick| {
+        let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
+        Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_zoned(zone.clone())
+    };
+    let (at, today) = (local(at), local(as_of));
+    let is_doubtful = at.date() != today.date() && at.weekday() == today.weekday();
+    at.strftime(if is_doubtful { "%-d %b %H:%M" } else { "%a %H:%M" }).to_string()
 }
 
 #[cfg(test)]

@@ -78,6 +78,16 @@ impl Flags {
         }
     }
 
+    /// Those of a peak that is to be read so.
+    pub const fn of(bound: Bound) -> Self {
+        match bound {
+            Bound::Exact => Self(0),
+            Bound::AtLeast => Self::PARTIAL,
+            Bound::AtMost => Self::LATE,
+            Bound::About => Self::PARTIAL.with(Self::LATE),
+        }
+    }
+
     #[must_use]
     pub const fn with(self, flag: Self) -> Self {
         Self(self.0 | flag.0)

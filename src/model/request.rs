@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::model::{Project, Target, Tick, Time, limit::MAX_SLOTS};
+use crate::model::{Bound, Project, Target, Tick, Time, limit::MAX_SLOTS};
 
 /// Longest reason and longest word, in bytes: what a limit's reason may have.
 pub const MAX_TEXT_BYTES: usize = 500;
@@ -38,6 +38,8 @@ pub struct Evidence {
     pub limit: Option<u32>,
     /// Highest level and its second; `None` when nothing was covered.
     pub peak: Option<(u32, Tick)>,
+    /// How it is to be read.
+    pub peak_bound: Bound,
     /// Minutes at or above 90 % of the limit then in force.
     pub minutes_near: u32,
     pub minutes_covered: u32,

@@ -49,15 +49,19 @@ impl Queries {
         self.seen(project)?;
         let service = &*self.service;
         let is_wanted = |target: &Target| targets.is_empty() || targets.contains(target);
+        // What is called something is called so here too.
+        let called = |by: &str| service.access.name_of(by, project.as_str()).unwrap_or_else(|| by.to_owned());
         let mut found = Vec::new();
         for tally in service.live.registry.of_project(project) {
             let target = &tally.key.target;
             if is_wanted(target) {
-                found.extend(of_limit(target, &service.limits.of(tally.id), window, now.wall));
+                found.extend(of_limit(target, &service.limits.of(tally.id), window, now.wall, &called));
             }
         }
         let requests = service.requests.list(Some(project)).into_iter().filter(|request| is_wanted(&request.target));
-        found.extend(requests.flat_map(|request| of_request(&request)).filter(|mark| window.contains(&mark.start)));
+        found.extend(
+            requests.flat_map(|request| of_request(&request, &called)).filter(|mark| window.contains(&mark.start)),
+        );
         let alerts = service.alerts.list(Some(project)).into_iter();
         let alerts = alerts.filter(|past| past.key.as_ref().is_some_and(|key| is_wanted(&key.target)));
         found.extend(alerts.filter_map(|past| of_alert(&past)).filter(|mark| window.contains(&mark.start)));
@@ -70,7 +74,13 @@ impl Queries {
 }
 
 /// The changes of the limit in force in a window, up to now: those by decisions, and those by time.
-fn of_limit(target: &Target, history: &LimitHistory, window: &Range<Time>, now: Time) -> Vec<Annotation> {
+fn of_limit(
+    target: &Target,
+    history: &LimitHistory,
+    window: &Range<Time>,
+    now: Time,
+    called: &dyn Fn(&str) -> String,
+) -> Vec<Annotation> {
     let changes = history.changes();
     let in_window: Vec<_> = changes.into_iter().filter(|at| window.contains(at) && *at <= now).collect();
     let newest = in_window.len().saturating_sub(MOST_ANNOTATIONS);
@@ -79,8 +89,8 @@ fn of_limit(target: &Target, history: &LimitHistory, window: &Range<Time>, now: 
         let spelled = |slots: Option<u32>| slots.map_or_else(|| "none".to_owned(), |slots| slots.to_string());
         let entry = history.entries().iter().rev().find(|entry| entry.start == *at);
         let by = match entry {
-            Some(entry) if entry.reason.is_empty() => format!(" by {}", entry.set_by),
-            Some(entry) => format!(" by {}: {}", entry.set_by, entry.reason),
+            Some(entry) if entry.reason.is_empty() => format!(" by {}", called(&entry.set_by)),
+            Some(entry) => format!(" by {}: {}", called(&entry.set_by), entry.reason),
             None => ": it ended by its time".to_owned(),
         };
         (from != to).then(|| Annotation {
@@ -95,7 +105,7 @@ fn of_limit(target: &Target, history: &LimitHistory, window: &Range<Time>, now: 
 }
 
 /// That it was asked, and what came of it.
-fn of_request(request: &IncreaseRequest) -> Vec<Annotation> {
+fn of_request(request: &IncreaseRequest, called: &dyn Fn(&str) -> String) -> Vec<Annotation> {
     let mark = |start, text| Annotation {
         happening: Happening::Request,
         start,
@@ -104,11 +114,11 @@ fn of_request(request: &IncreaseRequest) -> Vec<Annotation> {
         text,
     };
     let wanted = request.wanted;
-    let mut marks =
-        vec![mark(request.created, format!("{wanted} asked for by {}: {}", request.created_by, request.reason))];
+    let asked = format!("{wanted} asked for by {}: {}", called(&request.created_by), request.reason);
+    let mut marks = vec![mark(request.created, asked)];
     if let Some(decision) = &request.decision {
         let word = if decision.word.is_empty() { String::new() } else { format!(": {}", decision.word) };
-        let by = &decision.by;
+        let by = called(&decision.by);
         let text = match decision.ruling {
             Ruling::Approved => format!("Request for {wanted} approved by {by}: {} granted{word}", decision.slots),
             Ruling::ApprovedInPart => {
@@ -173,7 +183,7 @@ mod tests {
             entry(None, 60, None, "over"),
             entry(Some(9), 70, Some(90), "soon"),
         ]);
-        let marks = of_limit(&target, &history, &(Time(10)..Time(100)), Time(80));
+        let marks = of_limit(&target, &history, &(Time(10)..Time(100)), Time(80), &str::to_owned);
         let told: Vec<_> = marks.iter().map(|mark| (mark.start.0, &*mark.text)).collect();
         let expected = [
             (10, "Limit none → 20 by ada"),
@@ -183,7 +193,7 @@ mod tests {
             (70, "Limit none → 9 by ada: soon"),
         ];
         assert_eq!(told, expected, "what ends at 90 has not ended yet");
-        assert_eq!(of_limit(&target, &history, &(Time(11)..Time(20)), Time(80)), []);
+        assert_eq!(of_limit(&target, &history, &(Time(11)..Time(20)), Time(80), &str::to_owned), []);
     }
 
     #[test]

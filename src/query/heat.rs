@@ -34,7 +34,8 @@ impl Queries {
         let limits = self.service.limits.of(quota.id);
         let of_minutes = HeatMinutes { peaks: &minutes.peaks, sure: &minutes.sure_peaks(), flags: &minutes.flags };
         let cells = heat::heat_map(range.start, &of_minutes, &limits, zone);
-        let sentence = heat::sentence(quota.week, &quota.marks, quota.minutes_covered, zone);
+        let sentence =
+            heat::sentence(quota.week, &quota.marks, quota.minutes_covered, self.service.live.tick(now), zone);
         Ok(HeatMap { cells, week: quota.week, sentence })
     }
 }

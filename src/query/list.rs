@@ -13,12 +13,12 @@ use crate::{
     live::{Tally, word::RING_TICKS},
     model::{
         Bound, Coverage, Flags, Key, KeyId, Kind, LimitEntry, LimitHistory, Minute, Now, Outcome, Point, Project, Tick,
-        request::Evidence,
-        time::{HOURS_PER_DAY, MINUTES_PER_HOUR, MINUTES_PER_WEEK},
+        request::Evidence, time::MINUTES_PER_WEEK,
     },
     query::{
         Queries, Result,
         listing::{Listed, Listing},
+        past::Since,
     },
     rollup::Recent,
     service::Service,
@@ -79,7 +79,7 @@ pub struct QuotaView {
     pub marks: Arc<Marks>,
     /// Minutes of the week that are covered, 0 to 10,080.
     pub minutes_covered: u32,
-    /// The first minute that is covered, where it is later than the first day of the week; `None` else.
+    /// The first minute of which anything is known, where that is within the week; `None` else.
     pub known_since: Option<Minute>,
     /// Highest level of the week and the second in which it was first reached; `None` when nothing is covered.
     pub peak: Option<(u32, Tick)>,
@@ -175,6 +175,7 @@ impl Queries {
         Ok(Evidence {
             limit: view.limit.and_then(|limit| limit.slots),
             peak: view.peak,
+            peak_bound: view.peak_bound,
             minutes_near: view.minutes_near,
             minutes_covered: view.minutes_covered,
             week: view.week.map(|week| week.as_str().to_owned()).unwrap_or_default(),
@@ -216,8 +217,6 @@ impl Queries {
             let reached = u64::from(reaches_limit(this_sure, slots_of_minute));
             Arc::make_mut(&mut marks).add(minute.hour(), 1 << minute.of_hour(), reached << minute.of_hour());
         }
-        let first_day_ends = (minute.0 + 1).saturating_sub(MINUTES_PER_WEEK) + HOURS_PER_DAY * MINUTES_PER_HOUR;
-        let is_young = |first: &Minute| first.0 >= first_day_ends;
         let known = covered && !settling && is_whole(&recent, since..next, past.first_covered);
         let highest = recent_peak.map_or(0, |((peak, _), _)| peak);
         let slots = limit.as_ref().and_then(|limit| limit.slots);
@@ -239,7 +238,11 @@ impl Queries {
             minutes_near: near.near() as u32,
             marks,
             minutes_covered,
-            known_since: past.first_covered.or(Some(minute).filter(|_| !this_minute.is_gap())).filter(is_young),
+            known_since: match past.since {
+                Since::Minute(first) => Some(first),
+                Since::Never => (!this_minute.is_gap()).then_some(minute),
+                Since::Before | Since::Unsaid => None,
+            },
             peak: week_peak.map(|(peak, _)| peak),
             peak_bound: week_peak.map_or(Bound::Exact, |(_, flags)| flags.bound()),
             sure_peak: past.sure.max(recent_sure).max(this_sure),

@@ -47,12 +47,38 @@ pub struct Past {
     pub sure: u32,
     pub covered: u32,
     pub first_covered: Option<Minute>,
+    /// Since when anything is known.
+    pub since: Since,
     pub near: NearMinutes,
     /// Which minutes came near the limit then in force, and which reached it.
     pub marks: Arc<Marks>,
     pub opened: u64,
     /// By [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
+}
+
+/// Since when anything is known of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Since {
+    /// It was not looked for, or the store did not answer.
+    #[default]
+    Unsaid,
+    /// From before the window.
+    Before,
+    /// From this minute of the window.
+    Minute(Minute),
+    /// Nothing was ever known.
+    Never,
+}
+
+impl Since {
+    /// The same of a window that begins at a minute.
+    pub fn of_window(self, start: Minute) -> Self {
+        match self {
+            Self::Minute(first) if first < start => Self::Before,
+            since => since,
+        }
+    }
 }
 
 impl HourFacts {

@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod insight;
+#[cfg(test)]
+mod known;
 
 use std::{ops::Range, time::Duration};
 
@@ -222,7 +224,8 @@ fn evidence_is_what_the_list_says_and_nothing_of_what_was_never_seen() {
     let peak = Some((BASE + 4, Tick(fixture.minute(2).first_tick().0 + 5)));
     let (limit, week) = (Some(BASE + 4), "constant".to_owned());
     let (minutes_near, minutes_covered, turned_away) = (near, 71, 1);
-    assert_eq!(evidence, Evidence { limit, peak, minutes_near, minutes_covered, week, turned_away });
+    let peak_bound = Bound::Exact;
+    assert_eq!(evidence, Evidence { limit, peak, peak_bound, minutes_near, minutes_covered, week, turned_away });
     let model = Meter::new(Kind::Tts, "nobody/knows-this", "", None).unwrap();
     let unseen = Key { target: Target::Meter(model), ..key() };
     assert_eq!(fixture.queries.evidence(&unseen, fixture.now()).unwrap(), Evidence::default());

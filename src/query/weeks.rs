@@ -12,10 +12,14 @@ use dashmap::DashMap;
 
 use crate::{
     history::LimitInForce,
-    model::{Hour, KeyHour, KeyId, LimitHistory, Minute, Now, Point, hour::MINUTES, time::MINUTES_PER_WEEK},
-    query::past::{HourFacts, Past},
+    model::{
+        Hour, KeyHour, KeyId, LimitHistory, Minute, Now, Point,
+        hour::MINUTES,
+        time::{HOURS_PER_DAY, MINUTES_PER_WEEK},
+    },
+    query::past::{HourFacts, Past, Since},
     service::Service,
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 /// Keys whose week is kept: at most 140 MB, each being 17 kB when in every hour something happens and comes near its limit.
@@ -42,6 +46,7 @@ struct Week {
     as_of: Option<(Minute, usize)>,
     /// The store did not answer then: there is more to know.
     is_behind: bool,
+    since: Since,
     past: Arc<Past>,
 }
 
@@ -120,12 +125,33 @@ struct Hours<'s> {
 }
 
 impl Hours<'_> {
+    /// Whether anything is known of what was before an hour; `None` when the store does not answer.
+    fn any_before(&mut self, end: Hour) -> Result<Option<bool>, StoreError> {
+        // What is in use is mostly found in the day before; the rest is read for what is new, where there is none.
+        let day_before = Hour(end.0.saturating_sub(HOURS_PER_DAY));
+        for window in [day_before..end, Hour(0)..day_before] {
+            match self.read(|store, key| store.summaries(key, window))? {
+                Some(summaries) if summaries.is_empty() => {}
+                found => return Ok(found.map(|_| true)),
+            }
+        }
+        Ok(Some(false))
+    }
+
     /// Those of a window; `None` when the store does not answer.
     fn of(&mut self, window: Range<Hour>) -> Result<Option<Vec<(Hour, KeyHour)>>, StoreError> {
+        self.read(|store, key| store.hours(key, window))
+    }
+
+    /// What is read of the key; `None` when the store does not answer.
+    fn read<T>(
+        &mut self,
+        read: impl FnOnce(&dyn Store, KeyId) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
         if !self.answers {
             return Ok(None);
         }
-        match self.service.store.hours(self.key, window) {
+        match read(&*self.service.store, self.key) {
             Err(StoreError::Unavailable(_) | StoreError::Lost(_)) => {
                 self.answers = false;
                 Ok(None)
@@ -157,7 +183,10 @@ impl Week {
         let zone = &service.config.time_zone;
         let mut limit = LimitInForce::new(limits);
         let oldest = hours.of(window.start.hour()..whole.start)?.unwrap_or_default();
+        let mut is_older = false;
         for (hour, key_hour) in &oldest {
+            let is_before = |(minute, point): (Minute, &Point)| minute < window.start && !point.is_gap();
+            is_older |= minutes_of(*hour, &key_hour.points).any(is_before);
             let minutes = minutes_of(*hour, &key_hour.points).filter(|(minute, _)| *minute >= window.start);
             past.add(&HourFacts::of(*hour, minutes, &mut limit), zone);
         }
@@ -178,7 +207,34 @@ impl Week {
             let minutes = minutes_of(hour, &points).filter(|(minute, _)| window.contains(minute));
             past.add(&HourFacts::of(hour, minutes, &mut limit), zone);
         }
+        self.look_for_first(past.first_covered, window.start, is_older, hours)?;
+        past.since = self.since.of_window(window.start);
         self.past = Arc::new(past);
+        Ok(())
+    }
+
+    /// Finds out since when anything is known. In the store it is looked for once: what is known of a key grows at its end.
+    fn look_for_first(
+        &mut self,
+        first_covered: Option<Minute>,
+        start: Minute,
+        is_older: bool,
+        hours: &mut Hours<'_>,
+    ) -> Result<(), StoreError> {
+        if self.since == Since::Unsaid {
+            let is_older = match is_older || first_covered == Some(start) {
+                true => Some(true),
+                false => hours.any_before(start.hour())?,
+            };
+            self.since = match is_older {
+                Some(true) => Since::Before,
+                Some(false) => Since::Never,
+                None => Since::Unsaid,
+            };
+        }
+        if let (Since::Never, Some(first)) = (self.since, first_covered) {
+            self.since = Since::Minute(first);
+        }
         Ok(())
     }
 

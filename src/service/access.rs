@@ -272,6 +272,12 @@ impl Access {
         self.credentials().get(id).map(|credential| credential.record())
     }
 
+    /// What the key is called with which somebody acted in a project: one of that project, or an operator's. `None` for what
+    /// is no such key's id: names of other projects are not to be asked for by guessing; and where it has no name.
+    pub fn name_of(&self, id: &str, project: &str) -> Option<String> {
+        self.record(id)?.name_in(project)
+    }
+
     /// What is kept of all credentials, by id.
     pub fn records(&self) -> Vec<KeyRecord> {
         let mut records: Vec<_> = self.credentials().iter().map(|credential| credential.record()).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use highwater::{
     model::{Key, Kind, Meter as Name, Now, Project, Target as ModelTarget},
     proto::{
-        GetHeatMapRequest, ListProviderPoolsRequest, Meter, Pool, ProposeAssignmentRequest, ReportRequest,
+        Bound, GetHeatMapRequest, ListProviderPoolsRequest, Meter, Pool, ProposeAssignmentRequest, ReportRequest,
         ReportedEvent, Risk, SetLimitRequest, Target, Week, admin_service_client::AdminServiceClient,
         forecast_service_client::ForecastServiceClient, ingest_service_client::IngestServiceClient,
         limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient, target::Target as Named,
@@ -188,6 +188,7 @@ async fn providers_are_listed_with_what_was_promised() {
     ];
     assert_eq!(listed, expected);
     assert_eq!(pools[1].peak.as_ref().map(|peak| peak.level), Some(6));
+    assert_ne!(pools[1].peak_bound(), Bound::Unspecified);
     assert!(pools[0].peak.is_none());
     let Some(Target { target: Some(Named::Pool(pool)) }) = &pools[1].target else { panic!("it is a pool") };
     assert_eq!((pool.kind, &*pool.model), (TTS, MODEL));

@@ -6,9 +6,10 @@ use highwater::{
     access::Role,
     client::Known,
     proto::{
-        CreateIncreaseRequestRequest, DecideIncreaseRequestRequest, DecideIncreaseRequestResponse, IncreaseRequest,
-        ListAuditRowsRequest, ListIncreaseRequestsRequest, ListLimitsRequest, SetLimitRequest, Target,
-        WithdrawIncreaseRequestRequest, increase_request::State, limit_service_client::LimitServiceClient,
+        Bound, CreateIncreaseRequestRequest, DecideIncreaseRequestRequest, DecideIncreaseRequestResponse,
+        GetCallerRequest, IncreaseRequest, ListAnnotationsRequest, ListAuditRowsRequest, ListIncreaseRequestsRequest,
+        ListLimitsRequest, SetLimitRequest, Target, WithdrawIncreaseRequestRequest, increase_request::State,
+        limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient,
         request_service_client::RequestServiceClient, target::Target as Named,
     },
     store::{EmbeddedStore, Store},
@@ -95,8 +96,10 @@ async fn check_grant(store: Arc<dyn Store>) {
     let asked = ask(&mut asks, want(26)).await.unwrap();
     assert_eq!((&*asked.project, &*asked.created_by, asked.state()), ("acme", &*viewer_id, State::Open));
     assert_eq!((&*asked.display_name, asked.decision.is_none()), ("Cartesia Sonic 3", true));
+    assert_eq!(asked.created_by_name, "viewer of acme");
     let evidence = asked.evidence.as_ref().unwrap();
     assert_eq!((evidence.limit_plus_one, evidence.peak.as_ref().unwrap().level), (2, 1));
+    assert_ne!(evidence.peak_bound(), Bound::Unspecified);
     let listed = asks.list_increase_requests(ListIncreaseRequestsRequest::default()).await.unwrap().into_inner();
     assert_eq!(listed.requests, std::slice::from_ref(&asked));
 
@@ -107,15 +110,18 @@ async fn check_grant(store: Arc<dyn Store>) {
     let decided = decide(&mut decides, &asked.id, 20, "what there is").await.unwrap();
     let decision = decided.decision.clone().unwrap();
     assert_eq!((decided.state(), decision.slots, &*decision.decided_by), (State::ApprovedInPart, 20, &*operator_id));
+    assert_eq!(decision.decided_by_name, "operator of default", "also to who may not list its key");
     let asked_limits = ListLimitsRequest { project: "acme".into(), target: of(MODEL), ..Default::default() };
     let in_force = limits.list_limits(asked_limits).await.unwrap().into_inner().limits.remove(0);
-    assert_eq!((in_force.slots, &*in_force.set_by), (20, &*operator_id));
+    assert_eq!((in_force.slots, &*in_force.set_by, &*in_force.set_by_name), (20, &*operator_id, "operator of default"));
     assert_eq!(in_force.reason, format!("request {}: the launch", asked.id));
     let over = decide(&mut decides, &asked.id, 26, "").await.unwrap_err();
     assert_eq!((over.code(), over.message()), (Code::FailedPrecondition, "the request is approved in part: ask anew"));
     let all = ListAuditRowsRequest { project: "acme".into(), page_size: 3, ..Default::default() };
     let rows = admin(&serving, &operator).await.list_audit_rows(all).await.unwrap().into_inner().rows;
     let told: Vec<_> = rows.iter().map(|row| (&*row.action, &*row.actor)).collect();
+    let named: Vec<_> = rows.iter().map(|row| &*row.actor_name).collect();
+    assert_eq!(named, ["operator of default", "operator of default", "viewer of acme"]);
     let by = (&*operator_id, &*viewer_id);
     assert_eq!(told, [("limit.set", by.0), ("request.decide", by.0), ("request.create", by.1)]);
     assert!(rows[1].before.starts_with("open tts cartesia/sonic-3 wanted=26"), "{}", rows[1].before);
@@ -125,6 +131,31 @@ async fn check_grant(store: Arc<dyn Store>) {
     let kept = serving.service.requests.list(None);
     let again = highwater::service::Requests::load(&*serving.service.store).unwrap();
     assert_eq!((again.list(None), kept.len()), (kept, 1));
+}
+
+#[tokio::test]
+async fn what_a_key_is_called_is_not_told_to_who_guesses_its_id() {
+    let serving = keyed();
+    let (own_id, editor) = key(&serving, new_key(Role::Editor, "acme"));
+    let (foreign_id, _) = key(&serving, new_key(Role::Editor, "other"));
+    let mut limits = LimitServiceClient::with_interceptor(serving.channel().await, bearer(&editor));
+    for (set_by, name) in [(own_id.clone(), "editor of acme"), (foreign_id, ""), ("kim".to_owned(), "")] {
+        let limit = SetLimitRequest { target: of(MODEL), slots: Some(1), set_by, ..Default::default() };
+        let set = limits.set_limit(limit).await.unwrap().into_inner().limit.unwrap();
+        assert_eq!(set.set_by_name, name);
+    }
+    let caller = admin(&serving, &editor).await.get_caller(GetCallerRequest {}).await.unwrap().into_inner();
+    assert_eq!((caller.key_id, &*caller.display_name), (own_id, "editor of acme"));
+    let mut viewing = client(&serving, &key(&serving, new_key(Role::Viewer, "acme")).1).await;
+    let asked = ask(&mut viewing, want(26)).await.unwrap();
+    let marked = QuotaServiceClient::with_interceptor(serving.channel().await, bearer(&editor))
+        .list_annotations(ListAnnotationsRequest::default())
+        .await
+        .unwrap()
+        .into_inner()
+        .annotations;
+    let words: Vec<_> = marked.iter().map(|mark| &*mark.text).collect();
+    assert!(words.contains(&"26 asked for by viewer of acme: the launch"), "{words:?}, {}", asked.id);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ import { type Page } from "@playwright/test";
 import { IngestService } from "../src/gen/highwater/v1/ingest_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
 import { ownPort } from "../playwright.config";
-import { callsOf, expect, expectAccessible, expectFits, test } from "./page";
+import { callsOf, expect, expectAccessible, expectFits, midMinute, test } from "./page";
 import { binary, start, stop } from "./service";
 
 const OWN_PORT = ownPort(1);
@@ -164,10 +164,13 @@ test("a service that is killed is said so, comes back by itself, and the gap is 
 
 test("a peak that is not exact has the sign that the command line has, and says why", async ({ page }) => {
   await callsOf(OWN_PORT).limits.setLimit({ project: "bounds", target: meter(Kind.TTS, "acme/new"), slots: 20, setBy: "test" });
-  await opens("bounds", Kind.TTS, "acme/new", 9);
-  // How a peak is to be read is known once its second is over.
-  await expect.poll(() => execFileSync(binary(), ["quotas", "--server", ORIGIN, "--project", "bounds"], { encoding: "utf8" })).toContain("≥9");
+  // How a peak is to be read is known once its second is over: the page that watches is told then, though nothing else changed.
   await page.goto("/p/bounds/quotas");
+  await expect(page.getByRole("row", { name: /acme\/new/ })).toBeVisible();
+  await midMinute();
+  await opens("bounds", Kind.TTS, "acme/new", 9);
+  await expect(page.getByRole("row", { name: /acme\/new/ })).toContainText("9");
+  await expect.poll(() => execFileSync(binary(), ["quotas", "--server", ORIGIN, "--project", "bounds"], { encoding: "utf8" })).toContain("≥9");
   const why = "at least 9: not all was known then";
   const row = page.getByRole("row", { name: /acme\/new/ });
   await expect(row.getByTitle(why).first()).toHaveText("≥at least 9");

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { ownPort } from "../playwright.config";
-import { expect, test } from "./page";
+import { expect, spoken, test } from "./page";
 import { binary, start, stop } from "./service";
 
 const TRACE = process.env["HIGHWATER_TRACE"] ?? join(import.meta.dirname, "../../../shared/data/calls-1999-01.csv");
@@ -54,10 +54,6 @@ function sweep(intervals: [number, number][]): Peaks {
     },
   };
 }
-
-const inBerlin = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Berlin", ...options });
-const [weekday, date, time] = [inBerlin({ weekday: "short" }), inBerlin({ day: "numeric", month: "short" }), inBerlin({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" })];
-const spoken = (at: number) => [weekday, date].map((day) => `${day.format(at * 1_000)} ${time.format(at * 1_000)}`);
 
 let service: ChildProcess | undefined;
 let place = "";

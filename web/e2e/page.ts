@@ -86,6 +86,20 @@ export const test = base.extend<{ port: number; watched: string[] }>({
   ],
 });
 
+const inBerlin = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Berlin", ...options });
+const [weekday, date, time] = [inBerlin({ weekday: "short" }), inBerlin({ day: "numeric", month: "short" }), inBerlin({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" })];
+/** "Tue 14:03" or "19 Nov 14:03", as the page says it in the tests' zone. */
+export const spoken = (seconds: number): string[] => [weekday, date].map((day) => `${day.format(seconds * 1_000)} ${time.format(seconds * 1_000)}`);
+
+/** Waits until a minute is under way, and not nearly over: what begins now was not covered from its start. */
+export const midMinute = (): Promise<void> =>
+  expect
+    .poll(() => {
+      const second = new Date().getSeconds();
+      return second > 1 && second < 45;
+    }, { timeout: 60_000 })
+    .toBe(true);
+
 /** The quota page of the demo, with its charts. */
 export async function openQuotas(page: Page, query = ""): Promise<void> {
   await page.goto(`/p/demo/quotas${query}`);

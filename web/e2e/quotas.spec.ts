@@ -2,7 +2,7 @@ import { type Page } from "@playwright/test";
 
 import { GetHistoryRequest_Column as Column, type Quota } from "../src/gen/highwater/v1/quota_pb";
 import { Kind, Outcome } from "../src/gen/highwater/v1/types_pb";
-import { callsOf, expect, expectAccessible, looksRight, openQuotas, test } from "./page";
+import { callsOf, expect, expectAccessible, looksRight, midMinute, openQuotas, spoken, test } from "./page";
 import { hold } from "./rooms";
 
 const AT_RISK = "ElevenLabs Turbo v2.5";
@@ -13,10 +13,6 @@ const chart = (page: Page, name: string) => page.getByRole("group", { name: new 
 const readout = (page: Page) => page.locator("[data-readout='3'] strong");
 
 const isMeter = (quota: Quota, name: string) => quota.target?.target.case === "meter" && quota.displayName === name;
-const inBerlin = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Berlin", ...options });
-const [weekday, date, time] = [inBerlin({ weekday: "short" }), inBerlin({ day: "numeric", month: "short" }), inBerlin({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" })];
-/** "Tue 14:03" or "19 Nov 14:03", as the page says it in the tests' zone. */
-const spoken = (seconds: number) => [weekday, date].map((day) => `${day.format(seconds * 1_000)} ${time.format(seconds * 1_000)}`);
 
 test("the verdict, five tiles, and the sections in their order @looks", async ({ page }) => {
   await openQuotas(page);
@@ -189,6 +185,40 @@ test("dragging across a chart sets the window, and a range leaves it", async ({ 
   await expect(page).toHaveURL(/from=\d+&to=\d+/);
 });
 
+test("the columns of all tables stand beneath each other, in every width", async ({ page }) => {
+  await openQuotas(page);
+  const tables = page.getByRole("table", { name: /^Models of/ });
+  await expect(tables).toHaveCount(4);
+  for (const width of [1440, 1280, 1000]) {
+    await page.setViewportSize({ width, height: 900 });
+    await expect(async () => {
+      const heads = await tables.evaluateAll((all) =>
+        all.map((table) => [...table.querySelectorAll("thead th")].map((head) => [head.getBoundingClientRect().left, head.getBoundingClientRect().right])),
+      );
+      expect(heads[0]?.some(([left = 0, right = 0]) => right > left)).toBe(true);
+      for (const of of heads) expect(of).toEqual(heads[0]);
+      // And nothing stands in its neighbour's column.
+      const over = await tables.evaluateAll((all) =>
+        all.flatMap((table) => [...table.querySelectorAll("tbody td")].filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent)),
+      );
+      expect(over).toEqual([]);
+    }).toPass();
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect(async () => {
+    const edges = await tables.evaluateAll((all) =>
+      all.flatMap((table) =>
+        [...table.querySelectorAll("[data-row]")].map((row) => {
+          const of = (cell: string) => row.querySelector(cell)?.getBoundingClientRect();
+          return [of("td:first-child")?.left, of("th")?.left, of("td:nth-child(3) span.font-medium")?.right, of("td:last-child button")?.right];
+        }),
+      ),
+    );
+    expect(edges.length).toBeGreaterThan(4);
+    for (const of of edges) expect(of).toEqual(edges[0]);
+  }).toPass();
+});
+
 test("keys: filter, arrows, space, enter, help", async ({ page }) => {
   await openQuotas(page);
   await page.keyboard.press("/");
@@ -306,15 +336,16 @@ test("changes of a limit and what came of requests are marks on the chart, and h
 test("a young project says since when it is known, what was turned away, and offers a limit where there is none", async ({ page }) => {
   test.setTimeout(120_000);
   const project = "young";
+  await midMinute();
   const releases = [await hold(project, "s", Kind.TTS, "cartesia/sonic-3"), await hold(project, "a", Kind.AGENT, "")];
   for (const refused of ["r1", "r2"]) await (await hold(project, refused, Kind.TTS, "cartesia/sonic-3"))(Outcome.CONCURRENCY);
   await page.goto(`/p/${project}/quotas?open=tts/cartesia/sonic-3`);
   const since = /since \d\d:\d\d/;
   const tts = section(page, "TTS");
-  await expect(tts.locator("header").first()).toContainText(/peak since \d\d:\d\d: (≥at least )?2, \w{3} \d\d:\d\d · no data before \w{3} \d\d:\d\d/, { timeout: 60_000 });
+  await expect(tts.locator("header").first()).toContainText(/peak since \d\d:\d\d: ≥at least 2, \w{3} \d\d:\d\d · no data before \w{3} \d\d:\d\d/, { timeout: 60_000 });
   const row = page.locator("[data-row='tts/cartesia/sonic-3']");
   await expect(row).toContainText(since);
-  await expect(section(page, "Connections").getByRole("listitem").first()).toContainText(/peak since \d\d:\d\d: (≥at least )?1/, { timeout: 60_000 });
+  await expect(section(page, "Connections").getByRole("listitem").first()).toContainText(/peak since \d\d:\d\d: ≥at least 1/, { timeout: 60_000 });
   await expect(row.getByRole("button", { name: "Set a limit for Cartesia Sonic 3" })).toBeVisible();
   await expect(row.getByRole("img")).toHaveCount(0);
   await expect(row.getByTitle("2 held; 2 attempts turned away by the provider, at the limit")).toHaveText("2 at limit");

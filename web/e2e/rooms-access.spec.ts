@@ -1,6 +1,6 @@
 import { Role } from "../src/gen/highwater/v1/admin_pb";
 import { Kind } from "../src/gen/highwater/v1/types_pb";
-import { expect, looksRight, test } from "./page";
+import { expect, looksRight, midMinute, test } from "./page";
 import { HOSTILE, KEYS_PORT, type Keyed, hold, signIn, startKeyed } from "./rooms";
 
 test.use({ port: KEYS_PORT, baseURL: `http://127.0.0.1:${KEYS_PORT}` });
@@ -8,6 +8,7 @@ test.use({ port: KEYS_PORT, baseURL: `http://127.0.0.1:${KEYS_PORT}` });
 let keyed: Keyed;
 test.beforeAll(async () => {
   keyed = await startKeyed(["acme", "other"]);
+  await midMinute();
   await hold("acme", "call-1", Kind.TTS, "cartesia/sonic-3", { token: await keyed.key(Role.WORKER), port: KEYS_PORT, room: "lobby" });
 });
 test.afterAll(() => keyed.end());
@@ -30,6 +31,30 @@ test("without a credential the page asks, says why it refuses, and goes on where
   await expect(page.getByRole("table", { name: "Sessions" })).toContainText("lobby");
   const cookies = await page.context().cookies();
   expect(cookies.map(({ httpOnly, sameSite }) => [httpOnly, sameSite])).toEqual([[true, "Strict"]]);
+});
+
+test("who asked and who decided is said by what their keys are called, also to who may not list keys; a peak that is a bound has its sign", async ({ page }) => {
+  const [viewer, operator] = [await keyed.key(Role.VIEWER), await keyed.key(Role.OPERATOR)];
+  const target = { target: { case: "meter" as const, value: { kind: Kind.TTS, model: "cartesia/sonic-3" } } };
+  const { request } = await keyed.requests(viewer).createIncreaseRequest({ project: "acme", target, wantedSlots: 9, reason: "a fair" });
+  await keyed.requests(operator).decideIncreaseRequest({ id: request?.id ?? "", slots: 7, word: "for now" });
+  await page.goto("/p/acme/requests?show=all");
+  await signIn(page, viewer);
+  const table = page.getByRole("table", { name: "Requests" });
+  const row = table.getByRole("row", { name: /Cartesia Sonic 3/ });
+  await expect(row).toContainText(`a viewer ${request?.createdBy}`);
+  await row.getByRole("button", { name: "Cartesia Sonic 3", exact: true }).click();
+  await expect(table.getByRole("region", { name: "History" })).toContainText(/a viewer \w+: asked for 9.*an? operator \w+: Approved in part: 7/);
+  await expect(table.getByRole("region", { name: "Evidence" }).getByTitle("at least 1: not all was known then")).toHaveText("≥at least 1");
+  // The limit that it became, and its mark on the chart, say it too.
+  await page.goto("/p/acme/settings");
+  await expect(page.getByRole("table", { name: "Limits" }).getByRole("row", { name: /Cartesia Sonic 3/ })).toContainText("a operator");
+  await page.goto("/p/acme/quotas?range=1h");
+  await expect(page.getByRole("button", { name: /Limit none → 7 by a operator/ })).toHaveCount(1);
+  await page.context().clearCookies();
+  await page.goto("/p/acme/operator");
+  await signIn(page, operator);
+  await expect(page.getByRole("table", { name: "Provider pools" }).getByTitle("at least 1: not all was known then")).toHaveText("≥at least 1");
 });
 
 test("a viewer sees no button that would fail", async ({ page }) => {

@@ -12,6 +12,7 @@ import { type Page, expect } from "@playwright/test";
 import { PORT, ownPort } from "../playwright.config";
 import { AdminService, Role } from "../src/gen/highwater/v1/admin_pb";
 import { IngestService } from "../src/gen/highwater/v1/ingest_pb";
+import { RequestService } from "../src/gen/highwater/v1/request_pb";
 import { type Kind, Outcome } from "../src/gen/highwater/v1/types_pb";
 import { binary, start, stop } from "./service";
 
@@ -22,6 +23,7 @@ export interface Keyed {
   /** A key of a role in a project, good until a moment in milliseconds. */
   key: (role: Role, project?: string, until?: number) => Promise<string>;
   operator: string;
+  requests: (token: string) => Client<typeof RequestService>;
   end: () => Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export async function startKeyed(projects: string[]): Promise<Keyed> {
   return {
     admin,
     operator,
+    requests: (token) => createClient(RequestService, of(token, KEYS_PORT)),
     key: async (role, project = "acme", until) =>
       (await admin.createApiKey({ project, role, displayName: `a ${Role[role].toLowerCase()}`, ...(until && { expireTime: timestampFromMs(until) }) })).token,
     end: async () => {

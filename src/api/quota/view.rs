@@ -39,7 +39,7 @@ pub const fn risk(risk: Option<Risk>) -> proto::Risk {
     }
 }
 
-const fn bound(bound: Bound) -> proto::Bound {
+pub const fn bound(bound: Bound) -> proto::Bound {
     match bound {
         Bound::Exact => proto::Bound::Exact,
         Bound::AtLeast => proto::Bound::AtLeast,
@@ -101,6 +101,7 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         closed: Some(closed(&quota.closed)),
         peak_bound: bound(quota.peak_bound).into(),
         recent_peak_bound: bound(quota.recent_peak_bound).into(),
+        known_since: quota.known_since.map(|since| second(since.first_tick())),
     }
 }
 

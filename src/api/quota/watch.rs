@@ -139,3 +139,57 @@ fn changed(told: Option<&Told>, newest: &Told, kinds: &[Kind]) -> WatchQuotasRes
     let (as_of, settling) = (Some(view::second(list.as_of)), list.settling);
     WatchQuotasResponse { quotas, as_of, settling, verdict: Some(verdict.clone()) }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Bound, Key, Meter, Target, Tick},
+        query::QuotaView,
+    };
+
+    fn told(quotas: Vec<QuotaView>) -> Told {
+        let list = Arc::new(QuotaList { as_of: Tick(9), settling: false, quotas, more: false });
+        let verdict = view::verdict(&list, &TimeZone::UTC);
+        Told { list, verdict }
+    }
+
+    fn quota(nth: u32, peak_bound: Bound) -> QuotaView {
+        let meter = Meter::new(Kind::Tts, &format!("a/{nth}"), "", None).unwrap();
+        QuotaView {
+            id: KeyId(nth),
+            key: Key { project: Project::new("p").unwrap(), target: Target::Meter(meter) },
+            name: "a".into(),
+            in_catalogue: false,
+            level: 2,
+            silent_level: 0,
+            covered: true,
+            limit: None,
+            risk: None,
+            week: None,
+            minutes_near: 0,
+            marks: Arc::default(),
+            minutes_covered: 1,
+            known_since: None,
+            peak: Some((2, Tick(8))),
+            peak_bound,
+            sure_peak: 2,
+            recent_peak: 2,
+            recent_peak_bound: Bound::Exact,
+            recent_sure: 2,
+            opened: 2,
+            closed: Default::default(),
+        }
+    }
+
+    #[test]
+    fn how_a_peak_is_to_be_read_is_told_when_nothing_else_changed() {
+        let before = told(vec![quota(1, Bound::Exact), quota(2, Bound::Exact)]);
+        let after = told(vec![quota(1, Bound::Exact), quota(2, Bound::AtLeast)]);
+        let changed = changed(Some(&before), &after, &[]);
+        let bounds: Vec<_> = changed.quotas.iter().map(|quota| quota.peak_bound()).collect();
+        assert_eq!(bounds, [crate::proto::Bound::AtLeast]);
+        assert_eq!(super::changed(Some(&after), &after, &[]).quotas, []);
+    }
+}

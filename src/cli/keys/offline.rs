@@ -45,7 +45,8 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
         if let Some(missing) = key_file.filter(|path| !records.is_empty() && !path.exists()) {
             eprintln!("none of the keys works until the key file {} is brought back", missing.display());
         }
-        let keys = records.iter().map(view::api_key);
+        let name_of = |id: &str, project: &str| records.iter().find(|record| record.id == id)?.name_in(project);
+        let keys = records.iter().map(|record| view::api_key_by(record, name_of));
         let of_project = |project: &str| list.all_projects || named.as_str() == project;
         let listed = keys.filter(|key| of_project(&key.project) && (list.ended || !has_ended(key))).collect();
         return Ok((named.to_string(), Answer::Listed(listed)));
@@ -67,7 +68,7 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             let (name, role) = (create.name, create.role);
             let new = NewKey { name, project: named.clone(), role, not_before: None, expires };
             let (record, token) = access.create_key(new, &actor, now).map_err(refused)?;
-            Answer::Made { key: view::api_key(&record), token: token.expose().clone() }
+            Answer::Made { key: view::api_key(&access, &record), token: token.expose().clone() }
         }
         Action::Update(update) => {
             let ends = match update.expires.as_deref() {
@@ -76,15 +77,15 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
                 Some(_) => Some(time(update.expires)?),
             };
             let updated = access.update_key(&update.id, update.name, ends, (&all, &actor), now);
-            Answer::Changed(view::api_key(&updated.map_err(refused)?))
+            Answer::Changed(view::api_key(&access, &updated.map_err(refused)?))
         }
         Action::Revoke { id } => {
-            Answer::Revoked(view::api_key(&access.revoke_key(&id, &all, &actor, now).map_err(refused)?))
+            Answer::Revoked(view::api_key(&access, &access.revoke_key(&id, &all, &actor, now).map_err(refused)?))
         }
         Action::Rotate(rotate) => {
             let rotated = access.rotate_key(&rotate.id, rotate.overlap, (&all, &actor), now);
             let (old, new, token) = rotated.map_err(refused)?;
-            let (key, replaced) = (Box::new(view::api_key(&new)), Box::new(view::api_key(&old)));
+            let (key, replaced) = (Box::new(view::api_key(&access, &new)), Box::new(view::api_key(&access, &old)));
             Answer::Rotated { key, token: token.expose().clone(), replaced }
         }
         Action::RegisterLivekit(register) => {
@@ -92,7 +93,7 @@ pub fn run(args: KeysArgs) -> Result<(String, Answer), CliError> {
             let (name, project, role) = (register.name, named.clone(), Role::Worker);
             let new = NewKey { name, project, role, not_before: None, expires: None };
             let record = access.register_livekit(&register.api_key, secret, new, &actor, now).map_err(refused)?;
-            Answer::Registered(view::api_key(&record))
+            Answer::Registered(view::api_key(&access, &record))
         }
         Action::List(_) | Action::Whoami | Action::Reset => return Err(CliError::failed("that is done elsewhere")),
     };

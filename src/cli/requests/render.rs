@@ -52,6 +52,7 @@ pub struct RequestOut {
     state: &'static str,
     created: Option<Rfc3339>,
     created_by: String,
+    created_by_name: String,
     evidence: Option<EvidenceOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionOut>,
@@ -61,6 +62,7 @@ pub struct RequestOut {
 struct EvidenceOut {
     limit: Option<u32>,
     peak: Option<MomentOut>,
+    peak_bound: Option<&'static str>,
     minutes_near_limit: u32,
     minutes_covered: u32,
     week: Option<&'static str>,
@@ -73,6 +75,7 @@ struct DecisionOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<Rfc3339>,
     decided_by: String,
+    decided_by_name: String,
     decided: Option<Rfc3339>,
     word: String,
 }
@@ -90,6 +93,7 @@ impl From<&IncreaseRequest> for RequestOut {
             state: state(request),
             created: output::time(request.create_time.as_ref()),
             created_by: request.created_by.clone(),
+            created_by_name: request.created_by_name.clone(),
             evidence: request.evidence.as_ref().map(EvidenceOut::from),
             decision: request.decision.as_ref().map(DecisionOut::from),
         }
@@ -101,6 +105,7 @@ impl From<&Evidence> for EvidenceOut {
         Self {
             limit: evidence.limit_plus_one.checked_sub(1),
             peak: evidence.peak.as_ref().map(MomentOut::from),
+            peak_bound: output::bound(evidence.peak_bound()),
             minutes_near_limit: evidence.minutes_near_limit,
             minutes_covered: evidence.minutes_covered,
             week: output::week(evidence.week()),
@@ -115,6 +120,7 @@ impl From<&Decision> for DecisionOut {
             slots: decision.slots,
             end: output::time(decision.end_time.as_ref()),
             decided_by: decision.decided_by.clone(),
+            decided_by_name: decision.decided_by_name.clone(),
             decided: output::time(decision.decide_time.as_ref()),
             word: decision.word.clone(),
         }

@@ -272,3 +272,38 @@ fn marks_are_of_their_hour() {
     let marks = turbo(|s| s).marked(&[1], true).marks;
     assert_eq!(marks.reached(&TimeZone::UTC).span.unwrap().0.hour(), Hour((AS_OF.0 / HOUR_SECONDS) as u32 - 1));
 }
+
+#[test]
+fn a_name_that_several_kinds_have_is_told_with_its_kind() {
+    let voice = |kind| one(kind, "acme/voice", |s| limited(s, 18, 20, Risk::Approaching, Week::Calm));
+    let idle = |kind| one(kind, "acme/voice", |s| limited(s, 1, 20, Risk::Ok, Week::Calm));
+    let starts = |list: &[One], words: &str| {
+        let said = said_of(list, false, &TimeZone::UTC).sentence;
+        assert!(said.starts_with(words), "{said}");
+    };
+    starts(&[voice(Kind::Tts)], "acme/voice: 18 of 20.");
+    starts(&[voice(Kind::Tts), idle(Kind::Stt)], "acme/voice (TTS): 18 of 20.");
+    starts(&[idle(Kind::Tts), voice(Kind::Stt)], "acme/voice (STT): 18 of 20.");
+    // A pool says its kind anyway, and connections are called by it.
+    starts(&[pool(|s| limited(s, 39, 40, Risk::Approaching, Week::Calm)), idle(Kind::Tts)], "TTS pool: 39 of 40.");
+    let with = |mut one: One, account: &str, unit: Unit| {
+        let Target::Meter(meter) = &mut one.target else { return one };
+        (meter.account, meter.unit) = (account.into(), unit);
+        one
+    };
+    let sockets = with(voice(Kind::Tts), "direct", Unit::Connection);
+    let generations = with(idle(Kind::Tts), "direct", Unit::Generation);
+    starts(&[sockets.clone(), idle(Kind::Tts)], "acme/voice (direct): 18 of 20.");
+    starts(&[sockets.clone(), generations], "acme/voice (direct, connections): 18 of 20.");
+    starts(&[sockets, idle(Kind::Llm)], "acme/voice (TTS, direct): 18 of 20.");
+}
+
+#[test]
+fn a_day_that_is_called_as_today_is_told_by_its_date() {
+    let spoken = |hours_ago: u64, zone: &str| {
+        weekday(Tick(AS_OF.0 - hours_ago * HOUR_SECONDS), AS_OF, &TimeZone::get(zone).unwrap())
+    };
+    assert_eq!([1, 25, 164].map(|ago| spoken(ago, "UTC")), ["Tue 14:00", "Mon 14:00", "3 Mar 19:00"]);
+    // It is Wednesday there.
+    assert_eq!([1, 25, 164].map(|ago| spoken(ago, "Asia/Tokyo")), ["Tue 23:00", "Mon 23:00", "4 Mar 04:00"]);
+}

@@ -4,7 +4,7 @@ use prost::Message;
 
 use crate::{
     model::{
-        IncreaseRequest, Key, Tick, Time,
+        Flags, IncreaseRequest, Key, Tick, Time,
         request::{Decision, Evidence, Ruling},
     },
     store::rows,
@@ -51,6 +51,9 @@ struct EvidenceRow {
     week: String,
     #[prost(uint64, tag = "7")]
     turned_away: u64,
+    /// How the peak is to be read: bits of [`Flags`]. What was stored before this was is read as exact.
+    #[prost(uint32, tag = "8")]
+    peak_bound: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -96,6 +99,7 @@ pub fn encode(request: &IncreaseRequest) -> Vec<u8> {
             minutes_covered: evidence.minutes_covered,
             week: evidence.week.clone(),
             turned_away: evidence.turned_away,
+            peak_bound: Flags::of(evidence.peak_bound).0.into(),
         }),
         decision,
     }
@@ -134,6 +138,7 @@ pub fn decode(bytes: &[u8]) -> Option<IncreaseRequest> {
             minutes_covered: evidence.minutes_covered,
             week: evidence.week,
             turned_away: evidence.turned_away,
+            peak_bound: Flags(evidence.peak_bound as u8).bound(),
         },
         decision,
     })
@@ -143,7 +148,7 @@ pub fn decode(bytes: &[u8]) -> Option<IncreaseRequest> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, Project, Target};
+    use crate::model::{Bound, Kind, Project, Target};
 
     #[test]
     fn a_request_comes_back_as_it_was() {
@@ -171,6 +176,7 @@ mod tests {
                 minutes_covered: 10_080,
                 week: "repeating".to_owned(),
                 turned_away: 11,
+                peak_bound: Bound::Exact,
             },
             decision: None,
         };
@@ -180,7 +186,11 @@ mod tests {
             decision: Some(decision(ruling)),
             ..open.clone()
         });
-        for request in decided.into_iter().chain([open]) {
+        let bounds = [Bound::AtLeast, Bound::AtMost, Bound::About].map(|peak_bound| IncreaseRequest {
+            evidence: Evidence { peak_bound, ..open.evidence.clone() },
+            ..open.clone()
+        });
+        for request in decided.into_iter().chain(bounds).chain([open]) {
             assert_eq!(decode(&encode(&request)), Some(request));
         }
         assert_eq!(decode(b"\xff"), None);

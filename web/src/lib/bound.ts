@@ -11,6 +11,9 @@ const WHY: Record<Bound, string> = {
   [Bound.ABOUT]: "not all was known then, and late reports raised it",
 };
 
+/** How the peak of a point is to be read. */
+export const boundOf = (partial: boolean, late: boolean): Bound => (partial ? (late ? Bound.ABOUT : Bound.AT_LEAST) : late ? Bound.AT_MOST : Bound.EXACT);
+
 /** What stands before a peak; nothing where it is exact. */
 export const signOf = (bound: Bound): string => SIGN[bound] ?? "";
 

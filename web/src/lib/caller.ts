@@ -8,6 +8,8 @@ export interface Caller {
   role: Role;
   project: string;
   keyId: string;
+  /** What the key is called; empty where it is called nothing. */
+  name: string;
   /** Sets limits, manages keys, releases sessions. */
   edits: boolean;
   /** Decides requests, and sees all projects. */
@@ -20,5 +22,5 @@ export function useCaller(): Caller | undefined {
   const { data } = useQuery(callerQuery);
   if (!data) return undefined;
   const operates = data.role === Role.OPERATOR;
-  return { role: data.role, project: data.project, keyId: data.keyId, operates, edits: operates || data.role === Role.EDITOR };
+  return { role: data.role, project: data.project, keyId: data.keyId, name: data.displayName, operates, edits: operates || data.role === Role.EDITOR };
 }

@@ -1,11 +1,11 @@
 // Histories of a section's meters and pools: one call, and then its newest minutes again and again.
 import { queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo } from "react";
+import { useEffect } from "react";
 
 import { GetHistoryRequest_Column as Column } from "../gen/highwater/v1/quota_pb";
 import { type Target } from "../gen/highwater/v1/types_pb";
-import { type Address, RANGES, windowOf } from "./address";
-import { type Begun, type Series, allSeries, begunIn, extended, knownSince } from "./series";
+import { type Address, windowOf } from "./address";
+import { type Series, allSeries, extended } from "./series";
 import { columnsOf } from "./service";
 import { targetKey } from "./target";
 
@@ -14,11 +14,14 @@ const TAIL_MINUTES = 3;
 /** What one call may ask for. */
 const MOST_TARGETS = 100;
 
-const MINUTE = 60;
+export const MINUTE = 60;
 const TEN_MINUTES = 600;
 /** Width of a point of the lines in the tiles. */
 export const TILE_STEP = 1_800;
-/** More lines than these are read by ten minutes where a window is long: the highest of each is kept, and a week of minutes is too much to wait for. */
+/**
+ * More lines than these are read by ten minutes where a window is long: a week of minutes is too much to wait for. The highest
+ * and the lowest of each are kept, and what stands out is read by the minute all the same (`useSharp`).
+ */
 const MANY_LINES = 40;
 const LONG_WINDOW_SECONDS = 86_400;
 
@@ -39,7 +42,8 @@ async function read(project: string, targets: Target[], from: number, to: number
       startTime: at(from),
       endTime: at(to),
       step: at(step),
-      columns: [Column.LIMIT],
+      // A minute has no lower peak than its own.
+      columns: step > MINUTE ? [Column.LIMIT, Column.LOWEST_PEAK] : [Column.LIMIT],
     });
     for (const [key, series] of allSeries(answer)) found.set(key, series);
   }
@@ -90,48 +94,7 @@ export function useHistory(project: string, targets: Target[], range: Address["r
   return query;
 }
 
-const WEEK = RANGES["7d"];
-
-/**
- * Since when targets are known that are not known for all of the last seven days: the start of their first minute. Read off
- * what the chart of a week has asked for; a chart of less asks for wide points of the week.
- */
-export function useYoung(project: string, targets: Target[], range: Address["range"], step: number): ReadonlyMap<string, number> | undefined {
-  const isWeek = range === "7d";
-  const week = useQuery({ ...historyQuery(project, targets, range, step), enabled: isWeek && targets.length > 0, select: begunIn });
-  const keys = targets.map(targetKey).sort().join("\n");
-  const coarse = useQuery({
-    queryKey: ["young", project, keys],
-    enabled: !isWeek && targets.length > 0,
-    staleTime: 600_000,
-    // What has begun just now has no minute yet.
-    refetchInterval: (query) => (query.state.data?.isWhole === false ? 10_000 : false),
-    queryFn: async () => {
-      const to = Math.ceil(Date.now() / 1_000 / TEN_MINUTES) * TEN_MINUTES;
-      const found = await read(project, targets, to - WEEK, to, TEN_MINUTES);
-      return { begun: begunIn(found), isWhole: targets.every((target) => found.get(targetKey(target))?.peak.some((level) => level !== null)) };
-    },
-  });
-  const begun = isWeek ? week.data : coarse.data?.begun;
-  const width = isWeek ? step : TEN_MINUTES;
-  // The minute in which a wide point begins to be known.
-  const fine = useQuery({
-    queryKey: ["begun", project, JSON.stringify(begun), width],
-    enabled: begun !== undefined && width > MINUTE && Object.keys(begun).length > 0,
-    staleTime: Infinity,
-    queryFn: () => firstMinutes(project, targets, begun ?? {}, width),
-  });
-  const since = width > MINUTE ? (fine.data ?? NONE) : begun;
-  return useMemo(() => since && new Map(Object.entries(since)), [since]);
-}
-
-const NONE: Begun = {};
-
-async function firstMinutes(project: string, targets: Target[], begun: Begun, width: number): Promise<Begun> {
-  const found: Begun = {};
-  for (const since of new Set(Object.values(begun))) {
-    const of = targets.filter((target) => begun[targetKey(target)] === since);
-    for (const [key, series] of await read(project, of, since, since + width, MINUTE)) found[key] = knownSince(series) ?? since;
-  }
-  return found;
+/** The same of some of these targets by the minute, where all of them together are read by wider points; `undefined` until it is there. */
+export function useSharp(project: string, targets: Target[], range: Address["range"], step: number): ReadonlyMap<string, Series> | undefined {
+  return useHistory(project, step > MINUTE ? targets : [], range).data;
 }

@@ -5,7 +5,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ColumnsSchema } from "../gen/columns_pb";
 import { GetHistoryResponseSchema } from "../gen/highwater/v1/quota_pb";
 import { Kind } from "../gen/highwater/v1/types_pb";
-import { type Series, allSeries, begunIn, envelope, extended, highest, isNear, knownSince, spread, timeAtEach, uncovered, whatIf } from "./series";
+import { type Series, allSeries, envelope, extended, highest, isNear, spread, timeAtEach, uncovered, whatIf } from "./series";
 
 const series = (peak: (number | null)[], from = 0): Series => ({
   key: "tts/a/b",
@@ -13,13 +13,14 @@ const series = (peak: (number | null)[], from = 0): Series => ({
   step: 60,
   peak,
   partial: peak.map(() => false),
+  late: peak.map(() => false),
   limit: peak.map(() => 20),
 });
 
 describe("what the service sends", () => {
   const at = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
   const target = (model: string) => ({ target: { case: "meter" as const, value: { kind: Kind.TTS, model } } });
-  const sent = (histories: { target: ReturnType<typeof target>; peak: number[]; flags: Uint8Array; limitPlusOne: number[] }[]) =>
+  const sent = (histories: { target: ReturnType<typeof target>; peak: number[]; flags: Uint8Array; limitPlusOne: number[]; lowestPeak?: number[] }[]) =>
     allSeries(fromBinary(ColumnsSchema, toBinary(GetHistoryResponseSchema, create(GetHistoryResponseSchema, { startTime: at(6_000), step: at(60), histories }))));
 
   test("is read as the contract has it: numbers of any width, gaps, lower bounds, and no limit", () => {
@@ -33,20 +34,23 @@ describe("what the service sends", () => {
       step: 60,
       peak: [0, null, 127, 128, null, 16_384, 100_000, 2 ** 31, 2 ** 32 - 1],
       partial: [false, false, true, false, true, false, false, false, false],
+      late: [false, false, false, false, false, false, true, false, false],
       limit: [null, 0, 1, 127, 128, null, 100_000, 2 ** 31 - 1, 2 ** 32 - 2],
     });
     expect(found.get("tts/c/d")?.peak).toEqual([]);
   });
 
+  test("says of wide points the lowest minute too", () => {
+    const wide = { target: target("a/b"), peak: [9, 0, 300], flags: new Uint8Array([0, 1, 0]), limitPlusOne: [], lowestPeak: [2, 0, 129] };
+    const [found] = [...sent([wide]).values()];
+    expect(found?.low).toEqual([2, 0, 129]);
+    expect(found && extended(found, { ...found, from: found.from + 120, peak: [7], low: [5] }).low).toEqual([2, 0, 5]);
+    expect(() => sent([{ ...wide, lowestPeak: [2] }])).toThrow(/can’t be read/);
+  });
+
   test("is refused where its columns differ", () => {
     expect(() => sent([{ target: target("a/b"), peak: [1, 2], flags: new Uint8Array([0]), limitPlusOne: [] }])).toThrow(/can’t be read/);
   });
-});
-
-test("what begins a day after the window or later is young, and nothing else", () => {
-  const known = (first: number): Series => series([...Array<null>(first).fill(null), 1], 600);
-  const found = new Map([["old", known(1_440)], ["young", known(1_441)], ["unknown", series([null], 600)]]);
-  expect(begunIn(found)).toEqual({ young: 600 + 1_441 * 60 });
 });
 
 describe("envelope", () => {
@@ -74,8 +78,10 @@ test("the highest minute is the first of equals, and an unknown one never", () =
 });
 
 test("90 % is counted in whole numbers", () => {
-  expect([isNear(18, 20), isNear(17, 20), isNear(9, 10), isNear(0, 0), isNear(5, 5)]).toEqual([true, false, true, true, true]);
+  expect([isNear(18, 20), isNear(17, 20), isNear(9, 10), isNear(0, 0), isNear(1, 0), isNear(5, 5)]).toEqual([true, false, true, false, true, true]);
   expect(whatIf(series([20, 18, 17, null, 24]), 20)).toEqual({ full: 2, near: 3, covered: 4 });
+  // Of a limit of 0, what was in use at all: as the service counts.
+  expect(whatIf(series([0, 3, null, 0, 1]), 0)).toEqual({ full: 2, near: 2, covered: 4 });
 });
 
 test("newer points are laid over the old ones", () => {
@@ -94,11 +100,6 @@ test("a stretch that was not covered is one, in whole or in part", () => {
   expect(known([1, 2])).toEqual([]);
   // A minute of a restart: seconds of it are missing, and the rest of the gap is whole.
   expect(uncovered({ peak: [1, 1, null, 2, 2], partial: [false, true, false, true, false] })).toEqual([[1, 4]]);
-});
-
-test("a young series is known since its first point", () => {
-  expect(knownSince(series([null, null, 0, 3], 600))).toBe(720);
-  expect(knownSince(series([null, null]))).toBeUndefined();
 });
 
 test("labels stand beside their lines and never over each other", () => {

@@ -9,6 +9,8 @@ import { targetKey } from "./target";
 const NOT_COVERED = 1;
 /** Its peak is a lower bound: partly covered, or settling. */
 const PARTIAL = 2;
+/** Late reports raised its peak. */
+const LATE = 4;
 
 export interface Series {
   key: string;
@@ -17,8 +19,12 @@ export interface Series {
   step: number;
   /** Highest level of each point; `null` where nothing is known. */
   peak: (number | null)[];
+  /** Lowest peak of the minutes of each point, where points are wider: with `peak` the envelope of its minutes. */
+  low?: number[];
   /** True where the peak is a lower bound. */
   partial: boolean[];
+  /** True where late reports raised it: it is an upper bound. */
+  late: boolean[];
   /** Limit in force at the end of each point; `null` for none. */
   limit: (number | null)[];
 }
@@ -43,19 +49,22 @@ export function unpacked(bytes: Uint8Array): number[] {
 export function seriesOf(column: Column, from: number, step: number): Series {
   const peak: (number | null)[] = unpacked(column.peak);
   const limit: (number | null)[] = unpacked(column.limitPlusOne);
+  const low = unpacked(column.lowestPeak);
   const { flags } = column;
-  if (flags.length !== peak.length) throw new Error("The service sent a history that can’t be read.");
+  if (flags.length !== peak.length || (low.length > 0 && low.length !== peak.length)) throw new Error("The service sent a history that can’t be read.");
   const partial: boolean[] = [];
+  const late: boolean[] = [];
   for (let nth = 0; nth < peak.length; nth++) {
     const flag = flags[nth] ?? 0;
     if (flag & NOT_COVERED) peak[nth] = null;
     partial.push((flag & PARTIAL) !== 0);
+    late.push((flag & LATE) !== 0);
   }
   for (let nth = 0; nth < limit.length; nth++) {
     const above = limit[nth] ?? 0;
     limit[nth] = above > 0 ? above - 1 : null;
   }
-  return { key: targetKey(fromBinary(TargetSchema, column.target)), from, step, peak, partial, limit };
+  return { key: targetKey(fromBinary(TargetSchema, column.target)), from, step, peak, ...(low.length > 0 && { low }), partial, late, limit };
 }
 
 export function allSeries(answer: Columns): Map<string, Series> {
@@ -72,7 +81,9 @@ export function extended(old: Series, newer: Series): Series {
   return {
     ...old,
     peak: joined(old.peak, newer.peak),
+    ...(old.low && newer.low && { low: joined(old.low, newer.low) }),
     partial: joined(old.partial, newer.partial),
+    late: joined(old.late, newer.late),
     limit: joined(old.limit, newer.limit),
   };
 }
@@ -106,16 +117,23 @@ export function envelope(values: readonly (number | null)[], columns: number): (
   return found;
 }
 
-/** Whether a peak is at or above 90 % of a limit: in whole numbers, as the service counts. */
-export const isNear = (peak: number, limit: number): boolean => peak * 10 >= limit * 9;
+/** Whether a peak is at or above 90 % of a limit: in whole numbers, as the service counts; of a limit of 0, whether there is any. */
+export const isNear = (peak: number, limit: number): boolean => peak > 0 && peak * 10 >= limit * 9;
 
-/** What a limit would have meant: points that were full, and at or above 90 % of it. */
-export function whatIf(series: Series, limit: number): { full: number; near: number; covered: number } {
+export interface WhatIf {
+  /** Points that were full, at or above 90 % of it, and known at all. */
+  full: number;
+  near: number;
+  covered: number;
+}
+
+/** What a limit would have meant. */
+export function whatIf(series: Series, limit: number): WhatIf {
   const found = { full: 0, near: 0, covered: 0 };
   for (const peak of series.peak) {
     if (peak == null) continue;
     found.covered++;
-    if (peak >= limit) found.full++;
+    if (peak > 0 && peak >= limit) found.full++;
     if (isNear(peak, limit)) found.near++;
   }
   return found;
@@ -141,28 +159,6 @@ export function runs(length: number, is: (at: number) => boolean): [number, numb
 
 /** Stretches that were not covered, in whole or in part: what is known there is a lower bound, or nothing. */
 export const uncovered = ({ peak, partial }: Pick<Series, "peak" | "partial">): [number, number][] => runs(peak.length, (at) => peak[at] == null || partial[at] === true);
-
-/** When a series begins to be known, in seconds; `undefined` when nothing is. */
-export function knownSince({ peak, from, step }: Pick<Series, "peak" | "from" | "step">): number | undefined {
-  const first = peak.findIndex((level) => level !== null);
-  return first < 0 ? undefined : from + first * step;
-}
-
-/** What begins later than this after the window does is young: a model that nobody calls at night is not. Seconds. */
-const YOUNG_AFTER = 86_400;
-
-/** Keys, and when each begins to be known: seconds since 1970. */
-export type Begun = Record<string, number>;
-
-/** Which series begin within their window, and where: the start of the point. */
-export function begunIn(found: ReadonlyMap<string, Series>): Begun {
-  const begun: Begun = {};
-  for (const [key, series] of found) {
-    const since = knownSince(series);
-    if (since !== undefined && since > series.from + YOUNG_AFTER) begun[key] = since;
-  }
-  return begun;
-}
 
 /** Places for labels that want to stand at `wanted`, each `height` high, between 0 and `room`, in their order and none over another. */
 export function spread(wanted: readonly number[], height: number, room: number): number[] {

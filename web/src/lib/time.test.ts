@@ -1,10 +1,25 @@
 import { expect, test } from "vitest";
 
-import { between, day, duration, minutesLong, moment, zoneOf } from "./time";
+import { between, day, duration, minutesLong, moment, ofKnown, zoneOf } from "./time";
 
 test("durations are as people say them", () => {
   expect([0, 40, 65, 3_000, 7_500, 172_800, 400_000].map(duration)).toEqual(["0 s", "40 s", "1 min 5 s", "50 min", "2 h 5 min", "2 d", "4 d 15 h"]);
   expect([0, 3, 80].map(minutesLong)).toEqual(["0 min", "3 min", "1 h 20 min"]);
+});
+
+test("what is counted of less than a week says of how much", () => {
+  expect([10_080, 9_901, 9_900, 4_400, 2_880, 2_879, 120, 119, 1, 0].map(ofKnown)).toEqual([
+    "last week",
+    "last week",
+    "in the 6 days known",
+    "in the 3 days known",
+    "in the 2 days known",
+    "in the 47 hours known",
+    "in the 2 hours known",
+    "in the 119 min known",
+    "in the 1 min known",
+    "in the 0 min known",
+  ]);
 });
 
 test("a weekday stands for a day of the last week, unless it is that of today", () => {

@@ -60,5 +60,16 @@ export function duration(seconds: number): string {
 /** Minutes as a time: "0 min", "3 min", "1 h 20 min". */
 export const minutesLong = (minutes: number): string => (minutes === 0 ? "0 min" : duration(minutes * 60));
 
+const WEEK_MINUTES = 10_080;
+/** Less than this is missing of a week that is called one: restarts, and the minute in progress. */
+const FEW_MINUTES = 180;
+
+/** Of so many minutes of the last seven days that are known: "last week", "in the 3 days known", "in the 40 min known". */
+export function ofKnown(minutes: number): string {
+  if (minutes > WEEK_MINUTES - FEW_MINUTES) return "last week";
+  if (minutes >= 2 * 1_440) return `in the ${Math.floor(minutes / 1_440)} days known`;
+  return `in the ${minutes >= 120 ? `${Math.floor(minutes / 60)} hours` : `${minutes} min`} known`;
+}
+
 const numberFormat = new Intl.NumberFormat("en-US");
 export const count = (value: number | bigint): string => numberFormat.format(value);

@@ -97,3 +97,18 @@ test("what is read under a pixel is what is drawn there", () => {
   }
   expect(under(47, { left: 10, pitch: 18 })).toEqual([2, 3]);
 });
+
+test("points of ten minutes reach down to the lowest of them, in narrow columns and in wide steps", () => {
+  expect(stretches([9, 7, null, 8], 0, 4, { left: 0, pitch: 0.5 }, [2, 3, 0, 1])).toEqual([
+    [
+      { x: 0.5, low: 2, high: 9 },
+      { x: 1.5, low: 1, high: 8 },
+    ],
+  ]);
+  expect(stretches([9], 0, 1, { left: 10, pitch: 4 }, [2])).toEqual([
+    [
+      { x: 10, low: 2, high: 9 },
+      { x: 14, low: 2, high: 9 },
+    ],
+  ]);
+});

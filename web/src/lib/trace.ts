@@ -23,9 +23,16 @@ export interface Place {
 
 /**
  * The points from `start` up to and without `end` as stretches without a gap. Narrow points are gathered by columns of whole
- * pixels, so that no spike is lost however many share one; a column of which nothing is known breaks the line.
+ * pixels, so that no spike is lost however many share one; a column of which nothing is known breaks the line. `lows` are the
+ * lowest of each point, where a point is the highest of many minutes.
  */
-export function stretches(values: ArrayLike<number | null | undefined>, start: number, end: number, frame: Frame): Place[][] {
+export function stretches(
+  values: ArrayLike<number | null | undefined>,
+  start: number,
+  end: number,
+  frame: Frame,
+  lows: ArrayLike<number | null | undefined> = values,
+): Place[][] {
   const { left, pitch } = frame;
   const found: Place[][] = [];
   let open: Place[] | null = null;
@@ -42,8 +49,9 @@ export function stretches(values: ArrayLike<number | null | undefined>, start: n
         open = null;
         continue;
       }
-      put(left + at * pitch, value, value);
-      put(left + (at + 1) * pitch, value, value);
+      const low = lows[at] ?? value;
+      put(left + at * pitch, low, value);
+      put(left + (at + 1) * pitch, low, value);
     }
     return found;
   }
@@ -54,7 +62,8 @@ export function stretches(values: ArrayLike<number | null | undefined>, start: n
     for (; at < last && Math.floor(left + at * pitch) === column; at++) {
       const value = values[at];
       if (value == null) continue;
-      if (value < low) low = value;
+      const least = lows[at] ?? value;
+      if (least < low) low = least;
       if (value > high) high = value;
     }
     if (high < 0) open = null;

@@ -59,7 +59,7 @@ export function Bar({ project }: { project: string }) {
             </a>
           ))}
         </nav>
-        <div className="ml-auto flex flex-wrap items-center gap-x-3">
+        <div className="ml-auto flex flex-wrap items-center gap-x-3 max-[420px]:gap-x-2">
           {view === "quotas" && <RangeChoice range={range} />}
           <LiveState project={project} />
           {caller?.keyId && <CallerMenu caller={caller} />}
@@ -116,7 +116,7 @@ function RangeChoice({ range }: { range: RangeName | { from: number; to: number 
           type="button"
           aria-pressed={range === name}
           onClick={() => go({ range: name })}
-          className="h-6.5 px-2 text-muted hover:text-text aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:text-text"
+          className="h-6.5 px-2 text-muted max-[420px]:px-1 hover:text-text aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:text-text"
         >
           {name.replace(/(\d+)/, "$1 ")}
         </button>

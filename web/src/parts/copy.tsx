@@ -39,7 +39,7 @@ export function CopyLines({ text, label }: { text: string; label: string }) {
   const select = () => box.current && getSelection()?.selectAllChildren(box.current);
   return (
     <div className="relative">
-      <pre ref={box} tabIndex={0} aria-label={label} className="overflow-x-auto rounded-[4px] border bg-raised p-3 pr-20 font-mono text-[12px] leading-[18px]">
+      <pre ref={box} tabIndex={0} aria-label={label} className={`overflow-x-auto rounded-[4px] border bg-raised p-3 pr-20 font-mono text-[12px] leading-[18px] ${text.includes("\n") ? "max-sm:pt-12" : ""}`}>
         {text}
       </pre>
       <div className="absolute top-2 right-2">

@@ -9,6 +9,7 @@ import { count, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Failed } from "../../parts/failed";
 import { Empty } from "../../parts/page";
+import { Peak } from "../../parts/peak";
 import { SkeletonRows } from "../../parts/skeleton";
 import { type Column, Table } from "../../parts/table";
 
@@ -54,10 +55,10 @@ const COLUMNS: Column<ProviderPool>[] = [
     key: "peak",
     head: "Coincident peak, 7 days",
     end: true,
-    cell: ({ peak }) =>
+    cell: ({ peak, peakBound }) =>
       peak ? (
         <>
-          {count(peak.level)} <span className="text-muted">{moment(seconds(peak.at) ?? 0)}</span>
+          <Peak level={peak.level} bound={peakBound} /> <span className="text-muted">{moment(seconds(peak.at) ?? 0)}</span>
         </>
       ) : (
         none

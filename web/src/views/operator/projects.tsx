@@ -8,6 +8,7 @@ import { admin, words } from "../../lib/service";
 import { seconds } from "../../lib/target";
 import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
+import { By } from "../../parts/by";
 import { Dialog } from "../../parts/dialog";
 import { FormEnd } from "../../parts/entry";
 import { Failed } from "../../parts/failed";
@@ -47,7 +48,7 @@ export function Projects({ current }: { current: string }) {
     { key: "meters", head: "Meters and pools", end: true, cell: ({ keyCount }) => count(keyCount) },
     { key: "keys", head: "Keys", end: true, cell: ({ apiKeyCount }) => count(apiKeyCount) },
     { key: "made", head: "Made", cell: ({ createTime }) => (createTime ? <When at={seconds(createTime) ?? 0} /> : <span className="text-muted">by its first report</span>) },
-    { key: "by", head: "By", cell: ({ createdBy }) => createdBy || <span className="text-muted">–</span> },
+    { key: "by", head: "By", cell: ({ createdBy, createdByName }) => (createdBy ? <By id={createdBy} name={createdByName} /> : <span className="text-muted">–</span>) },
     {
       key: "do",
       head: "",

@@ -20,7 +20,7 @@ export function BarCell({ quota }: { quota: Quota }) {
   const at = (level: number) =>
     level <= limit ? (limit ? (level / limit) * end : 0) : Math.min(end + ((level - limit) / Math.max(most - limit, 1)) * (WIDTH - end - 1), WIDTH - 1);
   const fill = quota.covered ? (FILL[quota.risk] ?? "fill-fill") : "fill-line";
-  const said = `${quota.level} of ${limit} held, seven-day peak ${boundWord(quota.peakBound)}${peak}`;
+  const said = `${boundWord(quota.levelBound)}${quota.level} of ${limit} held, seven-day peak ${boundWord(quota.peakBound)}${peak}`;
   return (
     <svg role="img" aria-label={said} width={WIDTH} height={14} className="block overflow-visible">
       <title>{said}</title>

@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 
 import { go } from "../../lib/address";
-import { type Series, knownSince, spread, uncovered } from "../../lib/series";
+import { type Series, spread, uncovered } from "../../lib/series";
 import { band, crest, reachOf, stretches } from "../../lib/trace";
 import { clock, moment } from "../../lib/time";
 
@@ -14,6 +14,8 @@ export interface Line {
   key: string;
   name: string;
   series: Series;
+  /** Since when anything is known of it, in seconds, where that is within the last seven days. */
+  since?: number | undefined;
   isPool: boolean;
   /** A token of the style sheet: what its state is. */
   tone: "fill" | "amber" | "red";
@@ -147,7 +149,7 @@ export function options(
         fill: () => `${stroke(line)}59`,
         width: line.isPool ? 1.5 : 1,
         points: { show: false },
-        paths: pathsOf(line, traced),
+        paths: pathsOf(latest, line.key, traced),
       })),
     ],
     hooks: {
@@ -233,22 +235,28 @@ export function drawPreview(canvas: HTMLCanvasElement, u: uPlot, of: ChartProps,
   ctx.restore();
 }
 
-/** A line of the highest minutes, over the band from the lowest of each pixel. */
+/** A line of the highest minutes, over the band from the lowest of each pixel. Lines may have points of different widths. */
 const pathsOf =
-  (line: Line, traced: Map<string, Path2D>): uPlot.Series.PathBuilder =>
-  (u, nth, first, last) => {
+  (latest: React.RefObject<ChartProps>, key: string, traced: Map<string, Path2D>): uPlot.Series.PathBuilder =>
+  (u, nth) => {
     const stroke = new Path2D();
     const fill = new Path2D();
-    const { from, step } = line.series;
+    const { lines, percent } = latest.current;
+    const series = seriesOf(lines, key);
+    if (!series) return null;
+    const { from, step, low, limit } = series;
+    const { min = from, max = from } = u.scales["x"] ?? {};
     const left = u.valToPos(from, "x", true);
     const pitch = u.valToPos(from + step, "x", true) - left;
     const zero = u.valToPos(0, "y", true);
     const tall = zero - u.valToPos(1, "y", true);
     const y = (value: number) => zero - value * tall;
-    const found = stretches(u.data[nth] ?? [], first - 1, last + 2, { left, pitch });
+    const [first, last] = [Math.floor(((min ?? from) - from) / step) - 1, Math.ceil(((max ?? from) - from) / step) + 1];
+    const lowest = percent && low ? low.map((level, at) => drawn(level, limit[at], true)) : low;
+    const found = stretches(u.data[nth] ?? [], first, last, { left, pitch }, lowest);
     crest(stroke, found, y);
     band(fill, found, y, reachOf({ left, pitch }));
-    traced.set(line.key, stroke);
+    traced.set(key, stroke);
     return { stroke, fill, flags: 0 };
   };
 
@@ -293,8 +301,8 @@ function drawGaps(u: uPlot, { lines, to, selected }: ChartProps, line: string, m
     ctx.stroke();
     ctx.restore();
   }
-  const since = knownSince(series);
-  const x = since === undefined || since === series.from ? 0 : u.valToPos(since, "x", true);
+  const { since } = reference;
+  const x = since === undefined ? 0 : Math.min(u.valToPos(since, "x", true), left + width);
   if (since !== undefined && x - left > 180 * devicePixelRatio) {
     ctx.fillStyle = muted;
     ctx.font = `${11 * devicePixelRatio}px ui-sans-serif, system-ui, sans-serif`;

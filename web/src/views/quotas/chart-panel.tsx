@@ -5,10 +5,10 @@ import { type Quota, Annotation_Happening as Happening } from "../../gen/highwat
 import { type Target } from "../../gen/highwater/v1/types_pb";
 import { useAddress, windowOf } from "../../lib/address";
 import { useAnnotations } from "../../lib/annotations";
-import { stepOf, useHistory } from "../../lib/history";
+import { MINUTE, stepOf, useHistory, useSharp } from "../../lib/history";
 import { words } from "../../lib/service";
 import { KIND_NAME, accountOf, isPool, kindOf, nameOf, ofAccount, seconds, targetKey, targetOf } from "../../lib/target";
-import { moment } from "../../lib/time";
+import { count, minutesLong, moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
 import { Skeleton } from "../../parts/skeleton";
 import { Chart } from "./chart";
@@ -47,7 +47,11 @@ export function ChartPanel(props: Props) {
   const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
   const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
   const { from, to } = windowOf(range, Date.now() / 1_000);
-  const history = useHistory(project, targets, range, stepOf(targets, range));
+  const step = stepOf(targets, range);
+  const history = useHistory(project, targets, range, step);
+  // What is read without looking for it, and what is looked at: exact at every minute, however many lines there are.
+  const pools = useSharp(project, useMemo(() => targets.filter(isPool), [targets]), range, step);
+  const lit = useSharp(project, useMemo(() => targets.filter((target) => targetKey(target) === selected && !isPool(target)), [targets, selected]), range, step);
   const happened = useAnnotations(project, range, targets);
   const marks = useMemo<Mark[]>(() => {
     const own = new Set(keys.split("\n"));
@@ -59,21 +63,22 @@ export function ChartPanel(props: Props) {
         return [{ at: start, until, text: mark.text, isOutage: mark.happening === Happening.OUTAGE }];
       });
   }, [happened.data, keys]);
-  const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)}`).join("\n");
+  const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)} ${seconds(quota.knownSince)}`).join("\n");
   const lines = useMemo<Line[]>(() => {
     const found: Line[] = [];
     for (const quota of quotas) {
-      const series = history.data?.get(targetKey(quota.target));
+      const key = targetKey(quota.target);
+      const series = pools?.get(key) ?? lit?.get(key) ?? history.data?.get(key);
       const isAll = isPool(quota.target);
       const called = isAll ? `All ${KIND_NAME[kindOf(quota.target)]}${ofAccount(quota)}` : nameOf(quota);
-      if (series) found.push({ key: targetKey(quota.target), name: called, series, isPool: isAll, tone: toneOf(quota) });
+      if (series) found.push({ key, name: called, series, since: seconds(quota.knownSince), isPool: isAll, tone: toneOf(quota) });
     }
     // The pool below, those at risk above the others.
     const order = { fill: 0, amber: 1, red: 2 };
     return found.toSorted((a, b) => Number(b.isPool) - Number(a.isPool) || order[a.tone] - order[b.tone]);
     // What is drawn of a quota is in its tone: a level that changed draws nothing anew.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [tones, history.data]);
+  }, [tones, history.data, pools, lit]);
   const chosen = quotas.find((quota) => targetKey(quota.target) === selected);
   const slots = dragged && dragged.key === selected ? dragged.slots : null;
   const without = percent ? lines.filter(({ series }) => series.limit.every((limit) => limit === null)) : [];
@@ -92,7 +97,7 @@ export function ChartPanel(props: Props) {
         <div className={`relative min-h-[220px] ${stale ? "opacity-60 grayscale" : ""}`}>
           <Chart
             section={section}
-            label={`Chart of ${name}: minute peaks and limits`}
+            label={`Chart of ${name}: ${step > MINUTE ? `peaks of ${minutesLong(step / MINUTE)}` : "minute peaks"} and limits`}
             lines={lines}
             marks={marks}
             from={from}
@@ -117,6 +122,11 @@ export function ChartPanel(props: Props) {
           />
           <Values section={section} lines={lines} focus={selected || preview} />
         </div>
+      )}
+      {step > MINUTE && history.data && !props.asTable && (
+        <p className="text-muted">
+          {count(targets.length)} lines: each point is the highest of {minutesLong(step / MINUTE)}, its shade reaches down to the lowest. The whole, and what is selected, are exact at each minute.
+        </p>
       )}
       {without.length > 0 && <p className="text-muted">Without a limit, and not drawn as a share of one: {without.map((line) => line.name).join(", ")}.</p>}
       {happened.isError && (

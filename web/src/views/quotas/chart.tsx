@@ -7,8 +7,8 @@ import { highest } from "../../lib/series";
 import { under } from "../../lib/trace";
 import { colour, useShade } from "../../lib/theme";
 import { moment } from "../../lib/time";
-import { MOST_SLOTS } from "../../lib/slots";
-import { type ChartProps, type PlacedMark, drawPreview, drawn, options } from "./chart-paint";
+import { type ChartProps, type Line, type PlacedMark, drawPreview, drawn, options } from "./chart-paint";
+import { Handle } from "./handle";
 
 const LABEL_WIDTH = 168;
 /** Narrower than this there is no room for names beside the lines: they are numbered there, and named under the chart. */
@@ -16,6 +16,9 @@ const LEAST_WIDTH_FOR_LABELS = 760;
 const NUMBER_WIDTH = 20;
 /** How near, in pixels, a click must be to a line to mean it. */
 const REACH = 14;
+
+/** The line that is read: the one that stands out, else the pool. */
+const shownOf = (lines: Line[], focus: string): Line | undefined => lines.find(({ key }) => key === focus) ?? lines.find(({ isPool }) => isPool) ?? lines[0];
 
 export function Chart(props: ChartProps) {
   const { lines, from, to, focus, percent, section } = props;
@@ -47,18 +50,12 @@ export function Chart(props: ChartProps) {
   }, []);
 
   const data = useMemo<uPlot.AlignedData>(() => {
-    const points = Math.max(...lines.map((line) => line.series.peak.length), 0);
-    const first = lines[0]?.series;
+    // Lines may have points of different widths: each is drawn by its own, the axis is that of the widest.
+    const first = lines.toSorted((a, b) => b.series.step - a.series.step)[0]?.series;
     const [begin, step] = [first?.from ?? from, first?.step ?? 60];
-    const xs: number[] = [];
-    for (let nth = 0; nth < points; nth++) xs.push(begin + nth * step);
-    const ys = lines.map(({ series: { peak, limit } }) => {
-      // A level is drawn as it came.
-      if (!percent && peak.length === points) return peak;
-      const values: (number | null)[] = [];
-      for (let nth = 0; nth < points; nth++) values.push(drawn(peak[nth], limit[nth], percent));
-      return values;
-    });
+    const xs = (first?.peak ?? []).map((_, nth) => begin + nth * step);
+    // A level is drawn as it came.
+    const ys = lines.map(({ series: { peak, limit } }) => (percent ? peak.map((level, nth) => drawn(level, limit[nth], true)) : peak));
     return [xs, ...ys];
   }, [lines, percent, from]);
 
@@ -116,8 +113,9 @@ export function Chart(props: ChartProps) {
         line.hidden = point.hidden = true;
         return;
       }
+      const series = shownOf(of.lines, of.focus)?.series;
       // A wide minute is a step: the middle of it.
-      const step = of.lines[0]?.series.step ?? 60;
+      const step = series?.step ?? 60;
       const pitch = made.valToPos(at + step, "x") - made.valToPos(at, "x");
       // As the plot knows its place: to ask the page between the charts' moves would lay it out for each of them.
       const [x0, y0, tall] = [made.bbox.left, made.bbox.top, made.bbox.height].map((pixels) => pixels / devicePixelRatio) as [number, number, number];
@@ -126,8 +124,7 @@ export function Chart(props: ChartProps) {
       line.style.transform = `translateX(${left}px)`;
       line.style.top = `${y0}px`;
       line.style.height = `${tall}px`;
-      const series = (of.lines.find(({ key }) => key === of.focus) ?? of.lines.find(({ isPool }) => isPool) ?? of.lines[0])?.series;
-      const nth = series ? Math.round((at - series.from) / series.step) : -1;
+      const nth = series ? Math.floor((at - series.from) / series.step) : -1;
       const value = series ? drawn(series.peak[nth], series.limit[nth], of.percent) : null;
       point.hidden = value === null;
       if (value !== null) point.style.transform = `translate(${left - 3}px, ${y0 + made.valToPos(value, "y") - 3}px)`;
@@ -139,7 +136,7 @@ export function Chart(props: ChartProps) {
   /** Index of the highest minute under a pixel, of the line that stands out. */
   const snapped = (x: number): number | null => {
     const made = plot.current;
-    const series = (lines.find(({ key }) => key === focus) ?? lines.find(({ isPool }) => isPool) ?? lines[0])?.series;
+    const series = shownOf(lines, focus)?.series;
     if (!made || !series) return null;
     const left = made.valToPos(series.from, "x");
     const pitch = made.valToPos(series.from + series.step, "x") - left;
@@ -196,7 +193,7 @@ export function Chart(props: ChartProps) {
   };
 
   const onKey = (event: KeyboardEvent) => {
-    const step = lines[0]?.series.step ?? 60;
+    const step = shownOf(lines, focus)?.series.step ?? 60;
     const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -60, PageDown: 60 }[event.key];
     const at = getCursor().at ?? to - step;
     if (by) {
@@ -344,69 +341,5 @@ function Marks({ marks, section }: { marks: PlacedMark[]; section: string }) {
         );
       })}
     </ul>
-  );
-}
-
-/** The limit of the selected line, to be dragged. */
-function Handle(of: {
-  top: number;
-  gutter: number;
-  slots: number;
-  name: string;
-  plot: React.RefObject<uPlot | null>;
-  onMove: (slots: number | null) => void;
-}) {
-  const dragging = useRef(false);
-  const level = (event: { clientY: number }) => {
-    const made = of.plot.current;
-    if (!made) return of.slots;
-    return Math.max(0, Math.round(made.posToVal(event.clientY - made.over.getBoundingClientRect().top, "y")));
-  };
-  return (
-    <div
-      role="slider"
-      tabIndex={0}
-      aria-label={`Limit of ${of.name}: drag to see what another would have meant`}
-      aria-valuenow={of.slots}
-      aria-valuemin={0}
-      aria-valuemax={MOST_SLOTS}
-      aria-orientation="vertical"
-      ref={(element) => {
-        if (!element) return;
-        element.style.top = `${of.top - 6}px`;
-        element.style.right = `${of.gutter}px`;
-      }}
-      className="group absolute left-12 z-20 flex h-3 cursor-ns-resize touch-none items-center justify-end outline-none"
-      onPointerDown={(event) => {
-        event.stopPropagation();
-        event.preventDefault();
-        event.currentTarget.setPointerCapture(event.pointerId);
-        event.currentTarget.focus();
-        dragging.current = true;
-      }}
-      onPointerMove={(event) => {
-        if (!dragging.current) return;
-        event.stopPropagation();
-        of.onMove(level(event));
-      }}
-      onPointerUp={() => (dragging.current = false)}
-      onMouseDown={(event) => event.stopPropagation()}
-      onClick={(event) => event.stopPropagation()}
-      onKeyDown={(event) => {
-        const by = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
-        if (event.key === "Escape") of.onMove(null);
-        else if (by) of.onMove(Math.max(0, of.slots + by));
-        else return;
-        event.preventDefault();
-        event.stopPropagation();
-      }}
-    >
-      <span
-        aria-hidden="true"
-        className="mr-1 grid h-4 w-6 place-items-center rounded-[3px] border border-blue bg-ground text-[9px] leading-none text-blue group-focus-visible:outline-2 group-focus-visible:outline-offset-1 group-focus-visible:outline-blue"
-      >
-        ⇕
-      </span>
-    </div>
   );
 }

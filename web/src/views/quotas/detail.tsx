@@ -13,6 +13,7 @@ import { limits, quotas, requests } from "../../lib/service";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { ZONE, count, duration } from "../../lib/time";
 import { Button } from "../../parts/button";
+import { By } from "../../parts/by";
 import { Failed } from "../../parts/failed";
 import { Peak } from "../../parts/peak";
 import { Skeleton } from "../../parts/skeleton";
@@ -124,8 +125,8 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
                 {changes.data.limits.slice(0, 6).map((limit, nth) => (
                   <li key={nth} className="flex gap-3">
                     <span className="w-14 shrink-0 text-right font-medium">{count(limit.slots)}</span>
-                    <span className="min-w-0 truncate text-muted" title={`${limit.setBy}: ${limit.reason}`}>
-                      <When at={seconds(limit.startTime) ?? 0} /> by {limit.setBy}
+                    <span className="min-w-0 truncate text-muted" title={`${limit.setByName || limit.setBy}: ${limit.reason}`}>
+                      <When at={seconds(limit.startTime) ?? 0} /> by <By id={limit.setBy} name={limit.setByName} />
                       {limit.reason && `: ${limit.reason}`}
                       {limit.endTime && (
                         <>

@@ -1,19 +1,23 @@
 // What is read at the minute that is looked at.
+import { type Bound } from "../../gen/highwater/v1/types_pb";
+import { boundOf, boundWord, signOf } from "../../lib/bound";
 import { useCursor } from "../../lib/cursor";
+import { MINUTE } from "../../lib/history";
 import { count, minutesLong, moment } from "../../lib/time";
 import { type Line, type Mark } from "./chart-paint";
 
 /** Marks this near to the minute, in seconds a pixel and more, are read with it. */
 const NEAR_MARK_SECONDS = 900;
-/** More than these would not fit beside the chart. */
+/** More than these would not fit on the page. */
 const MOST_VALUES = 40;
+/** More than these reach beyond the chart: an edge tells them from what they lie over. */
+const BESIDE_THE_CHART = 12;
 
 interface Value {
   line: Line;
   level: number | null;
   limit: number | null;
-  /** The level is a lower bound. */
-  partial: boolean;
+  bound: Bound;
 }
 
 /** Every line at a minute: the pool first, and then the highest. */
@@ -21,16 +25,16 @@ function valuesAt(lines: Line[], at: number): Value[] {
   return lines
     .map((line) => {
       const nth = Math.floor((at - line.series.from) / line.series.step);
-      const { peak, limit, partial } = line.series;
-      return { line, level: peak[nth] ?? null, limit: limit[nth] ?? null, partial: partial[nth] ?? false };
+      const { peak, limit, partial, late } = line.series;
+      return { line, level: peak[nth] ?? null, limit: limit[nth] ?? null, bound: boundOf(partial[nth] ?? false, late[nth] ?? false) };
     })
     .toSorted((a, b) => Number(b.line.isPool) - Number(a.line.isPool) || (b.level ?? -1) - (a.level ?? -1) || a.line.name.localeCompare(b.line.name));
 }
 
 /** "18 of 20 · 2 left". */
-function said({ level, limit, partial }: Value): string {
+function said({ level, limit, bound }: Value): string {
   if (level === null) return "no data";
-  const held = `${partial ? "at least " : ""}${count(level)}`;
+  const held = `${boundWord(bound)}${count(level)}`;
   if (limit === null) return `${held} · no limit`;
   return `${held} of ${count(limit)} · ${level > limit ? `${count(level - limit)} over` : `${count(limit - level)} left`}`;
 }
@@ -53,7 +57,7 @@ export function Readout({ section, lines, focus, marks }: { section: string; lin
       {main && (
         <span className="truncate text-muted">
           {main.line.name}
-          {main.line.series.step > 60 && `, highest of ${minutesLong(main.line.series.step / 60)}`}
+          {main.line.series.step > MINUTE && `, highest of ${minutesLong(main.line.series.step / MINUTE)}`}
         </span>
       )}
       {pinned && of === section && <span className="shrink-0 text-muted">pinned, Esc lets go</span>}
@@ -71,15 +75,17 @@ export function Values({ section, lines, focus }: { section: string; lines: Line
   const { at, section: of } = useCursor();
   if (at === null || of !== section) return null;
   const values = valuesAt(lines, at);
+  const widest = Math.max(...lines.map(({ series }) => series.step));
   return (
     <ul
       aria-label={`Every model at ${moment(at)}`}
-      className="pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pl-1 text-[11px] leading-4 max-[791px]:static max-[791px]:grid max-[791px]:min-h-0 max-[791px]:w-full max-[791px]:grid-cols-2 max-[791px]:pb-2"
+      className={`${values.length > BESIDE_THE_CHART ? "min-[792px]:border" : ""} pointer-events-none absolute top-0 right-0 z-20 contain-content min-h-[220px] w-[164px] bg-ground pt-2.5 pb-1 pl-1 text-[11px] leading-4 max-[791px]:static max-[791px]:grid max-[791px]:min-h-0 max-[791px]:w-full max-[791px]:grid-cols-2 max-[791px]:pb-2`}
     >
-      {values.slice(0, MOST_VALUES).map(({ line, level, limit }) => (
+      {widest > MINUTE && <li className="pl-10 text-muted">highest of {minutesLong(widest / MINUTE)}</li>}
+      {values.slice(0, MOST_VALUES).map(({ line, level, limit, bound }) => (
         <li key={line.key} className={`flex gap-2 ${line.key === focus ? "font-medium text-blue" : ""}`}>
           <span className={`w-8 shrink-0 text-right ${line.key === focus ? "" : level !== null && limit !== null && level >= limit ? "text-red" : TONE[line.tone]}`}>
-            {level === null ? "–" : count(level)}
+            {level === null ? "–" : `${signOf(bound)}${count(level)}`}
           </span>
           <span className={`truncate ${line.key === focus ? "" : "text-muted"}`}>{line.name}</span>
         </li>

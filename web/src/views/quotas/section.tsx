@@ -2,11 +2,10 @@
 import { useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { type Kind, type Target } from "../../gen/highwater/v1/types_pb";
+import { type Kind } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
 import { useFiringByKey } from "../../lib/firing";
-import { stepOf, useYoung } from "../../lib/history";
-import { KIND_NAME, accountOf, isPool, seconds, targetKey, targetOf } from "../../lib/target";
+import { KIND_NAME, accountOf, isPool, seconds, targetKey } from "../../lib/target";
 import { clock, count, day, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
@@ -36,7 +35,7 @@ interface Props {
 }
 
 export function Section({ project, kind, quotas, stale, asOf, edits, onRequest, onSetLimit }: Props) {
-  const { select, open, filter, range } = useAddress();
+  const { select, open, filter } = useAddress();
   const [preview, setPreview] = useState("");
   const [asPercent, setAsPercent] = useState<boolean | null>(null);
   /** The account whose pool is assigned. */
@@ -48,9 +47,6 @@ export function Section({ project, kind, quotas, stale, asOf, edits, onRequest, 
     const wanted = filter.trim().toLowerCase();
     return meters.filter((quota) => `${quota.displayName} ${quota.target?.target.value?.model}`.toLowerCase().includes(wanted));
   }, [meters, filter]);
-  const keys = quotas.map((quota) => targetKey(quota.target)).join("\n");
-  const targets = useMemo(() => keys.split("\n").map(targetOf).filter((target): target is Target => target !== undefined), [keys]);
-  const young = useYoung(project, targets, range, stepOf(targets, range));
   const limitsOf = meters.map((quota) => quota.limit?.slots ?? 0).filter((slots) => slots > 0);
   const differs = limitsOf.length > 1 && Math.max(...limitsOf) > FOURFOLD * Math.min(...limitsOf);
   const selected = quotas.some((quota) => targetKey(quota.target) === select) ? select : "";
@@ -63,7 +59,7 @@ export function Section({ project, kind, quotas, stale, asOf, edits, onRequest, 
   );
   return (
     <section aria-label={KIND_NAME[kind]} className="far mt-7">
-      <Head kind={kind} pools={pools} meters={meters} since={young?.get(targetKey(pools[0]?.target))} open={open} stale={stale} asOf={asOf} onOpen={doOpen} onAssign={setAssigns}>
+      <Head kind={kind} pools={pools} meters={meters} open={open} stale={stale} asOf={asOf} onOpen={doOpen} onAssign={setAssigns}>
         {limitsOf.length > 0 && (
           <Button look="quiet" aria-pressed={percent} onClick={() => setAsPercent(!percent)}>
             % of limit{percent ? " ✓" : ""}
@@ -93,7 +89,6 @@ export function Section({ project, kind, quotas, stale, asOf, edits, onRequest, 
         <QuotaTable
           label={`Models of ${KIND_NAME[kind]}`}
           quotas={shown}
-          young={young}
           selected={selected}
           preview={preview}
           opened={open}
@@ -123,8 +118,6 @@ interface HeadProps {
   kind: Kind;
   pools: Quota[];
   meters: Quota[];
-  /** Of a young project: its first second that is known. */
-  since: number | undefined;
   open: string;
   stale: boolean;
   asOf: number;
@@ -134,7 +127,7 @@ interface HeadProps {
 }
 
 /** "TTS · 27 of 40 · assigned 38 · peak 34, Tue 14:03", a line for each account that has a pool. */
-function Head({ kind, pools, meters, since, open, stale, asOf, onOpen, onAssign, children }: HeadProps) {
+function Head({ kind, pools, meters, open, stale, asOf, onOpen, onAssign, children }: HeadProps) {
   const key = targetKey(pools[0]?.target);
   return (
     <header className="flex flex-wrap items-baseline gap-x-2 gap-y-0.5 border-b pb-1">
@@ -155,7 +148,6 @@ function Head({ kind, pools, meters, since, open, stale, asOf, onOpen, onAssign,
             pool={pool}
             meters={meters.filter((quota) => accountOf(quota) === accountOf(pool))}
             isOneOfMany={pools.length > 1}
-            since={since}
             onOpen={() => onOpen(open === targetKey(pool.target) ? "" : targetKey(pool.target))}
             onAssign={() => onAssign(accountOf(pool))}
           />
@@ -173,13 +165,13 @@ interface PoolLineProps {
   /** Those of its account. */
   meters: Quota[];
   isOneOfMany: boolean;
-  since: number | undefined;
   onOpen: () => void;
   onAssign: () => void;
 }
 
 /** How one pool stands. */
-function PoolLine({ kind, pool, meters, isOneOfMany, since, onOpen, onAssign }: PoolLineProps) {
+function PoolLine({ kind, pool, meters, isOneOfMany, onOpen, onAssign }: PoolLineProps) {
+  const since = seconds(pool.knownSince);
   const assigned = meters.reduce((sum, quota) => sum + (quota.limit?.slots ?? 0), 0);
   const isShort = pool.limit !== undefined && assigned > pool.limit.slots;
   const firing = useFiringByKey().get(targetKey(pool.target));

@@ -3,7 +3,7 @@ import { type SortingState, createColumnHelper, flexRender, getCoreRowModel, get
 import { type KeyboardEvent, type ReactNode, memo, useMemo, useRef, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { Risk } from "../../gen/highwater/v1/types_pb";
+import { Bound, Risk } from "../../gen/highwater/v1/types_pb";
 import { type Firing, useFiringByKey } from "../../lib/firing";
 import { steady } from "../../lib/order";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
@@ -26,8 +26,6 @@ export interface Actions {
 interface Props {
   label: string;
   quotas: Quota[];
-  /** Since when those are known that are younger than the seven days. */
-  young: ReadonlyMap<string, number> | undefined;
   selected: string;
   preview: string;
   opened: string;
@@ -47,18 +45,19 @@ const tint = (risk: Risk): string =>
 const FIRST_ROWS = 12;
 
 /** Columns that a narrow page folds into the model's cell. */
-const FOLDED = "max-[900px]:hidden";
+const FOLDED = "max-[1210px]:hidden";
 /** Narrower, a row is a block of two lines: name and level, then how it stands and what can be done. */
 const BLOCK = "max-[640px]:block";
+/** Of the same width in every table, so that what is beneath each other on the page is of one sort; the model has the rest. */
 const CLASS: Record<string, string> = {
-  status: "w-[104px] max-[640px]:order-3 max-[640px]:basis-1/2 max-[640px]:pl-5.5",
-  model: "min-w-[180px] max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
+  status: "w-[116px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
+  model: "max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
   now: "w-[204px] max-[640px]:order-2 max-[640px]:w-auto",
   left: `w-[56px] text-right ${FOLDED}`,
-  limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
+  limit: "w-[96px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
-  turned: `w-[128px] text-right whitespace-nowrap ${FOLDED}`,
+  turned: `w-[128px] text-right leading-4 ${FOLDED}`,
   route: `w-[64px] ${FOLDED}`,
   action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
@@ -91,7 +90,7 @@ const core = getCoreRowModel<Quota>();
 const sorted = getSortedRowModel<Quota>();
 const idOf = (quota: Quota): string => targetKey(quota.target);
 
-export function QuotaTable({ label, quotas, young, selected, preview, opened, stale, edits, actions, detail }: Props) {
+export function QuotaTable({ label, quotas, selected, preview, opened, stale, edits, actions, detail }: Props) {
   const [sorting, setSorting] = useState<SortingState>([]);
   const [isHeld, setHeld] = useState(false);
   const [all, setAll] = useState(false);
@@ -147,7 +146,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
       onKeyDown={onKey}
     >
       <SortBy label={label} sorting={sorting} onSort={table.setSorting} />
-      <table aria-label={label} className={`w-full border-collapse ${BLOCK} ${stale ? "text-muted opacity-70 grayscale" : ""}`}>
+      <table aria-label={label} className={`w-full table-fixed border-collapse ${BLOCK} ${stale ? "text-muted opacity-70 grayscale" : ""}`}>
         <thead className="max-[640px]:sr-only">
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id} className="border-b">
@@ -183,7 +182,7 @@ export function QuotaTable({ label, quotas, young, selected, preview, opened, st
           if (!quota) return null;
           return (
             <tbody key={key} className={BLOCK}>
-              <Row quota={quota} id={key} firing={firing.get(key)} since={young?.get(key)} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
+              <Row quota={quota} id={key} firing={firing.get(key)} isSelected={selected === key} isLit={preview === key} isOpen={opened === key} edits={edits} actions={doing} />
               {opened === key && (
                 <tr className={`border-b ${BLOCK}`}>
                   <td className={`p-0 ${BLOCK}`} colSpan={COLUMNS.length}>
@@ -238,7 +237,6 @@ interface RowProps {
   quota: Quota;
   id: string;
   firing: Firing | undefined;
-  since: number | undefined;
   isSelected: boolean;
   isLit: boolean;
   isOpen: boolean;
@@ -246,8 +244,9 @@ interface RowProps {
   actions: Actions;
 }
 
-const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isOpen, edits, actions }: RowProps) {
+const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, edits, actions }: RowProps) {
   const { limit, peak } = quota;
+  const since = seconds(quota.knownSince);
   const turned = turnedAway(quota);
   return (
     <tr
@@ -264,7 +263,7 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
       <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue" : ""}`}>
         <Now quota={quota} />
       </td>
-      <th scope="row" className={`max-w-[320px] px-2 text-left font-normal ${CLASS["model"]}`}>
+      <th scope="row" className={`px-2 text-left font-normal ${CLASS["model"]}`}>
         <span className="flex min-w-0 items-center gap-2">
           <button
             type="button"
@@ -288,7 +287,7 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
           <WeekBadge week={quota.week} />
           {firing && <Bell firing={firing} name={nameOf(quota)} />}
         </span>
-        <span className="hidden pl-3.5 text-muted max-[900px]:block">
+        <span className="hidden pl-3.5 text-muted max-[1210px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
           {peak ? (
             <>
@@ -304,7 +303,7 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
       <td className={`px-2 ${CLASS["now"]}`}>
         <span className="flex items-center gap-3">
           <span className={`min-w-12 text-right font-medium ${quota.covered ? "" : "text-faint"}`} title={quota.silentLevel > 0 ? `${quota.silentLevel} of them held by silent workers` : undefined}>
-            {quota.covered ? count(quota.level) : "—"}
+            {quota.covered ? <Peak level={quota.level} bound={quota.levelBound} /> : "—"}
             {limit && <span className="hidden font-normal text-muted max-[640px]:inline"> of {count(limit.slots)}</span>}
           </span>
           <span className="max-[640px]:hidden">
@@ -312,7 +311,7 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
           </span>
         </span>
       </td>
-      <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? count(limit.slots - quota.level) : ""}</td>
+      <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? `${quota.levelBound === Bound.AT_LEAST ? "≤" : ""}${count(limit.slots - quota.level)}` : ""}</td>
       <td className={`px-2 ${CLASS["limit"]}`}>
         {limit ? (
           <span className="max-[640px]:hidden">{count(limit.slots)}</span>
@@ -330,8 +329,12 @@ const Row = memo(function Row({ quota, id, firing, since, isSelected, isLit, isO
             <Peak level={peak.level} bound={quota.peakBound} />{" "}
             <span className="text-muted">
               · <When at={seconds(peak.at) ?? 0} />
-              {since && <span title={`no data before ${moment(since)}`}>, since {day(since)}</span>}
             </span>
+            {since && (
+              <span title={`no data before ${moment(since)}`} className="block text-[11px] leading-3 text-muted">
+                known since {day(since)}
+              </span>
+            )}
           </>
         ) : (
           <span className="text-muted">no data</span>
@@ -361,7 +364,7 @@ function Turned({ quota }: { quota: Quota }) {
     { many: quota.closed?.rate ?? 0n, word: "rate" },
   ].filter(({ many }) => many > 0n);
   return why.map(({ many, word }, nth) => (
-    <span key={word}>
+    <span key={word} className="whitespace-nowrap">
       {nth > 0 && " · "}
       <span className="text-red">{count(Number(many))}</span> <span className="text-muted">{word}</span>
     </span>

@@ -5,7 +5,7 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, Risk } from "../../gen/highwater/v1/types_pb";
 import { go, useAddress } from "../../lib/address";
 import { useFiringByKey } from "../../lib/firing";
-import { TILE_STEP, useHistory, useYoung } from "../../lib/history";
+import { TILE_STEP, useHistory } from "../../lib/history";
 import { type Live } from "../../lib/live";
 import { type Series, envelope } from "../../lib/series";
 import { connectionsOf, targetsOf } from "../../lib/sections";
@@ -34,7 +34,6 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
   const found = useMemo(() => connectionsOf(live.byKey), [live.byKey]);
   const targets = targetsOf(found.flatMap(({ quota }) => quota ?? []));
   const history = useHistory(project, targets, "7d", TILE_STEP);
-  const young = useYoung(project, targets, "7d", TILE_STEP);
   const opened = found.flatMap(({ quota, others }) => (quota ? [quota, ...others] : [])).find((quota) => targetKey(quota.target) === open);
   const stale = live.status === "stale";
   return (
@@ -50,7 +49,6 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
                 kind={kind}
                 quota={quota}
                 others={others}
-                since={young?.get(targetKey(quota.target))}
                 isOpen={opened !== undefined && kindOf(opened.target) === kind}
                 series={history.data?.get(targetKey(quota.target))}
               />
@@ -99,8 +97,6 @@ interface TileProps {
   quota: Quota;
   /** What else is of its kind: what fires of it is marked here too. */
   others: Quota[];
-  /** Of a young one: its first second that is known. */
-  since: number | undefined;
   isOpen: boolean;
   series: Series | undefined;
 }
@@ -130,7 +126,8 @@ function troubleOf(quota: Quota): Trouble | undefined {
   return undefined;
 }
 
-function Tile({ project, kind, quota, others, since, isOpen, series }: TileProps) {
+function Tile({ project, kind, quota, others, isOpen, series }: TileProps) {
+  const since = seconds(quota.knownSince);
   const key = targetKey(quota.target);
   const firing = useFiringByKey();
   const fires = [quota, ...others].flatMap(({ target }) => firing.get(targetKey(target)) ?? []);
@@ -161,7 +158,7 @@ function Tile({ project, kind, quota, others, since, isOpen, series }: TileProps
         </span>
       </span>
       <p className={`mt-0.5 text-[22px] leading-7 font-semibold ${isFull ? "text-red" : ""}`}>
-        {quota.covered ? count(quota.level) : "—"}
+        {quota.covered ? <Peak level={quota.level} bound={quota.levelBound} /> : "—"}
         {limit !== undefined && <span className="text-[13px] font-normal text-muted"> of {count(limit)}</span>}
       </p>
       {series ? <Spark series={series} limit={limit} /> : <Skeleton className="h-6 w-full" />}

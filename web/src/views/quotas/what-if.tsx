@@ -8,7 +8,7 @@ import { whatIf } from "../../lib/series";
 import { words } from "../../lib/service";
 import { slotsProblem } from "../../lib/slots";
 import { isPool, nameOf, targetKey } from "../../lib/target";
-import { count, minutesLong } from "../../lib/time";
+import { count, minutesLong, ofKnown } from "../../lib/time";
 import { Button } from "../../parts/button";
 
 interface Props {
@@ -62,10 +62,16 @@ export function WhatIf({ project, quota, slots, pool, meters, edits, onMove, onR
       <p role="status">
         {problem ? (
           <span className="text-red">{problem}</span>
+        ) : found?.covered === 0 ? (
+          "nothing is known of it yet"
+        ) : found && slots === 0 ? (
+          <span className={found.full > 0 ? "text-red" : ""}>{found.full > 0 ? `${minutesLong(found.full)} in use ${ofKnown(found.covered)}, all of it over` : `never in use ${ofKnown(found.covered)}`}</span>
         ) : found ? (
           <>
             <span className={found.full > 0 ? "text-red" : ""}>{minutesLong(found.full)} full</span>,{" "}
-            <span className={found.near > 0 && found.full === 0 ? "text-amber" : ""}>{minutesLong(found.near)} at or above 90 % last week</span>
+            <span className={found.near > 0 && found.full === 0 ? "text-amber" : ""}>
+              {minutesLong(found.near)} at or above 90 % {ofKnown(found.covered)}
+            </span>
           </>
         ) : week.isError ? (
           "the last week could not be read"

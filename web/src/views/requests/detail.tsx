@@ -5,6 +5,8 @@ import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
 import { WEEK_WORD, seconds, targetKey } from "../../lib/target";
 import { count, full, minutesLong, moment } from "../../lib/time";
+import { By } from "../../parts/by";
+import { Peak } from "../../parts/peak";
 import { When } from "../../parts/when";
 
 const DID: Partial<Record<State, string>> = {
@@ -26,7 +28,15 @@ export function Detail({ request }: { request: IncreaseRequest }) {
         {evidence && evidence.minutesCovered > 0 ? (
           <dl className="mt-1">
             <Line term="Limit">{evidence.limitPlusOne ? count(evidence.limitPlusOne - 1) : "none"}</Line>
-            <Line term="Peak">{evidence.peak ? `${count(evidence.peak.level)}, ${moment(seconds(evidence.peak.at) ?? 0)}` : "–"}</Line>
+            <Line term="Peak">
+              {evidence.peak ? (
+                <>
+                  <Peak level={evidence.peak.level} bound={evidence.peakBound} />, {moment(seconds(evidence.peak.at) ?? 0)}
+                </>
+              ) : (
+                "–"
+              )}
+            </Line>
             <Line term="At or above 90 %">{minutesLong(evidence.minutesNearLimit)}</Line>
             <Line term="Kind of peaks">{evidence.week === Week.CALM ? "calm" : WEEK_WORD[evidence.week] || "–"}</Line>
             <Line term="Turned away">{`${count(evidence.turnedAway)} ${evidence.turnedAway === 1n ? "attempt" : "attempts"}`}</Line>
@@ -54,7 +64,7 @@ export function Detail({ request }: { request: IncreaseRequest }) {
         <ol className="mt-1 grid gap-2">
           <li>
             <span className="text-muted">
-              <When at={seconds(request.createTime) ?? 0} /> {request.createdBy || "dev"}:
+              <When at={seconds(request.createTime) ?? 0} /> <By id={request.createdBy} name={request.createdByName} />:
             </span>{" "}
             asked for {count(request.wantedSlots)}
             {end !== undefined && ` until ${full(end)}`}.
@@ -63,7 +73,7 @@ export function Detail({ request }: { request: IncreaseRequest }) {
           {decision && (
             <li>
               <span className="text-muted">
-                <When at={seconds(decision.decideTime) ?? 0} /> {decision.decidedBy || "dev"}:
+                <When at={seconds(decision.decideTime) ?? 0} /> <By id={decision.decidedBy} name={decision.decidedByName} />:
               </span>{" "}
               {DID[request.state] ?? "Decided"}
               {decision.slots > 0 && `: ${count(decision.slots)}`}

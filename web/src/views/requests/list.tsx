@@ -8,6 +8,7 @@ import { requests, words } from "../../lib/service";
 import { seconds } from "../../lib/target";
 import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
+import { By } from "../../parts/by";
 import { Empty, Unread } from "../../parts/page";
 import { SkeletonRows } from "../../parts/skeleton";
 import { type Column, Table } from "../../parts/table";
@@ -94,7 +95,7 @@ export function RequestList({ project, all = false, open, onAsk }: Props) {
     },
     { key: "wanted", head: "Wanted", end: true, cell: (request) => <Wanted request={request} /> },
     { key: "reason", head: "Why", cell: ({ reason }) => <span className="line-clamp-2 max-w-[48ch] text-left">{reason}</span> },
-    { key: "by", head: "By", cell: ({ createdBy }) => createdBy || "dev" },
+    { key: "by", head: "By", cell: ({ createdBy, createdByName }) => <By id={createdBy} name={createdByName} /> },
     { key: "when", head: "Asked", cell: ({ createTime }) => <When at={seconds(createTime) ?? 0} /> },
     {
       key: "do",

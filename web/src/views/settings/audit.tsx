@@ -4,6 +4,7 @@ import { type AuditRow } from "../../gen/highwater/v1/admin_pb";
 import { admin } from "../../lib/service";
 import { seconds } from "../../lib/target";
 import { Button } from "../../parts/button";
+import { By } from "../../parts/by";
 import { Failed } from "../../parts/failed";
 import { Empty, Part } from "../../parts/page";
 import { SkeletonRows } from "../../parts/skeleton";
@@ -14,7 +15,16 @@ const PAGE = 100;
 
 const COLUMNS: Column<AuditRow>[] = [
   { key: "time", head: "When", cell: ({ time }) => <When at={seconds(time) ?? 0} /> },
-  { key: "actor", head: "By", cell: ({ actor, role, address }) => <span title={address}>{role ? `${actor} (${role})` : actor}</span> },
+  {
+    key: "actor",
+    head: "By",
+    cell: ({ actor, actorName, role, address }) => (
+      <span title={address}>
+        <By id={actor} name={actorName} />
+        {role && ` (${role})`}
+      </span>
+    ),
+  },
   { key: "action", head: "What", names: true, cell: ({ action, object }) => `${action} ${object}` },
   { key: "before", head: "Before", cell: ({ before }) => before || <span className="text-muted">–</span> },
   { key: "after", head: "After", cell: ({ after }) => after || <span className="text-muted">–</span> },

@@ -11,6 +11,7 @@ import { limits } from "../../lib/service";
 import { seconds, targetKey } from "../../lib/target";
 import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
+import { By } from "../../parts/by";
 import { Failed } from "../../parts/failed";
 import { Empty, Part } from "../../parts/page";
 import { Peak } from "../../parts/peak";
@@ -70,7 +71,7 @@ export function Limits({ project }: { project: string }) {
     },
     { key: "since", head: "Since", cell: ({ startTime }) => <When at={seconds(startTime) ?? 0} /> },
     { key: "until", head: "Until", cell: ({ endTime }) => (endTime ? <When at={seconds(endTime) ?? 0} /> : <span className="text-muted">no end</span>) },
-    { key: "by", head: "Set by", cell: ({ setBy }) => setBy },
+    { key: "by", head: "Set by", cell: ({ setBy, setByName }) => <By id={setBy} name={setByName} /> },
     { key: "why", head: "Why", cell: ({ reason }) => reason || <span className="text-muted">–</span> },
     ...(caller?.edits
       ? [
@@ -140,7 +141,7 @@ function Before({ project, target }: { project: string; target: Target }) {
   if (isPending) return <SkeletonRows rows={2} />;
   return (
     <ol aria-label="History of the limit" className="grid gap-1 pl-4">
-      {data.map(({ slots, startTime, endTime, setBy, reason, endedBy, endReason }, nth) => (
+      {data.map(({ slots, startTime, endTime, setBy, setByName, reason, endedBy, endedByName, endReason }, nth) => (
         <li key={nth} className="wrap-anywhere">
           <span className="inline-block w-12 text-right font-medium">{count(slots)}</span>{" "}
           <span className="text-muted">
@@ -151,9 +152,13 @@ function Before({ project, target }: { project: string; target: Target }) {
                 to <When at={seconds(endTime) ?? 0} />
               </>
             )}
-            , set by {setBy}
+            , set by <By id={setBy} name={setByName} />
             {reason && `: ${reason}`}
-            {endedBy && `; ended by ${endedBy}`}
+            {endedBy && (
+              <>
+                ; ended by <By id={endedBy} name={endedByName} />
+              </>
+            )}
             {endReason && `: ${endReason}`}
           </span>
         </li>
