@@ -163,6 +163,7 @@ mod tests {
             name: "a".into(),
             in_catalogue: false,
             level: 2,
+            level_bound: Bound::Exact,
             silent_level: 0,
             covered: true,
             limit: None,
