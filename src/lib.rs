@@ -9,8 +9,9 @@
 //! - [`livekit`]: what LiveKit says of its connections, put into the live state.
 //! - [`rollup`]: frames into points, histograms and coverage.
 //! - [`history`]: an hour as bytes, and what is read out of hours.
+//! - [`route`]: which model of a chain new sessions use now, and why.
 //! - [`alert`]: what is worth a mail: rules, what they decide, and what is told of it.
-//! - [`foresee`]: how to share what there is.
+//! - [`foresee`]: how to share what there is, and whether fallbacks would do.
 //! - [`sim`]: a simulated fleet of voice agents.
 //! - [`error`]: what went wrong, as gRPC says it.
 //! - [`config`]: what was typed, turned into what is valid.
@@ -51,6 +52,7 @@ pub mod notify;
 pub mod proto;
 pub mod query;
 pub mod rollup;
+pub mod route;
 pub mod service;
 pub mod sim;
 pub mod store;

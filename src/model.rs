@@ -3,6 +3,7 @@
 
 pub mod bounds;
 pub mod catalogue;
+pub mod chain;
 pub mod counts;
 pub mod document;
 pub mod frame;
@@ -19,6 +20,7 @@ pub mod time;
 
 pub use bounds::Bounds;
 pub use catalogue::{Catalogue, CatalogueError, CatalogueModel, Provider};
+pub use chain::{Chain, ChainError};
 pub use counts::SparseCounts;
 pub use frame::{Coverage, Entry, Frame, LateSpan};
 pub use hour::{HourSummary, KeyHour};

@@ -37,6 +37,7 @@ mod redis_server;
 mod redis_trouble;
 mod release;
 mod requests;
+mod routes;
 mod serving;
 mod sign_in;
 mod soak;
