@@ -105,7 +105,7 @@ impl Live {
             Holder::Stream(stream) => {
                 let mut book = stream.mine()?;
                 let moment = self.moment(now);
-                match self.hears(&mut book, now) {
+                match Self::hears(&mut book, now) {
                     Heard::Expired { lost } => return Ok((Answer::SnapshotFirst { lost: Some(lost) }, book.deadline)),
                     Heard::Unsure => return Ok((Answer::SnapshotFirst { lost: None }, book.deadline)),
                     Heard::Well if book.unseen.is_full() => return Ok((Answer::Unheard, book.deadline)),
@@ -251,7 +251,7 @@ impl Live {
             Holder::Stream(stream) => {
                 let mut book = stream.mine()?;
                 let moment = self.moment(now);
-                let _ = self.hears(&mut book, now);
+                let _heard = Self::hears(&mut book, now);
                 Ok((free(&mut book, &moment), book.deadline))
             }
             Holder::Unary { project, worker, incarnation, lease } => {

@@ -32,6 +32,8 @@ impl Live {
             self.unary(project, worker, incarnation, lease, now, |book, moment| {
                 Ok(self.apply_all(book, &mut events, moment, false)?)
             })?;
+        // Whoever only asks for a slot has not said what it holds.
+        self.returned(project, incarnation);
         Ok((Applied { new_lease, ..applied }, lease_end))
     }
 
@@ -76,7 +78,6 @@ impl Live {
         let done = act(&mut book, &moment)?;
         let lease_end = book.deadline;
         drop(book);
-        self.returned(project, incarnation);
         Ok((done, new_lease, lease_end))
     }
 

@@ -71,13 +71,14 @@ impl Live {
         None
     }
 
-    /// The worker is heard, and asks for something: whether its book is what it holds.
-    pub(super) fn hears(&self, book: &mut Book, now: Now) -> Heard {
-        match self.heard(book, now) {
-            Some(_) => Heard::Expired { lost: book.expired.map_or(0, |expired| expired.lost) },
-            None if book.needs_snapshot => Heard::Unsure,
-            None => Heard::Well,
+    /// The worker is heard, and asks for something: whether its book is what it holds. That its lease had ended it is told at
+    /// its next beat or batch.
+    pub(super) fn hears(book: &mut Book, now: Now) -> Heard {
+        if book.link == Link::Gone {
+            return Heard::Expired { lost: book.expired.map_or(0, |expired| expired.lost) };
         }
+        renew(book, now);
+        if book.needs_snapshot { Heard::Unsure } else { Heard::Well }
     }
 
     /// The worker names meters that it reports.
