@@ -42,6 +42,23 @@ fn pair(criterion: &mut Criterion) {
         });
         assert_eq!(fleet.live.audit(), [], "every level is the number of its records");
     }
+    for (name, enforced) in
+        [("asked for and given back, no limit", false), ("asked for and given back, three limits", true)]
+    {
+        let mut fleet = Fleet::new(16);
+        if enforced {
+            fleet.enforce();
+        }
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|pairs| {
+                let batches = pairs.div_ceil(BATCH_PAIRS as u64);
+                let start = cpu::spent();
+                (0..batches).for_each(|_| fleet.ask());
+                per_pair(cpu::spent() - start, pairs, batches)
+            });
+        });
+        assert_eq!(fleet.live.audit(), [], "every level is the number of its records");
+    }
     group.bench_function("DashMap alone, its own hasher", |bencher| {
         let map: DashMap<SessionId, Record> = DashMap::new();
         bencher.iter_custom(dashed(&map));

@@ -6,6 +6,7 @@ use std::{future::Future, process::ExitCode};
 use clap::{Parser, Subcommand, error::ContextValue};
 use tokio::runtime;
 
+pub mod acquire;
 pub mod alerts;
 pub mod audit;
 pub mod backup;
@@ -66,6 +67,8 @@ enum Command {
     History(history::HistoryArgs),
     /// Limits: what is in force, set, end, plans, catalogue
     Limits(limits::LimitsArgs),
+    /// Ask for a slot as a worker would, and hold it
+    Acquire(acquire::AcquireArgs),
     /// Requests for more capacity: asked, approved, declined
     Requests(requests::RequestsArgs),
     /// Alerts: what fires and fired, rules, who is told
@@ -128,6 +131,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Sessions(args) => block_on(sessions::run(args)),
         Command::History(args) => block_on(history::run(args)),
         Command::Limits(args) => block_on(limits::run(args)),
+        Command::Acquire(args) => block_on(acquire::run(args)),
         Command::Requests(args) => block_on(requests::run(args)),
         Command::Alerts(args) => block_on(alerts::run(args)),
         Command::Keys(args) => keys::run(args),

@@ -21,6 +21,7 @@ use crate::{
     proto::{Labels, Meter},
 };
 
+pub mod acquire;
 pub mod backoff;
 pub mod channel;
 pub mod credential;
@@ -29,6 +30,7 @@ pub mod name;
 mod stream;
 mod wire;
 
+pub use acquire::{Acquired, Wanted};
 pub use channel::{ClientTls, channel, channel_with};
 pub use credential::{Bearer, Credential, Known};
 use journal::{Journal, JournalStats, Live};
@@ -144,6 +146,9 @@ struct State {
     handles: FxHashMap<Meter, u32>,
     unknown_models: Vec<String>,
     released: VecDeque<ReleasedSession>,
+    /// Slots that are to be asked for, and those that were, by session.
+    asks: VecDeque<acquire::Asking>,
+    asked: FxHashMap<SessionId, acquire::Asking>,
     /// Streams that were begun.
     attach_seq: u64,
     /// Streams that were welcomed.

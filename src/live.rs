@@ -9,17 +9,25 @@
 //! - [`beyond`], `left_out`: what is reported beyond the bounds of a project.
 //! - [`attach`], [`stream`], [`lease`]: how workers come, what they say, and how they end.
 //! - [`release`]: slots that are freed by hand.
+//! - [`gate`], [`starts`], [`scope`]: what of a level is enforced. [`enter`]: the way in, through three levels or none.
+//!   [`waiting`]: who waits for a slot. [`admit`]: who asks for one, and what they are told; `asked`, what a book says of it;
+//!   [`holders`], who holds most.
 //! - [`learn`]: what is awaited after a restart.
 //! - [`roll`] makes one frame a second, out of `entries`; `lasted` puts together how long sessions lasted.
 //! - [`audit`] recounts them.
 
+pub mod admit;
 pub mod apply;
+mod asked;
 pub mod attach;
 pub mod audit;
 pub mod beyond;
 pub mod book;
 mod early_ends;
+pub mod enter;
 mod entries;
+pub mod gate;
+pub mod holders;
 mod lasted;
 pub mod learn;
 pub mod lease;
@@ -31,12 +39,17 @@ pub mod record;
 pub mod registry;
 pub mod release;
 pub mod roll;
+pub mod scope;
 pub mod snapshot;
+pub mod starts;
 pub mod stream;
 mod sums;
 pub mod sync;
+pub mod waiting;
 pub mod word;
 
+#[cfg(all(test, feature = "loom"))]
+mod loom_gate;
 #[cfg(all(test, feature = "loom"))]
 mod loom_tests;
 #[cfg(all(test, not(feature = "loom")))]
@@ -47,21 +60,27 @@ use std::{collections::HashMap, sync::Arc};
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
 
+pub use admit::{Answer, Ask, Granted};
 pub use apply::{Applied, Event, Said, Told};
 pub use attach::{Attachment, Gone, Hello, Refusal};
 pub use book::{Book, Link};
+pub use enter::{Refused, Why};
 pub use meter::{Meter, Tally};
 pub use registry::Registry;
 pub use release::Released;
 pub use roll::Roller;
+pub use scope::{Rules, Scope};
 pub use stream::Batch;
+pub use waiting::{Permit, Ticket};
 
 use crate::{
     live::{
         apply::Moment,
         book::Expired,
+        holders::Holders,
         learn::Learning,
         sync::{AtomicU64, Mutex, Ordering, lock},
+        waiting::Room,
     },
     model::{Bounds, Coverage, Incarnation, Key, KeyId, Meter as MeterName, Now, Outcome, Project, Tick},
 };
@@ -93,6 +112,8 @@ pub struct Live {
     learning: Mutex<Option<Learning>>,
     roster: Mutex<Roster>,
     drift: AtomicU64,
+    room: Arc<Room>,
+    holders: Holders,
 }
 
 impl Live {
@@ -107,6 +128,8 @@ impl Live {
             learning: Mutex::new(None),
             roster: Mutex::new(Roster::new()),
             drift: AtomicU64::new(0),
+            room: Arc::default(),
+            holders: Holders::default(),
         }
     }
 
@@ -160,6 +183,7 @@ impl Live {
     /// Ends learning when its time has come; then what no worker accounted for is lost.
     fn end_learning(&self, now: Now) {
         let Some(learning) = lock(&self.learning).take_if(|learning| learning.is_over(now.mono)) else { return };
+        self.end_learning_of_gates();
         for book in self.all_books() {
             lock(&book).account_restored();
         }

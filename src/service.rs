@@ -3,9 +3,11 @@
 pub mod access;
 pub mod alerts;
 mod beyond;
+pub mod ceilings;
 pub mod clock;
 pub mod counts;
 pub mod decide;
+pub mod enforcement;
 pub mod guard;
 pub mod health;
 pub mod ledger;
@@ -25,9 +27,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use access::{Access, Actor};
 pub use alerts::Alerts;
+pub use ceilings::Ceilings;
 pub use clock::Clock;
 pub use counts::Counts;
 pub use decide::{Author, Ended, PlanApplied};
+pub use enforcement::{Choice, Choices};
 pub use guard::Guard;
 pub use health::Health;
 pub use ledger::Ledger;
@@ -57,6 +61,10 @@ pub struct Service {
     /// The minutes that are not folded yet. Held for microseconds; never across a call to the store.
     rollup: Mutex<Rollup>,
     pub limits: Limits,
+    /// What of them is enforced.
+    pub choices: Choices,
+    /// What the store knows may be held of those that are.
+    pub ceilings: Ceilings,
     pub requests: Requests,
     pub alerts: Alerts,
     pub outages: Outages,

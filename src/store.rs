@@ -58,10 +58,16 @@ pub enum Shelf {
     PastAlerts = 7,
     /// What is to be told, and what was, by its id.
     Outbox = 8,
+    /// Whether limits are enforced, by project, kind and model.
+    Enforcement = 9,
+    /// Limits of starts a minute, by the number of their key.
+    Starts = 10,
+    /// How many slots of an enforced key may be held, by its number: a restart reckons with them.
+    Ceilings = 11,
 }
 
 impl Shelf {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::ApiKeys,
         Self::Projects,
         Self::Requests,
@@ -70,6 +76,9 @@ impl Shelf {
         Self::Alerts,
         Self::PastAlerts,
         Self::Outbox,
+        Self::Enforcement,
+        Self::Starts,
+        Self::Ceilings,
     ];
 }
 

@@ -3,8 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use highwater::{
-    live::{Attachment, Batch, Event, Hello, Live, Meter, Roller},
-    model::{Bounds, Incarnation, Kind, Meter as MeterName, Now, Outcome, Project, SessionId, Time},
+    live::{
+        Answer, Ask, Attachment, Batch, Event, Hello, Live, Meter, Roller, Rules,
+        admit::{GivenBack, Holder},
+        waiting::Wanted,
+    },
+    model::{
+        Bounds, Enforcement, Incarnation, Kind, LimitEntry, LimitHistory, Meter as MeterName, Mode, Now, Outcome,
+        Priority, Project, SessionId, Time,
+    },
 };
 
 pub const WORKERS: usize = 2_000;
@@ -19,6 +26,8 @@ const FIRST_BATCHES: u64 = 120_000_000 / BATCH_US;
 pub struct Fleet {
     pub live: Live,
     meters: Vec<Arc<Meter>>,
+    /// Each alone, as it is asked for.
+    wanted: Vec<Wanted>,
     meters_each: usize,
     workers: Vec<Worker>,
     turn: usize,
@@ -57,9 +66,11 @@ impl Fleet {
         let project = Project::new("bench").expect("the name is one");
         let kind = |nth: usize| [Kind::Llm, Kind::Stt, Kind::Tts][nth % 3];
         let name = |nth: usize| MeterName::new(kind(nth), &format!("bench/model-{nth}"), "", None).expect("it is one");
-        let meters = (0..METERS).map(|nth| live.meter(&project, &name(nth), now).expect("there is room")).collect();
+        let meters: Vec<_> =
+            (0..METERS).map(|nth| live.meter(&project, &name(nth), now).expect("there is room")).collect();
+        let wanted = meters.iter().map(|meter| Wanted::from([meter.clone()])).collect();
         let mut fleet =
-            Self { live, meters, meters_each, workers: Vec::new(), turn: 0, now, roller: Roller::default() };
+            Self { live, meters, wanted, meters_each, workers: Vec::new(), turn: 0, now, roller: Roller::default() };
         for nth in 0..WORKERS {
             let mut incarnation = [0; 16];
             incarnation[..8].copy_from_slice(&(nth as u64 + 1).to_le_bytes());
@@ -81,11 +92,46 @@ impl Fleet {
         fleet
     }
 
-    fn open(&self, worker: usize, nth: u64) -> Event {
-        // Spread over the meters that this worker reports.
+    /// Spread over the meters that this worker reports.
+    fn meter(&self, worker: usize, nth: u64) -> usize {
         let mixed = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        let meter = (worker * 7 + mixed as usize % self.meters_each) % METERS;
-        Event::Open { id: id(worker, nth), meter: self.meters[meter].clone(), age: Duration::ZERO, labels: None }
+        (worker * 7 + mixed as usize % self.meters_each) % METERS
+    }
+
+    fn open(&self, worker: usize, nth: u64) -> Event {
+        let meter = self.meters[self.meter(worker, nth)].clone();
+        Event::Open { id: id(worker, nth), meter, age: Duration::ZERO, labels: None }
+    }
+
+    /// Limits on all three levels of each session, which are enforced and far away.
+    pub fn enforce(&self) {
+        let (set_by, reason) = (String::new(), String::new());
+        let entry = LimitEntry { slots: Some(4_000_000), start: Time(0), end: None, set_by, reason };
+        let enforcement = Enforcement { mode: Mode::Enforce, kept_percent: 0 };
+        let rules = Rules { slots: Arc::new(LimitHistory::new(vec![entry])), enforcement, ..Rules::default() };
+        for tally in self.meters.iter().flat_map(|meter| meter.scopes()) {
+            self.live.set_rules(tally, rules.clone(), self.now);
+        }
+    }
+
+    /// The same as a batch, each session asked for and given back by itself.
+    pub fn ask(&mut self) {
+        self.next_turn();
+        let (turn, now) = (self.turn, self.now);
+        let stream = self.workers[turn].stream.clone();
+        let first = self.workers[turn].first;
+        for nth in first..first + BATCH_PAIRS as u64 {
+            let (given, _) =
+                self.live.give_back(Holder::Stream(&stream), id(turn, nth), Outcome::Ok, now).expect("it is there");
+            assert_eq!(given, GivenBack::Free);
+            let next = nth + SESSIONS_EACH as u64;
+            let wanted = self.wanted[self.meter(turn, next)].clone();
+            let ask = Ask { id: id(turn, next), wanted, priority: Priority::Standard, labels: None, waits: false };
+            let (answer, _) = self.live.acquire(Holder::Stream(&stream), &ask, None, now).expect("it is there");
+            assert!(matches!(answer, Answer::Granted(_)));
+        }
+        self.live.heard_grants(&stream, u64::MAX).expect("it is there");
+        self.workers[turn].first += BATCH_PAIRS as u64;
     }
 
     fn apply(&mut self, worker: usize, events: Vec<Event>) {
@@ -97,12 +143,7 @@ impl Fleet {
 
     /// The next worker's batch, and now and then a second is rolled.
     pub fn batch(&mut self) {
-        self.turn = (self.turn + 1) % WORKERS;
-        self.now = at(self.now.mono.0 + BATCH_US);
-        if self.now.wall.tick() > self.live.tick(at(0)) {
-            let frames = self.roller.roll(&self.live, self.now);
-            frames.into_iter().for_each(|frame| self.roller.reuse(frame));
-        }
+        self.next_turn();
         let first = self.workers[self.turn].first;
         let mut events = Vec::with_capacity(2 * BATCH_PAIRS);
         for nth in first..first + BATCH_PAIRS as u64 {
@@ -112,5 +153,15 @@ impl Fleet {
         }
         self.workers[self.turn].first += BATCH_PAIRS as u64;
         self.apply(self.turn, events);
+    }
+
+    /// The clock goes on, and with it now and then the second.
+    fn next_turn(&mut self) {
+        self.turn = (self.turn + 1) % WORKERS;
+        self.now = at(self.now.mono.0 + BATCH_US);
+        if self.now.wall.tick() > self.live.tick(at(0)) {
+            let frames = self.roller.roll(&self.live, self.now);
+            frames.into_iter().for_each(|frame| self.roller.reuse(frame));
+        }
     }
 }

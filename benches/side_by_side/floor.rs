@@ -4,8 +4,8 @@
 use std::{io::Write as _, net::SocketAddr, pin::Pin, thread};
 
 use highwater::proto::{
-    AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse, HeartbeatRequest, HeartbeatResponse, ReportRequest,
-    ReportResponse,
+    AcquireRequest, AcquireResponse, AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse, HeartbeatRequest,
+    HeartbeatResponse, ReleaseRequest, ReleaseResponse, ReportRequest, ReportResponse,
     ingest_service_server::{IngestService, IngestServiceServer},
 };
 use tokio::{net::TcpStream, sync::mpsc};
@@ -35,6 +35,14 @@ impl IngestService for Empty {
 
     async fn goodbye(&self, _: Request<GoodbyeRequest>) -> Result<Response<GoodbyeResponse>, Status> {
         Ok(Response::new(GoodbyeResponse::default()))
+    }
+
+    async fn acquire(&self, _: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+        Ok(Response::new(AcquireResponse::default()))
+    }
+
+    async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        Ok(Response::new(ReleaseResponse::default()))
     }
 }
 

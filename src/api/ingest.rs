@@ -6,7 +6,11 @@
 //! - `pace`: how fast a stream is read.
 //! - [`seats`]: one stream an incarnation.
 //! - [`unary`]: reports without a stream.
+//! - [`asks`], [`acquire`], [`answer`]: slots that are asked for: what is said, what is waited for, what is told.
 
+pub mod acquire;
+pub mod answer;
+pub mod asks;
 mod attach;
 pub mod conversation;
 pub mod decode;
@@ -17,17 +21,28 @@ pub mod unary;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    api::{auth::Caller, ingest::seats::Seats, notices::Notices, peer::Peer},
+    api::{
+        aside::Aside,
+        auth::Caller,
+        convert,
+        ingest::{
+            acquire::{Asked, Told},
+            seats::Seats,
+        },
+        notices::Notices,
+        peer::Peer,
+    },
     error::Error,
     live::{BoundReached, Gone, Refusal},
     proto::{
-        AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse, HeartbeatRequest, HeartbeatResponse,
-        ReportRequest, ReportResponse, ingest_service_server::IngestService,
+        AcquireRequest, AcquireResponse, AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse,
+        HeartbeatRequest, HeartbeatResponse, ReleaseRequest, ReleaseResponse, ReportRequest, ReportResponse,
+        acquire_response::Result as Outcome, ingest_service_server::IngestService,
     },
     service::Service,
 };
@@ -39,13 +54,14 @@ const WAITING_ANSWERS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Ingest {
     service: Arc<Service>,
+    aside: Aside,
     notices: Notices,
     seats: Seats,
 }
 
 impl Ingest {
-    pub fn new(service: Arc<Service>, notices: Notices) -> Self {
-        Self { service, notices, seats: Seats::default() }
+    pub fn new(service: Arc<Service>, aside: Aside, notices: Notices) -> Self {
+        Self { service, aside, notices, seats: Seats::default() }
     }
 
     /// The seats of its streams, for those who have something to ask of a worker.
@@ -63,7 +79,8 @@ impl IngestService for Ingest {
         let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
         let (notices, seats) = (self.notices.clone(), self.seats.clone());
         let caller = Caller::of(&request)?;
-        let stream = attach::Stream::new(self.service.clone(), notices, seats, (peer, caller), answers);
+        let service = (self.service.clone(), self.aside.clone());
+        let stream = attach::Stream::new(service, notices, seats, (peer, caller), answers);
         // Not a task beside the stream but the stream itself: it ends with it, and drops what it holds.
         tokio::spawn(stream.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(waiting)))
@@ -89,6 +106,39 @@ impl IngestService for Ingest {
         let mut request = request.into_inner();
         caller.scope(&mut request.project)?;
         Ok(Response::new(unary::goodbye(&self.service, &request, self.service.clock.now())?))
+    }
+
+    async fn acquire(&self, request: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let service = &self.service;
+        let now = service.clock.now();
+        let (who, ask, wait) = asks::acquire(service, &request, now)?;
+        let asked = acquire::ask(service, &who, &ask, now).inspect_err(|error| service.counts.ingest.refused(error))?;
+        let (told, lease_end) = match asked {
+            Asked::Told(told, lease_end) => (told, lease_end),
+            Asked::Pending(pending) => {
+                // In a box, since few calls ever wait and all would have to keep room for it.
+                Box::pin(acquire::wait(&self.aside, &who, &ask, pending, Instant::now() + wait)).await?
+            }
+        };
+        let result = match told {
+            Told::Granted(granted) => Outcome::Granted(granted),
+            Told::Refused(refused) => Outcome::Refused(refused),
+        };
+        let now = service.clock.now();
+        let lease_until = Some(convert::to_timestamp(now.wall.after(lease_end.since(now.mono))));
+        Ok(Response::new(AcquireResponse { result: Some(result), lease_until }))
+    }
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let (who, id, outcome) = asks::release(&self.service, &request)?;
+        let result = acquire::give_back(&self.service, &who, id, outcome, self.service.clock.now())?;
+        Ok(Response::new(ReleaseResponse { result: result as i32 }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Limits, plans and the catalogue, over gRPC.
 
+mod enforcement;
+
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
@@ -16,20 +18,25 @@ use crate::{
     model::{
         Catalogue, CatalogueModel, Key, KeyId, LimitEntry, LimitHistory, Plan, Project, Target, Time,
         catalogue::Measure,
+        enforce::Mode,
         limit::{MAX_REASON_BYTES, MAX_SET_BY_BYTES, MAX_SLOTS},
         plan::SET_BY_PLAN,
     },
     proto::{
         self, ApplyPlanRequest, ApplyPlanResponse, EndLimitRequest, EndLimitResponse, ListCatalogueRequest,
-        ListCatalogueResponse, ListLimitsRequest, ListLimitsResponse, ListPlansRequest, ListPlansResponse,
-        SetLimitRequest, SetLimitResponse, limit_service_server::LimitService,
+        ListCatalogueResponse, ListEnforcementRequest, ListEnforcementResponse, ListLimitsRequest, ListLimitsResponse,
+        ListPlansRequest, ListPlansResponse, SetEnforcementRequest, SetEnforcementResponse, SetLimitRequest,
+        SetLimitResponse, limit_service_server::LimitService,
     },
     query::listing::in_catalogue,
-    service::{Author, Ended, Service},
+    service::{Author, Choice, Ended, Service},
 };
 
 const DEFAULT_LIMITS: usize = 200;
 const DEFAULT_PLANS: usize = 100;
+const DEFAULT_CHOICES: usize = 200;
+/// In the place of a limit of starts in the list: after those of slots.
+const OF_STARTS: u32 = 1 << 31;
 const DEFAULT_MODELS: usize = 200;
 
 /// The limit service.
@@ -72,17 +79,26 @@ impl LimitService for Limits {
         let mut limits = Vec::new();
         let mut last = None;
         for tally in &tallies[begun..] {
-            let history = service.limits.of(tally.id);
-            let after = after.filter(|after| after.key == tally.id);
-            for (nth, entry) in listed(&history, request.history, now, after.map(|after| after.nth)) {
+            let after = after.filter(|after| after.key == tally.id).map(|after| after.nth);
+            let enforced = service.choices.counts_for(&tally.key).mode == Mode::Enforce;
+            let (of_slots, of_starts) = (service.limits.of(tally.id), service.choices.starts_of(tally.id));
+            // Those of slots are done where one of starts was listed last.
+            let slots_after = after.map(|after| if after & OF_STARTS == 0 { after } else { 0 });
+            let starts_after = after.filter(|after| after & OF_STARTS != 0).map(|after| after & !OF_STARTS);
+            let slots = listed(&of_slots, request.history, now, slots_after).into_iter().map(|row| (row, &of_slots, 0));
+            let starts = listed(&of_starts, request.history, now, starts_after);
+            let starts = starts.into_iter().map(|row| (row, &of_starts, OF_STARTS));
+            for ((nth, entry), history, measure) in slots.chain(starts) {
                 if limits.len() == page.size {
                     let next_page_token = last.map(|last: Place| page.token(&last.bytes())).unwrap_or_default();
                     return Ok(Response::new(ListLimitsResponse { limits, next_page_token }));
                 }
                 let end = if request.history { history.end_of(nth) } else { entry.end };
                 let by = history.ended_by(nth).filter(|_| request.history);
-                limits.push(named(service, &project, with_ender(to_limit(&tally.key.target, entry, end), by)));
-                last = Some(Place { key: tally.id, nth: u32::try_from(nth).unwrap_or(u32::MAX) });
+                let limit = with_ender(to_limit(&tally.key.target, entry, end), by);
+                let limit = if measure == 0 { limit } else { of_starts_a_minute(limit) };
+                limits.push(named(service, &project, proto::Limit { enforced, ..limit }));
+                last = Some(Place { key: tally.id, nth: u32::try_from(nth).unwrap_or(u32::MAX) | measure });
             }
         }
         Ok(Response::new(ListLimitsResponse { limits, next_page_token: String::new() }))
@@ -96,14 +112,25 @@ impl LimitService for Limits {
         let now = service.clock.now();
         let project = convert::project(&request.project)?;
         let target = required_target(&service.catalogue, &project, request.target.as_ref())?;
-        let slots = slots(request.slots)?;
+        let most = most(&request)?;
         let end = end_time(request.end_time, now.wall)?;
         let author = author(request.set_by, request.reason, &caller)?;
         let key = Key { project, target };
         let unknown_model = !in_catalogue(&key.target, &service.catalogue);
         let limit = self.aside.run(move |queries| {
-            let entry = queries.service().set_limit(&key, slots, end, author, now)?;
-            Ok(named(queries.service(), &key.project, to_limit(&key.target, &entry, entry.end)))
+            let service = queries.service();
+            let limit = match most {
+                Most::Slots(slots) => {
+                    let entry = service.set_limit(&key, slots, end, author, now)?;
+                    to_limit(&key.target, &entry, entry.end)
+                }
+                Most::Starts(starts) => {
+                    let entry = service.set_starts(&key, Some(starts), end, author, now)?;
+                    of_starts_a_minute(to_limit(&key.target, &entry, entry.end))
+                }
+            };
+            let enforced = service.choices.counts_for(&key).mode == Mode::Enforce;
+            Ok(named(service, &key.project, proto::Limit { enforced, ..limit }))
         });
         Ok(Response::new(SetLimitResponse { limit: Some(limit.await?), unknown_model }))
     }
@@ -118,11 +145,55 @@ impl LimitService for Limits {
         let target = required_target(&service.catalogue, &project, request.target.as_ref())?;
         let author = author(request.set_by, request.reason, &caller)?;
         let key = Key { project, target };
+        let starts = request.starts;
         let limit = self.aside.run(move |queries| {
+            if starts {
+                let entry = queries.service().set_starts(&key, None, None, author, now)?;
+                return Ok(of_starts_a_minute(to_limit(&key.target, &entry, entry.end)));
+            }
             let ended = queries.service().end_limit(&key, author, now)?;
             Ok(named(queries.service(), &key.project, to_ended(&key.target, &ended)))
         });
         Ok(Response::new(EndLimitResponse { limit: Some(limit.await?) }))
+    }
+
+    async fn set_enforcement(
+        &self,
+        request: Request<SetEnforcementRequest>,
+    ) -> Result<Response<SetEnforcementResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let service = self.service();
+        let now = service.clock.now();
+        let (place, enforcement, author) = enforcement::chosen(&service.catalogue, request, &caller)?;
+        let target = place.1.clone();
+        let chosen =
+            self.aside.run(move |queries| queries.service().choose_enforcement(&place, enforcement, author, now));
+        let enforcement = chosen.await?.map(|choice| enforcement::view(target.as_ref(), &choice));
+        Ok(Response::new(SetEnforcementResponse { enforcement }))
+    }
+
+    async fn list_enforcement(
+        &self,
+        request: Request<ListEnforcementRequest>,
+    ) -> Result<Response<ListEnforcementResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        caller.scope(&mut request.project)?;
+        let page = Page::take("enforcement", DEFAULT_CHOICES, &mut request)?;
+        let after = page.place_of()?.map_or(0, |place| u32::from_be_bytes(place) as usize + 1);
+        let project = convert::project(&request.project)?;
+        self.aside.queries.seen(&project)?;
+        let choices = self.service().choices.list(&project);
+        let (listed, last) = page.cut(choices.iter().enumerate().skip(after));
+        let token = |(nth, _): (usize, _)| page.token(&u32::try_from(nth).unwrap_or(u32::MAX).to_be_bytes());
+        let view =
+            |(_, (target, choice)): (usize, &(Option<Target>, Choice))| enforcement::view(target.as_ref(), choice);
+        Ok(Response::new(ListEnforcementResponse {
+            next_page_token: last.map(token).unwrap_or_default(),
+            enforcements: listed.into_iter().map(view).collect(),
+        }))
     }
 
     async fn list_plans(&self, request: Request<ListPlansRequest>) -> Result<Response<ListPlansResponse>, Status> {
@@ -206,10 +277,28 @@ fn listed(history: &LimitHistory, all: bool, now: Time, after: Option<u32>) -> V
     }
 }
 
-fn slots(slots: Option<u32>) -> Checked<u32> {
-    let slots = slots.ok_or_else(|| FieldProblem::new("slots", "is needed; 0 is a limit of none"))?;
-    let problem = || FieldProblem::new("slots", format!("is {slots}; 0 to {MAX_SLOTS} are allowed"));
-    (slots <= MAX_SLOTS).then_some(slots).ok_or_else(problem)
+/// What a limit is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Most {
+    Slots(u32),
+    /// In a minute.
+    Starts(u32),
+}
+
+fn most(request: &SetLimitRequest) -> Checked<Most> {
+    let (field, number, most): (_, _, fn(u32) -> Most) = match (request.slots, request.starts_per_minute) {
+        (Some(slots), None) => ("slots", slots, Most::Slots),
+        (None, Some(starts)) => ("starts_per_minute", starts, Most::Starts),
+        (Some(_), Some(_)) => {
+            let problem = "and slots are both set: a limit is of one of them, and a meter may have one of each";
+            return Err(FieldProblem::new("starts_per_minute", problem));
+        }
+        (None, None) => {
+            return Err(FieldProblem::new("slots", "is needed, or starts_per_minute; 0 is a limit of none"));
+        }
+    };
+    let problem = || FieldProblem::new(field, format!("is {number}; 0 to {MAX_SLOTS} are allowed"));
+    (number <= MAX_SLOTS).then_some(most(number)).ok_or_else(problem)
 }
 
 pub fn end_time(end: Option<prost_types::Timestamp>, now: Time) -> Checked<Option<Time>> {
@@ -239,6 +328,8 @@ pub fn to_limit(target: &Target, entry: &LimitEntry, end: Option<Time>) -> proto
         reason: entry.reason.clone(),
         ended_by: String::new(),
         end_reason: String::new(),
+        starts_per_minute: None,
+        enforced: false,
         set_by_name: String::new(),
         ended_by_name: String::new(),
     }
@@ -248,6 +339,11 @@ pub fn to_limit(target: &Target, entry: &LimitEntry, end: Option<Time>) -> proto
 fn named(service: &Service, project: &Project, limit: proto::Limit) -> proto::Limit {
     let name_of = |id: &str| service.access.name_of(id, project.as_str()).unwrap_or_default();
     proto::Limit { set_by_name: name_of(&limit.set_by), ended_by_name: name_of(&limit.ended_by), ..limit }
+}
+
+/// A limit of starts, made of one of slots.
+fn of_starts_a_minute(limit: proto::Limit) -> proto::Limit {
+    proto::Limit { starts_per_minute: Some(limit.slots), slots: 0, ..limit }
 }
 
 fn to_ended(target: &Target, ended: &Ended) -> proto::Limit {

@@ -11,8 +11,8 @@ use crate::{
     error::FieldProblem,
     proto::{
         AdminServiceListProjectsRequest, ListAlertsRequest, ListApiKeysRequest, ListAuditRowsRequest,
-        ListCatalogueRequest, ListIncreaseRequestsRequest, ListLimitsRequest, ListPlansRequest, ListProjectsRequest,
-        ListProviderPoolsRequest, ListQuotasRequest, ListSessionsRequest,
+        ListCatalogueRequest, ListEnforcementRequest, ListIncreaseRequestsRequest, ListLimitsRequest, ListPlansRequest,
+        ListProjectsRequest, ListProviderPoolsRequest, ListQuotasRequest, ListSessionsRequest,
     },
 };
 
@@ -55,6 +55,7 @@ paged! {
     ListApiKeysRequest,
     ListAuditRowsRequest,
     ListCatalogueRequest,
+    ListEnforcementRequest,
     ListIncreaseRequestsRequest,
     ListLimitsRequest,
     ListPlansRequest,

@@ -13,8 +13,8 @@ use crate::{
     model::key::DEFAULT_PROJECT,
     proto::{
         GetCallerRequest, admin_service_client::AdminServiceClient, alert_service_client::AlertServiceClient,
-        limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient,
-        request_service_client::RequestServiceClient,
+        ingest_service_client::IngestServiceClient, limit_service_client::LimitServiceClient,
+        quota_service_client::QuotaServiceClient, request_service_client::RequestServiceClient,
     },
 };
 
@@ -166,6 +166,10 @@ impl Server {
         LimitServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
+    pub fn ingest(&self) -> IngestServiceClient<Known> {
+        IngestServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
     pub fn requests(&self) -> RequestServiceClient<Known> {
         RequestServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
@@ -195,8 +199,20 @@ impl Server {
     /// # Errors
     /// When the service can't be reached, does not answer in time, or refuses.
     pub async fn answer<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CliError> {
+        self.answer_after(Duration::ZERO, call).await
+    }
+
+    /// The same, of a call that may be held for so long by what it asks for.
+    ///
+    /// # Errors
+    /// As of [`Server::answer`].
+    pub async fn answer_after<T>(
+        &self,
+        held: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, CliError> {
         let late = |_| Status::deadline_exceeded("");
-        let answer = timeout(ANSWER_TIMEOUT, call).await.map_err(late).flatten();
+        let answer = timeout(held + ANSWER_TIMEOUT, call).await.map_err(late).flatten();
         answer.map(Response::into_inner).map_err(|status| CliError::from_status(&status, &self.url))
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     },
     model::Kind,
     proto::{
-        ApplyPlanRequest, CatalogueModel, EndLimitRequest, Limit, ListCatalogueRequest, ListLimitsRequest,
-        ListPlansRequest, Plan, SetLimitRequest,
+        ApplyPlanRequest, CatalogueModel, EndLimitRequest, Enforcement, EnforcementMode, Limit, ListCatalogueRequest,
+        ListEnforcementRequest, ListLimitsRequest, ListPlansRequest, Plan, SetEnforcementRequest, SetLimitRequest,
     },
 };
 
@@ -43,6 +43,14 @@ enum Action {
     Set(SetArgs),
     /// End a limit now
     End(EndArgs),
+    /// Refuse who asks for a slot beyond a limit: in the project, or a kind or model of it
+    Enforce(EnforceArgs),
+    /// Show limits and refuse nobody, which is how a project begins
+    Observe(ChooseArgs),
+    /// Take back what was chosen for a kind or model, or the project: the wider choice counts again
+    Inherit(ChooseArgs),
+    /// What is enforced
+    Enforcement,
     /// The plans that are known
     Plans,
     /// Set every limit of a plan
@@ -62,8 +70,11 @@ struct ListArgs {
 
 #[derive(Args, Debug)]
 struct SetArgs {
-    /// Most slots held at once
-    slots: u32,
+    /// Most slots held at once, or most starts with --per-minute
+    most: u32,
+    /// Limit the sessions that are started in a minute, as some providers do
+    #[arg(long)]
+    per_minute: bool,
     #[command(flatten)]
     target: TargetArgs,
     /// When it ends by itself: a time or a date; the limit before it is then in force again
@@ -75,6 +86,26 @@ struct SetArgs {
 
 #[derive(Args, Debug)]
 struct EndArgs {
+    /// That of starts a minute
+    #[arg(long)]
+    per_minute: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    author: AuthorArgs,
+}
+
+#[derive(Args, Debug)]
+struct EnforceArgs {
+    /// Share of each limit that is kept for each higher priority, in percent, up to 45
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    keep: u32,
+    #[command(flatten)]
+    choose: ChooseArgs,
+}
+
+#[derive(Args, Debug)]
+struct ChooseArgs {
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
@@ -118,6 +149,9 @@ enum Answer {
         unknown_model: bool,
     },
     Ended(Option<Limit>),
+    /// What was chosen; `None` when it was taken back.
+    Chosen(Option<Enforcement>),
+    Choices(Vec<Enforcement>),
     Plans(Vec<Plan>),
     /// `kept`: set by hand, so that the plan left them as they are.
     Applied {
@@ -140,6 +174,12 @@ pub async fn run(mut args: LimitsArgs) -> Result<(), CliError> {
         Action::List(list_args) => list(&server, &project, &list_args).await?,
         Action::Set(set_args) => set(&server, &project, set_args).await?,
         Action::End(end_args) => end(&server, &project, end_args).await?,
+        Action::Enforce(EnforceArgs { keep, choose: args }) => {
+            choose(&server, &project, args, EnforcementMode::Enforce, keep).await?
+        }
+        Action::Observe(args) => choose(&server, &project, args, EnforcementMode::Observe, 0).await?,
+        Action::Inherit(args) => choose(&server, &project, args, EnforcementMode::Unspecified, 0).await?,
+        Action::Enforcement => Answer::Choices(choices(&server, &project).await?),
         Action::Plans => Answer::Plans(plans(&server).await?),
         Action::ApplyPlan(apply_args) => apply_plan(&server, &project, apply_args).await?,
         Action::Catalogue(catalogue_args) => Answer::Catalogue(catalogue(&server, &catalogue_args.kinds).await?),
@@ -171,7 +211,8 @@ async fn set(server: &Server, project: &str, args: SetArgs) -> Result<Answer, Cl
     let request = SetLimitRequest {
         project: project.to_owned(),
         target: Some(args.target.required()?),
-        slots: Some(args.slots),
+        slots: (!args.per_minute).then_some(args.most),
+        starts_per_minute: args.per_minute.then_some(args.most),
         end_time: until.map(moment::to_wire),
         set_by: args.author.by,
         reason: args.author.reason,
@@ -186,8 +227,36 @@ async fn end(server: &Server, project: &str, args: EndArgs) -> Result<Answer, Cl
         target: Some(args.target.required()?),
         set_by: args.author.by,
         reason: args.author.reason,
+        starts: args.per_minute,
     };
     Ok(Answer::Ended(server.answer(server.limits().end_limit(request)).await?.limit))
+}
+
+async fn choose(
+    server: &Server,
+    project: &str,
+    args: ChooseArgs,
+    mode: EnforcementMode,
+    kept_percent: u32,
+) -> Result<Answer, CliError> {
+    let request = SetEnforcementRequest {
+        project: project.to_owned(),
+        target: args.target.target()?,
+        mode: mode as i32,
+        kept_percent,
+        set_by: args.author.by,
+        reason: args.author.reason,
+    };
+    Ok(Answer::Chosen(server.answer(server.limits().set_enforcement(request)).await?.enforcement))
+}
+
+async fn choices(server: &Server, project: &str) -> Result<Vec<Enforcement>, CliError> {
+    let pages = all_pages(async |page_token| {
+        let request = ListEnforcementRequest { project: project.to_owned(), page_size: PAGE_SIZE, page_token };
+        let page = server.answer(server.limits().list_enforcement(request)).await?;
+        Ok((page.enforcements, page.next_page_token))
+    });
+    pages.await
 }
 
 async fn plans(server: &Server) -> Result<Vec<Plan>, CliError> {

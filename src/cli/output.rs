@@ -54,7 +54,12 @@ pub struct TargetOut {
 
 #[derive(Debug, Serialize)]
 pub struct LimitOut {
-    pub slots: u32,
+    /// Absent for a limit of starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_per_minute: Option<u32>,
+    pub enforced: bool,
     pub start_time: Option<Rfc3339>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Rfc3339>,
@@ -103,7 +108,9 @@ impl TargetOut {
 impl From<&proto::Limit> for LimitOut {
     fn from(limit: &proto::Limit) -> Self {
         Self {
-            slots: limit.slots,
+            slots: limit.starts_per_minute.is_none().then_some(limit.slots),
+            starts_per_minute: limit.starts_per_minute,
+            enforced: limit.enforced,
             start_time: time(limit.start_time.as_ref()),
             end_time: time(limit.end_time.as_ref()),
             set_by: limit.set_by.clone(),

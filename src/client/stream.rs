@@ -11,20 +11,22 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
 use crate::{
-    client::{Bearer, ClientStatus, Credential, FLUSH_AFTER, FLUSH_EVENTS, Shared, backoff, journal::Snapshot, wire},
+    client::{
+        Bearer, ClientStatus, Credential, FLUSH_AFTER, FLUSH_EVENTS, Shared, acquire, backoff, journal::Snapshot, wire,
+    },
     proto::{
-        Ack, AttachRequest, AttachResponse, Declared, Hello, Welcome, attach_response::Message,
+        Ack, AttachRequest, AttachResponse, Declared, Welcome, attach_response::Message,
         ingest_service_client::IngestServiceClient,
     },
 };
 
+mod opening;
 mod release;
 mod renewal;
 
+use opening::{hello, welcome};
 use renewal::Renewal;
 
-/// The protocol's version.
-const PROTOCOL_VERSION: u32 = 1;
 /// Messages between this task and the connection: 8, since each may be large.
 const OUTGOING_MESSAGES: usize = 8;
 /// How long the connection and the answer to a hello may take together, also when thousands attach at once.
@@ -117,34 +119,9 @@ async fn attach(shared: &Shared, channel: Channel, welcomed: &mut bool) -> Ended
     *welcomed = true;
     let mut stream = Stream::new(shared, outgoing, &welcome);
     shared.status.send_replace(ClientStatus::Attached);
-    stream.run(&mut incoming).await
-}
-
-fn hello(shared: &Shared) -> AttachRequest {
-    let mut state = shared.state();
-    state.attach_seq += 1;
-    state.cut = false;
-    let config = &shared.config;
-    wire::hello(Hello {
-        protocol_version: PROTOCOL_VERSION,
-        project: config.project.clone(),
-        worker_id: config.worker_id.clone(),
-        incarnation: config.incarnation.0.to_vec(),
-        replaces: config.replaces.map(|replaced| replaced.0.to_vec()).unwrap_or_default(),
-        attach_seq: state.attach_seq,
-        client: config.program.clone(),
-    })
-}
-
-/// Waits for the answer to the hello. That the lease had ended may be said before it; the snapshot follows anyway.
-async fn welcome(incoming: &mut Streaming<AttachResponse>) -> Result<Welcome, Status> {
-    loop {
-        match incoming.message().await?.map(|response| response.message) {
-            Some(Some(Message::Welcome(welcome))) => return Ok(welcome),
-            Some(_) => {}
-            None => return Err(Status::unavailable("the service ended the stream before its welcome")),
-        }
-    }
+    let ended = stream.run(&mut incoming).await;
+    acquire::broke(shared);
+    ended
 }
 
 /// A stream that was welcomed.
@@ -156,6 +133,8 @@ struct Stream<'a> {
     outbox: VecDeque<AttachRequest>,
     /// Meters that are declared on this stream.
     declared: usize,
+    /// Slots that were granted on this stream.
+    grants: u64,
     batch_events: usize,
     beat_every: Duration,
     /// When what is pending is to be sent.
@@ -180,6 +159,7 @@ impl<'a> Stream<'a> {
             outgoing: Some(outgoing),
             outbox: VecDeque::new(),
             declared: 0,
+            grants: 0,
             batch_events: FLUSH_EVENTS.min(welcome.max_batch_events as usize).max(1),
             beat_every,
             flush_at: Some(now),
@@ -203,7 +183,7 @@ impl<'a> Stream<'a> {
     fn tell(&mut self, snapshot: &Snapshot) {
         let now = Instant::now().into_std();
         self.declare();
-        self.outbox.extend(wire::snapshot(snapshot, now));
+        self.outbox.extend(wire::snapshot(snapshot, self.grants, now));
         let state = self.shared.state();
         self.outbox.extend(state.journal.unapplied().map(|batch| wire::batch(batch, now)));
         if state.journal.in_flight() > 0 {
@@ -285,6 +265,7 @@ impl<'a> Stream<'a> {
             self.outbox.extend(self.renewal.due());
             return None;
         }
+        self.ask();
         self.flush_at = can_send.then(|| self.flush_at.unwrap_or(now + FLUSH_AFTER));
         if can_send && (passed(self.flush_at) || pending >= FLUSH_EVENTS || goodbye.is_some()) {
             self.flush(now);
@@ -298,6 +279,15 @@ impl<'a> Stream<'a> {
             self.beat_at = now + self.beat_every;
         }
         None
+    }
+
+    /// Sends what is to be asked for.
+    fn ask(&mut self) {
+        let asks = acquire::take(self.shared);
+        if !asks.is_empty() {
+            self.declare();
+            self.outbox.extend(asks.into_iter().map(wire::acquire));
+        }
     }
 
     /// Sends the next batch.
@@ -319,7 +309,7 @@ impl<'a> Stream<'a> {
             digest = self.shared.state().journal.digest();
             self.digest_at = now + DIGEST_EVERY;
         }
-        self.outbox.push_back(wire::beat(digest));
+        self.outbox.push_back(wire::beat(digest, self.grants));
     }
 
     /// When something is due next, if nothing happens before.
@@ -344,7 +334,9 @@ impl<'a> Stream<'a> {
             }
             Message::Authenticated(taken) => self.renewal.before(taken.expire_time.as_ref()),
             Message::Release(asked) => release::close(self.shared, asked),
-            Message::Welcome(_) => {}
+            Message::Acquired(answer) => self.grants += u64::from(acquire::answered(self.shared, answer)),
+            // A slot is given back by a disconnect in a batch, which is not answered by this.
+            Message::Released(_) | Message::Welcome(_) => {}
         }
     }
 

@@ -19,8 +19,9 @@ use super::*;
 use crate::{
     model::{SessionId, session::ID_BYTES},
     proto::{
-        Ack, AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse, HeartbeatRequest, HeartbeatResponse, Kind,
-        ReportRequest, ReportResponse, SnapshotNeeded, Welcome, attach_request,
+        Ack, AcquireRequest, AcquireResponse, AttachRequest, AttachResponse, GoodbyeRequest, GoodbyeResponse,
+        HeartbeatRequest, HeartbeatResponse, Kind, ReleaseRequest, ReleaseResponse, ReportRequest, ReportResponse,
+        SnapshotNeeded, Welcome, attach_request,
         attach_response::Message,
         event,
         ingest_service_server::{IngestService, IngestServiceServer},
@@ -70,6 +71,7 @@ impl Naive {
                 }
                 return Ok(None);
             }
+            attach_request::Message::Acquire(_) | attach_request::Message::Release(_) => return Ok(None),
             attach_request::Message::Goodbye(_) => {
                 book.goodbye = true;
                 return Ok(None);
@@ -161,6 +163,14 @@ impl IngestService for Naive {
     }
 
     async fn goodbye(&self, _: Request<GoodbyeRequest>) -> Result<Response<GoodbyeResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn acquire(&self, _: Request<AcquireRequest>) -> Result<Response<AcquireResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 }

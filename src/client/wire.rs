@@ -13,7 +13,8 @@ use crate::{
     model::{Outcome, session::ID_BYTES},
     proto::{
         AttachRequest, Authenticate, Beat, ColumnBatch, Connect, Declare, Disconnect, Event as WireEvent, EventBatch,
-        Hello, Labels, Meter, MeterDeclaration, SnapshotChunk, StreamGoodbye, attach_request::Message, event,
+        Hello, Labels, Meter, MeterDeclaration, SnapshotChunk, StreamAcquire, StreamGoodbye, attach_request::Message,
+        event,
     },
 };
 
@@ -53,9 +54,14 @@ pub fn declare(first: u32, meters: &[Meter]) -> AttachRequest {
 }
 
 /// A sign of life; with number, digest and batch number of what is live when they are known.
-pub fn beat(digest: Option<(u64, u64, u64)>) -> AttachRequest {
+pub fn beat(digest: Option<(u64, u64, u64)>, grants_heard: u64) -> AttachRequest {
     let (live_count, live_digest, as_of_seq) = digest.unwrap_or_default();
-    message(Message::Beat(Beat { has_digest: digest.is_some(), live_count, live_digest, as_of_seq }))
+    message(Message::Beat(Beat { has_digest: digest.is_some(), live_count, live_digest, as_of_seq, grants_heard }))
+}
+
+/// Asks for a slot.
+pub fn acquire(acquire: StreamAcquire) -> AttachRequest {
+    message(Message::Acquire(acquire))
 }
 
 pub fn authenticate(token: &Secret<String>) -> AttachRequest {
@@ -113,8 +119,8 @@ fn columns(batch: &Batch, now: Instant) -> ColumnBatch {
     ColumnBatch { seq: batch.seq, session_ids, outcomes, handles, ages_us, label_refs, labels }
 }
 
-/// A snapshot in chunks; one empty chunk when nothing is live.
-pub fn snapshot(sessions: &Snapshot, now: Instant) -> Vec<AttachRequest> {
+/// A snapshot in chunks; one empty chunk when nothing is live. So many slots were granted before it.
+pub fn snapshot(sessions: &Snapshot, grants_heard: u64, now: Instant) -> Vec<AttachRequest> {
     let mut chunks = Vec::new();
     let mut builder = ChunkBuilder::default();
     for (id, session) in sessions {
@@ -129,6 +135,7 @@ pub fn snapshot(sessions: &Snapshot, now: Instant) -> Vec<AttachRequest> {
         chunk.index = index as u32;
         chunk.last = index == last;
     }
+    chunks[last].grants_heard = grants_heard;
     chunks[last].count = sessions.len() as u64;
     chunks[last].digest = sessions.iter().fold(0, |digest, (id, _)| digest ^ id.digest());
     chunks.into_iter().map(|chunk| message(Message::Snapshot(chunk))).collect()

@@ -25,6 +25,8 @@ const MOST_SUMMARIES_MONTHS: u64 = 120;
 const MOST_THREADS: u64 = 1_024;
 /// What any count is kept below, so that a slip of the keyboard does not take the memory.
 const MOST_OF_ANY: u64 = 1_000_000;
+/// Callers of a project that may wait: each is a call that is held open.
+const MOST_WAITING: u64 = 50_000;
 /// Handles of meters, and events of a batch, are kept in small arrays.
 const MOST_OF_A_STREAM: u64 = 65_536;
 /// What the service tells of itself fits, with some meters, and with what stands for those that do not.
@@ -169,6 +171,7 @@ impl Values<'_> {
             workers_per_project: self.take("bounds.workers_per_project", parse::number(1..=MOST_OF_ANY)),
             // A level can't count more.
             sessions_per_project: self.take("bounds.sessions_per_project", parse::number(1..=u64::from(MAX_SLOTS))),
+            waiting_per_project: self.take("bounds.waiting_per_project", parse::number(0..=MOST_WAITING)),
             batch_events: self.take("bounds.batch_events", parse::number(1..=MOST_OF_A_STREAM)),
             meters_per_stream: self.take("bounds.meters_per_stream", parse::number(1..=MOST_OF_A_STREAM)),
             tombstones_per_book: self.take("bounds.tombstones_per_book", parse::number(1..=MOST_OF_ANY)),

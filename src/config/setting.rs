@@ -182,6 +182,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("bounds.meters_per_project", "1000", Form::Number, "Meters a project"),
     setting("bounds.workers_per_project", "20000", Form::Number, "Workers a project"),
     setting("bounds.sessions_per_project", "100000", Form::Number, "Live sessions a project"),
+    setting("bounds.waiting_per_project", "1000", Form::Number, "Callers a project that wait for a slot"),
     setting("bounds.batch_events", "4096", Form::Number, "Events a batch"),
     setting("bounds.meters_per_stream", "1024", Form::Number, "Meters that one stream declares"),
     setting("bounds.series", "50000", Form::Number, "Series of /metrics in all"),

@@ -128,8 +128,8 @@ impl Routes {
         places: &Arc<Places>,
     ) -> Result<Self, ReflectionError> {
         let message_bytes = service.config.connections.message_bytes;
-        let ingest = Ingest::new(service.clone(), notices.clone());
         let aside = Aside::new(Arc::new(Queries::new(service.clone())));
+        let ingest = Ingest::new(service.clone(), aside.clone(), notices.clone());
         let admin = Admin::new(aside.clone());
         let forecasts = Forecasts::new(aside.clone());
         let quotas = Quotas::new(aside.clone(), notices.draining.clone(), ingest.seats().clone());

@@ -168,7 +168,8 @@ impl Book {
     pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>, room: Room<'_>) -> Applied {
         self.touch(events);
         let mut applied = Applied::default();
-        let mut course = Course { moment, moves: Moves::with_room(events.len()), room, grown: 0, left_out: 0 };
+        let mut course =
+            Course { moment, moves: Moves::with_room(events.len(), moment.tick), room, grown: 0, left_out: 0 };
         for event in events {
             let before = course.left_out;
             let changed = match event.said() {

@@ -7,6 +7,7 @@ use dashmap::Entry;
 use crate::{
     live::{
         BoundReached, Live, SharedBook,
+        asked::Unseen,
         book::{Book, Link},
         sync::{Mutex, MutexGuard, Ordering, lock},
     },
@@ -64,6 +65,7 @@ pub(super) fn take_over(book: &mut Book, attach_seq: u64, now: Now) -> Result<()
     book.attach_seq = attach_seq;
     book.await_snapshot();
     book.back(Link::Stream);
+    book.unseen = Unseen::default();
     renew(book, now);
     Ok(())
 }
@@ -84,6 +86,12 @@ impl Attachment {
         } else {
             Ok(book)
         }
+    }
+
+    /// Whose book it is.
+    pub fn name(&self) -> (Project, Incarnation) {
+        let book = lock(&self.book);
+        (book.project.clone(), book.incarnation)
     }
 
     #[cfg(all(test, feature = "loom"))]
@@ -202,6 +210,7 @@ impl Live {
         let ended = book.end_all(outcome, now.wall, now.wall.tick_before());
         book.retire(lost, self.tick(now));
         book.expired = None;
+        book.is_known = false;
         self.grow(&book.project, -i64::try_from(ended).unwrap_or(i64::MAX));
         if !was_gone {
             self.registry.project(&book.project).workers.fetch_sub(1, Ordering::AcqRel);

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     live::{
+        asked::Unseen,
         early_ends::EarlyEnds,
         left_out::LeftOut,
         meter::Meter,
@@ -102,6 +103,9 @@ pub struct Book {
     pub(super) expired: Option<Expired>,
     /// True until the first snapshot or report of an incarnation that the service did not know.
     pub(super) fresh: bool,
+    /// The store knows of the worker: a restart waits for it.
+    pub(super) is_known: bool,
+    pub(super) unseen: Unseen,
 }
 
 impl Book {
@@ -133,6 +137,8 @@ impl Book {
             gathered: None,
             expired: None,
             fresh: true,
+            is_known: false,
+            unseen: Unseen::default(),
         }
     }
 

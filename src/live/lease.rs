@@ -5,9 +5,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use crate::{
     live::{
         Live, SharedBook,
-        apply::{Applied, Event},
+        apply::{Applied, Event, Moment},
         attach::{Refusal, renew},
-        book::{Expired, Link},
+        book::{Book, Expired, Link},
         sync::lock,
     },
     model::{Incarnation, Now, Outcome, Project, Time},
@@ -28,6 +28,26 @@ impl Live {
         mut events: Vec<Event>,
         now: Now,
     ) -> Result<(Applied, Time), Refusal> {
+        let (applied, new_lease, lease_end) =
+            self.unary(project, worker, incarnation, lease, now, |book, moment| {
+                Ok(self.apply_all(book, &mut events, moment, false)?)
+            })?;
+        // Whoever only asks for a slot has not said what it holds.
+        self.returned(project, incarnation);
+        Ok((Applied { new_lease, ..applied }, lease_end))
+    }
+
+    /// Does something in the book of a worker that uses the unary calls, and renews its lease. Also returns whether a lease
+    /// began by it, and when (monotonic) it ends.
+    pub(super) fn unary<T>(
+        &self,
+        project: &Project,
+        worker: &str,
+        incarnation: Incarnation,
+        lease: Duration,
+        now: Now,
+        act: impl FnOnce(&mut Book, &Moment<'_>) -> Result<T, Refusal>,
+    ) -> Result<(T, bool, Time), Refusal> {
         let mut shared = self.book(project, incarnation, worker, Link::Unary, lease)?;
         let mut book = loop {
             let open = lock(&shared);
@@ -55,11 +75,10 @@ impl Live {
         if std::mem::take(&mut book.fresh) {
             self.came(&book);
         }
-        let applied = self.apply_all(&mut book, &mut events, &moment, false)?;
+        let done = act(&mut book, &moment)?;
         let lease_end = book.deadline;
         drop(book);
-        self.returned(project, incarnation);
-        Ok((Applied { new_lease, ..applied }, lease_end))
+        Ok((done, new_lease, lease_end))
     }
 
     /// Renews the lease of an incarnation that reports by unary calls; `None` when it holds none.

@@ -1,10 +1,11 @@
 //! Meters and pools: a word each, what was opened and closed on a meter, and who reports it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     live::{
         moves::Rise,
+        scope::Scope,
         sums::{Counted, Sums},
         sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
         word::MeterWord,
@@ -25,6 +26,8 @@ pub struct Tally {
     removed: AtomicBool,
     /// The first tick that the roller has not rolled; only it writes.
     next_tick: AtomicU64,
+    /// What of it is enforced; not there until something is.
+    scope: OnceLock<Box<Scope>>,
     pub word: MeterWord,
     pub key: Key,
 }
@@ -47,6 +50,8 @@ impl Totals {
     pub fn add(&mut self, more: &Self) {
         self.opened += more.opened;
         self.closed.iter_mut().zip(more.closed).for_each(|(sum, more)| *sum += more);
+        self.refused += more.refused;
+        self.diverted += more.diverted;
     }
 
     /// Sessions that were opened and have not ended, by the sums of all time.
@@ -90,7 +95,34 @@ pub struct Meter {
 
 impl Tally {
     pub fn new(id: KeyId, key: Key, now: Tick) -> Self {
-        Self { id, removed: AtomicBool::new(false), next_tick: AtomicU64::new(now.0), word: MeterWord::new(now), key }
+        Self {
+            id,
+            removed: AtomicBool::new(false),
+            next_tick: AtomicU64::new(now.0),
+            scope: OnceLock::new(),
+            word: MeterWord::new(now),
+            key,
+        }
+    }
+
+    /// What of it is enforced, if anything ever was.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scope.get().map(|scope| &**scope)
+    }
+
+    /// The same, made when it is not there.
+    pub(super) fn scope_or(&self, make: impl FnOnce() -> Scope) -> &Scope {
+        self.scope.get_or_init(|| Box::new(make()))
+    }
+
+    /// A level was lowered: who waits for it is served.
+    #[inline]
+    pub(super) fn lowered(&self) {
+        if let Some(scope) = self.scope()
+            && scope.gate.has_waiters()
+        {
+            scope.room.serve();
+        }
     }
 
     /// The first tick that was not rolled.
@@ -156,6 +188,39 @@ impl Meter {
         self.count(|counted| counted.opened += 1);
     }
 
+    /// Sessions began that nobody asked for: they count against what may be started.
+    #[inline]
+    fn count_starts(&self, now: Tick, opened: u32) {
+        for scope in self.scopes().into_iter().filter_map(|tally| tally.scope()) {
+            scope.count_starts(now, opened);
+        }
+    }
+
+    /// Who asked for a slot here was turned away.
+    pub(super) fn count_refused(&self) {
+        self.count(|counted| counted.seldom().refused += 1);
+    }
+
+    /// Who asked for a slot here was given one of another model.
+    pub(super) fn count_diverted(&self) {
+        self.count(|counted| counted.seldom().diverted += 1);
+    }
+
+    /// A slot that was asked for and is promised is held from `now` on.
+    pub(super) fn raise(&self, now: Tick) {
+        for tally in self.scopes() {
+            tally.word.open(now);
+        }
+    }
+
+    /// A slot is held no more; who waits for it is served.
+    pub(super) fn lower(&self, last: Tick) {
+        for tally in self.scopes() {
+            tally.word.close(last);
+        }
+        self.scopes().into_iter().for_each(|tally| tally.lowered());
+    }
+
     pub(super) fn count_closed(&self, outcome: Outcome, lasted_ms: u64) {
         self.count(|counted| {
             counted.close(outcome, 1);
@@ -184,6 +249,7 @@ impl Meter {
         durations: Option<impl Iterator<Item = Bucket>>,
     ) {
         if opened > 0 || durations.is_some() {
+            self.count_starts(now, opened);
             self.count(|counted| {
                 counted.opened += opened;
                 counted.ok += ok;

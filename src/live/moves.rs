@@ -64,9 +64,9 @@ pub(super) struct Moves {
 }
 
 impl Moves {
-    /// With room for so many events.
-    pub fn with_room(events: usize) -> Self {
-        Self { durations: Vec::with_capacity(events), touched: Vec::with_capacity(events), ..Self::default() }
+    /// With room for so many events, of which most are of this second.
+    pub fn with_room(events: usize, tick: Tick) -> Self {
+        Self { tick, durations: Vec::with_capacity(events), touched: Vec::with_capacity(events), ..Self::default() }
     }
 
     /// A record was put in: its slot is held from `now` on.
@@ -160,6 +160,9 @@ impl Tally {
     pub(super) fn rise(&self, now: Tick, rise: Rise) {
         if !rise.is_still() {
             self.word.rise(now, rise);
+            if rise.net < 0 {
+                self.lowered();
+            }
         }
     }
 }

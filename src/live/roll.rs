@@ -101,6 +101,7 @@ impl Roller {
             frames = self.roll_to(live, Tick(to.0 - behind + 1));
         }
         live.expire(now);
+        live.serve_waiting(now);
         let mut rest = self.roll_to(live, to);
         if self.is_clock_set(now) {
             // Nobody lived through these seconds: they are left out, and what came of them is told of the last.
@@ -149,6 +150,7 @@ impl Roller {
             if let Some((counted, open)) = meter.take_counted() {
                 self.told.entry(meter.ids[0]).open = Some(open);
                 if !counted.is_empty() {
+                    note_ends(meter, &counted, to);
                     self.tell_counted(meter.ids, counted, &mut span.entries[0]);
                 }
             }
@@ -254,6 +256,14 @@ fn roll_word(tally: &Tally, told: u32, span: &mut Span) -> bool {
     }
 }
 
+/// Tells the levels that are enforced how many slots came free, so that they know when to expect the next.
+fn note_ends(meter: &Meter, counted: &Counted, to: Tick) {
+    let others = counted.seldom.as_ref().map_or(0, |seldom| seldom.closed.iter().sum());
+    for scope in meter.scopes().into_iter().filter_map(|tally| tally.scope()) {
+        scope.note_ends(to, u64::from(counted.ok + others));
+    }
+}
+
 /// How the levels of all keys are known.
 #[derive(Debug)]
 pub struct Coverages(ByKey<Option<Coverage>>);
@@ -290,6 +300,8 @@ fn add_counted(entry: &mut Entry, counted: &Counted) {
     entry.ok += counted.ok;
     let Some(seldom) = &counted.seldom else { return };
     entry.late_dropped += seldom.late_dropped;
+    entry.refused += seldom.refused;
+    entry.diverted += seldom.diverted;
     entry.late.extend_from_slice(&seldom.late);
     // No more places than are needed.
     let places = seldom.closed.iter().rposition(|closed| *closed > 0).map_or(0, |last| last + 1);

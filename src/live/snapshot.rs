@@ -106,7 +106,9 @@ impl Book {
             .places
             .iter()
             .filter(|(id, record)| {
+                // What it was granted and may not have heard of, it could not name.
                 snapshot.sessions.get(id).is_none_or(|l| l.meter.tally.id != self.meter(record).tally.id)
+                    && !self.unseen.holds(id)
             })
             .map(|(id, _)| *id)
             .collect();

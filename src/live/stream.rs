@@ -46,6 +46,17 @@ pub enum Batch {
     },
 }
 
+/// How a worker stands that asks for something.
+pub(super) enum Heard {
+    Well,
+    /// Its snapshot has not come.
+    Unsure,
+    /// Its lease had ended: a snapshot is needed.
+    Expired {
+        lost: u64,
+    },
+}
+
 impl Live {
     /// Renews the lease; says so when it had ended.
     fn heard(&self, book: &mut Book, now: Now) -> Option<Batch> {
@@ -58,6 +69,16 @@ impl Live {
             return Some(Batch::Expired { lost: book.expired.map_or(0, |expired| expired.lost) });
         }
         None
+    }
+
+    /// The worker is heard, and asks for something: whether its book is what it holds. That its lease had ended it is told at
+    /// its next beat or batch.
+    pub(super) fn hears(book: &mut Book, now: Now) -> Heard {
+        if book.link == Link::Gone {
+            return Heard::Expired { lost: book.expired.map_or(0, |expired| expired.lost) };
+        }
+        renew(book, now);
+        if book.needs_snapshot { Heard::Unsure } else { Heard::Well }
     }
 
     /// The worker names meters that it reports.
@@ -197,6 +218,7 @@ impl Live {
         if let Some((as_of, count, digest)) = believed
             && !book.needs_snapshot
             && book.applied.is_none_or(|applied| applied == as_of)
+            && book.unseen.is_empty()
             && book.digest() != (count, digest)
         {
             book.ask_snapshot();
@@ -207,6 +229,15 @@ impl Live {
             return Ok(Batch::DigestMismatch { applied_seq });
         }
         Ok(Batch::Ignored)
+    }
+
+    /// The worker has heard of so many of the grants that its stream was sent.
+    ///
+    /// # Errors
+    /// When the stream was superseded.
+    pub fn heard_grants(&self, stream: &Attachment, grants: u64) -> Result<(), Gone> {
+        stream.mine()?.unseen.heard(grants);
+        Ok(())
     }
 
     /// The last applied and the last durable batch of a stream.

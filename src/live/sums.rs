@@ -25,6 +25,9 @@ pub(super) struct Seldom {
     pub closed: [u32; Outcome::COUNT],
     pub late_dropped: u32,
     pub late: Vec<LateSpan>,
+    /// Who asked for a slot and got none, or one of another model.
+    pub refused: u32,
+    pub diverted: u32,
 }
 
 /// All that was counted. In the order of use: what each second needs is one line of the cache with the lock before it.
@@ -37,6 +40,8 @@ pub(super) struct Sums {
     /// By [`Outcome::index`], without what is new.
     closed: [u64; Outcome::COUNT],
     late_dropped: u64,
+    refused: u64,
+    diverted: u64,
     /// Sessions that the sums of earlier processes left open.
     left_open: i64,
 }
@@ -72,6 +77,8 @@ impl Sums {
                 self.open -= i64::from(more);
             }
             self.late_dropped += u64::from(seldom.late_dropped);
+            self.refused += u64::from(seldom.refused);
+            self.diverted += u64::from(seldom.diverted);
         }
         (counted, self.open)
     }
@@ -89,13 +96,16 @@ impl Sums {
             left_open: self.left_open,
             opened: self.closed.iter().sum::<u64>().wrapping_add_signed(grown) + u64::from(self.counted.opened),
             closed: self.closed,
+            refused: self.refused,
+            diverted: self.diverted,
             late_dropped: self.late_dropped,
-            ..Totals::default()
         };
         totals.closed[Outcome::Ok.index()] += u64::from(self.counted.ok);
         if let Some(seldom) = &self.counted.seldom {
             totals.closed.iter_mut().zip(seldom.closed).for_each(|(sum, more)| *sum += u64::from(more));
             totals.late_dropped += u64::from(seldom.late_dropped);
+            totals.refused += u64::from(seldom.refused);
+            totals.diverted += u64::from(seldom.diverted);
         }
         totals
     }
@@ -114,12 +124,15 @@ mod tests {
             sums.counted.close(Outcome::Ok, 2);
             sums.counted.close(Outcome::Lost, 1);
             sums.counted.seldom().late_dropped += 1;
+            sums.counted.seldom().refused += 2;
+            sums.counted.seldom().diverted += 3;
             let before = sums.totals();
             let (counted, open) = sums.take();
             assert_eq!((counted.opened, counted.ok, counted.is_empty()), (5, 2, false));
             assert_eq!((sums.totals(), before.open()), (before, open));
             assert_eq!((before.opened, before.late_dropped, open), (5 * round, round, 3 + 2 * round.cast_signed()));
             assert_eq!(before.closed[Outcome::Lost.index()], round);
+            assert_eq!((before.refused, before.diverted), (2 * round, 3 * round));
         }
         assert!(sums.take().0.is_empty());
         sums.inherit(1);

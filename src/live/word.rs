@@ -108,6 +108,11 @@ impl MeterWord {
         Parts::of(self.word.load(Ordering::Acquire)).level
     }
 
+    /// The level now, for who must see every change that was made before by those who will see theirs: a read-modify-write.
+    pub(super) fn settled_level(&self) -> u32 {
+        Parts::of(self.word.fetch_add(0, Ordering::AcqRel)).level
+    }
+
     /// The highest level so far in the word's tick.
     pub fn peak(&self) -> u32 {
         Parts::of(self.word.load(Ordering::Acquire)).peak

@@ -22,6 +22,8 @@ use crate::{
 pub fn write(service: &Service, levels: &Levels, connections: u64, now: Now, page: &mut Page) -> Written {
     page.gauge(Name::Meters, [(Vec::new(), levels.all_meters)])?;
     workers(service, page)?;
+    let waiting = service.live.waiting_room().waiting();
+    page.gauge(Name::Waiting, [(Vec::new(), waiting.iter().map(|(_, waiting)| *waiting as u64).sum())])?;
     page.gauge(Name::Connections, [(Vec::new(), connections)])?;
     page.counter(Name::TurnedAway, by(Label::Reason, service.guard.counts()))?;
     ingest(service, levels, page)?;

@@ -126,6 +126,8 @@ impl Levels {
         self.write_gauges(&METERS, &self.meters, page)?;
         page.counter(Name::SessionsOpened, self.totals().map(|(labels, totals)| (labels, totals.opened)))?;
         page.counter(Name::SessionsClosed, self.totals().flat_map(|(labels, totals)| closed(labels, totals)))?;
+        page.counter(Name::SessionsRefused, self.totals().map(|(labels, totals)| (labels, totals.refused)))?;
+        page.counter(Name::SessionsDiverted, self.totals().map(|(labels, totals)| (labels, totals.diverted)))?;
         self.write_gauges(&KIND_POOLS, &self.kind_pools, page)?;
         self.write_gauges(&MODEL_POOLS, &self.model_pools, page)
     }

@@ -43,6 +43,11 @@ metrics! {
     SessionsClosed COUNTER "highwater_sessions_closed_total"
         "Sessions of a meter that ended since the process started, by outcome."
 
+    SessionsRefused COUNTER "highwater_sessions_refused_total"
+        "Callers that asked a meter for a slot and were turned away since the process started: unmet demand."
+    SessionsDiverted COUNTER "highwater_sessions_diverted_total"
+        "Callers that asked a meter for a slot and were given one of another since the process started: unmet demand."
+
     KindPoolActive GAUGE "highwater_kind_pool_sessions_active"
         "Slots of a kind and account in a project that are held now. No sample where nobody knows."
     KindPoolPeak GAUGE "highwater_kind_pool_sessions_peak"
@@ -65,6 +70,8 @@ metrics! {
         "Meters that were ever reported, those of no use any more included."
     Workers GAUGE "highwater_workers"
         "Workers that hold a book now, by how they are heard."
+    Waiting GAUGE "highwater_waiting"
+        "Callers that wait for a slot now, of all projects."
     Connections GAUGE "highwater_connections"
         "Connections that are open now."
 

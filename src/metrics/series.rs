@@ -13,13 +13,13 @@ use crate::{
     model::{Key, KeyId, Kind, Outcome, Project},
 };
 
-/// Series of a meter: level, peak, limit, coverage, opened, and closed by each outcome. All outcomes are there from the
+/// Series of a meter: level, peak, limit, coverage, opened, refused, diverted, and closed by each outcome. All outcomes are there from the
 /// start, at 0, since a counter that begins with its first event hides that event from `rate` and `increase`.
-pub const SERIES_A_METER: usize = 5 + Outcome::COUNT;
+pub const SERIES_A_METER: usize = 7 + Outcome::COUNT;
 /// Series of a pool: level, peak, limit and coverage.
 pub const SERIES_A_POOL: usize = 4;
 /// Series of meters that are counted together: they have no peak and no limit.
-pub const SERIES_OF_OTHERS: usize = 3 + Outcome::COUNT;
+pub const SERIES_OF_OTHERS: usize = 5 + Outcome::COUNT;
 /// What a project keeps free for those without a place.
 pub const SERIES_FOR_OTHERS: usize = SERIES_OF_OTHERS * Kind::ALL.len();
 /// What the whole keeps free: for those again, and for the service and its process, which have some seventy.

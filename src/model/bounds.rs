@@ -13,6 +13,8 @@ pub struct Bounds {
     pub workers_per_project: usize,
     /// Sessions a project, which is also the largest snapshot: 100,000.
     pub sessions_per_project: usize,
+    /// Callers a project that wait for a slot: 1,000.
+    pub waiting_per_project: usize,
     /// Events a batch: 4,096.
     pub batch_events: usize,
     /// Meters that one stream may declare: 1,024.
@@ -43,6 +45,7 @@ impl Default for Bounds {
             meters_per_project: 1_000,
             workers_per_project: 20_000,
             sessions_per_project: 100_000,
+            waiting_per_project: 1_000,
             batch_events: 4_096,
             meters_per_stream: 1_024,
             tombstones_per_book: 4_096,

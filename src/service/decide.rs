@@ -134,8 +134,7 @@ impl Service {
     pub(super) fn deciding(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
         let deciding = self.limits.deciding();
         let surprises = self.ledger.known_surprises()?;
-        self.limits.catch_up(surprises, &*self.store)?;
-        self.requests.catch_up(surprises, &*self.store)?;
+        self.catch_up_decisions(surprises)?;
         Ok(deciding)
     }
 
@@ -144,8 +143,16 @@ impl Service {
         let surprises = self.ledger.surprises()?;
         if !self.limits.knows(surprises) || !self.requests.knows(surprises) {
             let _one_at_a_time = self.limits.deciding();
-            self.limits.catch_up(surprises, &*self.store)?;
-            self.requests.catch_up(surprises, &*self.store)?;
+            self.catch_up_decisions(surprises)?;
+        }
+        Ok(())
+    }
+
+    fn catch_up_decisions(&self, surprises: u64) -> Result<(), StoreError> {
+        self.limits.catch_up(surprises, &*self.store)?;
+        self.requests.catch_up(surprises, &*self.store)?;
+        if self.choices.catch_up(surprises, &*self.store)? {
+            self.follow_all(self.clock.now());
         }
         Ok(())
     }
@@ -217,12 +224,14 @@ impl Service {
         let written = self.ledger.write(change, rows, now);
         let change = written.map_err(|error| Error::Store { detail: error.to_string() })?;
         self.limits.add(&change.limits);
+        let keys = change.new_keys.iter().filter_map(|(_, key)| self.live.registry.find(key));
+        keys.for_each(|tally| self.follow(&tally, self.clock.now()));
         Ok(change)
     }
 }
 
 /// What the audit log says of a decision.
-fn describe(entry: &LimitEntry) -> String {
+pub(super) fn describe(entry: &LimitEntry) -> String {
     let slots = entry.slots.map_or_else(|| "none".to_owned(), |slots| slots.to_string());
     let end = entry.end.map(|end| format!(" end_us={}", end.0)).unwrap_or_default();
     format!("slots={slots}{end} set_by={:?} reason={:?}", entry.set_by, entry.reason)
@@ -243,7 +252,7 @@ fn plan_reason(author: &Author) -> String {
 }
 
 /// What `decide` returns has an entry for each that it was given.
-fn lost() -> Error {
+pub(super) fn lost() -> Error {
     Error::Internal { detail: "a decision was lost".to_owned() }
 }
 

@@ -124,6 +124,9 @@ impl Service {
             let mut documents = self.requests.removed(&project);
             let alerts = self.removed_alerts(&project);
             documents.extend(alerts.iter().cloned());
+            let keys: Vec<_> = self.live.registry.of_project(&project).iter().map(|tally| tally.id).collect();
+            documents.extend(self.choices.removed(&project, &keys));
+            documents.extend(self.ceilings.removed(&keys));
             documents.push(Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None });
             let entry = Actor::service().entry("project.deleted", name, name);
             let forgotten =
@@ -131,6 +134,8 @@ impl Service {
             let keys = self.live.registry.forget(&project);
             self.limits.forget(&keys);
             self.requests.forget(&project);
+            self.choices.forget(&project, &keys);
+            self.ceilings.forget(&keys);
             self.forget_alerts(&project, &keys, &alerts);
             self.rollup().retain(|key| !keys.contains(&key));
             tracing::info!(project = name, keys = forgotten.keys, hours = forgotten.hours, "a project was deleted");

@@ -72,8 +72,10 @@ impl Recorder {
             written => written,
         };
         let written = written.and_then(|()| self.note_loss(service)).and_then(|()| service.forget_leaving(now));
-        if let Err(error) =
-            written.and_then(|()| service.keep_outages(now.wall.tick())).and_then(|()| service.keep_heard())
+        if let Err(error) = written
+            .and_then(|()| service.keep_outages(now.wall.tick()))
+            .and_then(|()| service.keep_heard())
+            .and_then(|()| service.keep_ceilings(now))
         {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");
             service.health.trouble(STORE, error.to_string());
@@ -159,6 +161,7 @@ impl Recorder {
             let began = service.clock.now().mono;
             service.store.commit(waiting)?;
             service.counts.recorder.committed(service.clock.now().mono.since(began));
+            waiting.attached.iter().for_each(|worker| service.live.introduced(&worker.project, worker.incarnation));
             let durable = waiting.frames.last().map(|frame| Tick(frame.tick + frame.repeat));
             std::mem::take(&mut self.waiting).frames.into_iter().for_each(|frame| self.roller.reuse(frame));
             if let Some(tick) = durable {

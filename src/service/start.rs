@@ -16,8 +16,8 @@ use crate::{
     model::KeyId,
     rollup::Rollup,
     service::{
-        Access, Alerts, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests, Service, Simulation,
-        access::AccessError, livekit::livekit,
+        Access, Alerts, Ceilings, Choices, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests,
+        Service, Simulation, access::AccessError, livekit::livekit,
     },
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
@@ -94,6 +94,8 @@ impl Service {
             livekit: livekit(&config, &access, &*store)?,
             rollup: Mutex::new(rollup),
             limits: Limits::load(store.limits()?),
+            choices: Choices::load(&*store)?,
+            ceilings: Ceilings::load(&*store)?,
             requests,
             alerts,
             outages,
@@ -111,6 +113,7 @@ impl Service {
             fleet: Simulation::default(),
             config,
         });
+        service.follow_all(now);
         service.alerts.begin(&service, now);
         Ok(service)
     }

@@ -3,6 +3,7 @@
 //! answers as what does not exist, byte for byte.
 
 mod alerts;
+mod asks;
 mod descriptors;
 mod raw;
 
@@ -134,7 +135,7 @@ fn fill(descriptor: &MessageDescriptor, ids: &Ids) -> DynamicMessage {
 
 fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
     let text = |text: &str| Some(Value::String(text.to_owned()));
-    if let Some(value) = alerts::value(field, &ids.alert) {
+    if let Some(value) = alerts::value(field, &ids.alert).or_else(|| asks::value(field)) {
         return Some(value);
     }
     let value = match field.name() {
@@ -164,7 +165,7 @@ fn value(field: &FieldDescriptor, ids: &Ids) -> Option<Value> {
             mask.set_field_by_name("paths", Value::List(vec![Value::String("display_name".to_owned())]));
             Value::Message(mask)
         }
-        "target" | "meter" | "api_key" | "hello" | "targets" => {
+        "target" | "meter" | "meters" | "api_key" | "hello" | "targets" => {
             let Kind::Message(inner) = field.kind() else { return text(&ids.key) };
             let inner = Value::Message(fill(&inner, ids));
             if field.is_list() { Value::List(vec![inner]) } else { inner }

@@ -156,7 +156,7 @@ fn whatever_comes_beyond_the_sessions_of_a_project_is_right_again_when_there_is_
 fn beat(sessions: &[u8], as_of_seq: u64) -> Say {
     let ids: Vec<_> = sessions.iter().map(|session| id(*session)).collect();
     let (live_count, live_digest) = (ids.len() as u64, digest(&ids));
-    Say::Beat(Beat { has_digest: true, live_count, live_digest, as_of_seq })
+    Say::Beat(Beat { has_digest: true, live_count, live_digest, as_of_seq, grants_heard: 0 })
 }
 
 #[tokio::test]

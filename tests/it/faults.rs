@@ -1,6 +1,7 @@
 //! What is promised must hold when things break: workers that die, networks that lie, a service that is killed. Each
 //! test runs for as long as `HIGHWATER_FAULT_ROUNDS` asks, from a seed that it prints; `HIGHWATER_FAULT_SEED` repeats it.
 
+mod acquired;
 pub mod ask;
 mod course;
 pub mod crew;

@@ -174,7 +174,7 @@ async fn a_beat_that_believes_otherwise_is_answered() {
     let mut worker = Worker::ready(&serving, hello(1, 1), &[1, 2]).await;
     let beat = |sessions: &[Vec<u8>]| {
         let live_count = sessions.len() as u64;
-        Say::Beat(Beat { has_digest: true, live_count, live_digest: digest(sessions), as_of_seq: 0 })
+        Say::Beat(Beat { has_digest: true, live_count, live_digest: digest(sessions), ..Beat::default() })
     };
     worker.say(beat(&[id(1), id(2)])).await;
     worker.say(Say::Beat(Beat::default())).await;

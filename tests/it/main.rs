@@ -6,6 +6,8 @@ mod access;
 mod access_admin;
 mod access_matrix;
 mod access_program;
+mod acquire;
+mod admission;
 mod alerts;
 mod annotations;
 mod bad_input;

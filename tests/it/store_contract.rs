@@ -313,7 +313,7 @@ fn documents_are_kept_by_shelf_and_name(place: &Place) {
     put(vec![document(Shelf::ApiKeys, "b", Some(b"2")), document(Shelf::ApiKeys, "a", Some(b"\x00\xff"))]);
     put(vec![document(Shelf::Projects, "a", Some(b"")), document(Shelf::ApiKeys, "gone", Some(b"3"))]);
     put(vec![document(Shelf::ApiKeys, "b", Some(b"4")), document(Shelf::ApiKeys, "gone", None)]);
-    put(vec![document(Shelf::Projects, "never", None), document(Shelf::Outbox, "a", Some(b"5"))]);
+    put(vec![document(Shelf::Projects, "never", None), document(Shelf::Ceilings, "a", Some(b"5"))]);
     drop(store);
     let store = place();
     let kept = Shelf::ALL.map(|shelf| store.documents(shelf).unwrap()).concat();

@@ -8,16 +8,19 @@ use tokio::{
         Sender,
         error::{SendTimeoutError, TrySendError},
     },
-    time::timeout,
+    task::JoinSet,
+    time::{Instant, timeout},
 };
 use tonic::{Code, Status, Streaming};
 
 use crate::{
     api::{
+        aside::Aside,
         auth::{self, Caller, standing::Standing},
         convert,
         ingest::{
-            conversation::{Conversation, Next},
+            acquire, answer,
+            conversation::{Asking, Conversation, Next, acquired},
             pace::{self, Pace},
             seats::{Seat, Seats},
         },
@@ -26,8 +29,8 @@ use crate::{
     },
     error::Error,
     proto::{
-        AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, Release, attach_request::Message as Said,
-        attach_response::Message as Answer,
+        AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, RefusalCause, Release,
+        attach_request::Message as Said, attach_response::Message as Answer,
     },
     service::{Service, guard::Why},
 };
@@ -42,10 +45,13 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 /// a turn takes about a millisecond at most.
 const MOST_IN_A_ROW: u32 = 32;
 const EVENTS_IN_A_ROW: u32 = 4_096;
+/// Slots that a stream may wait for at once: a process a call needs a handful.
+const MOST_ASKING: usize = 64;
 
 /// A worker's stream.
 pub struct Stream {
     service: Arc<Service>,
+    aside: Aside,
     notices: Notices,
     seats: Seats,
     peer: Arc<Peer>,
@@ -53,6 +59,8 @@ pub struct Stream {
     standing: Standing,
     answers: Sender<Result<AttachResponse, Status>>,
     pace: Pace,
+    /// Slots that were asked for and are waited for; they end with the stream.
+    asking: JoinSet<Result<Answer, Error>>,
 }
 
 /// Why a stream ends.
@@ -77,14 +85,15 @@ impl From<Error> for End {
 
 impl Stream {
     pub fn new(
-        service: Arc<Service>,
+        (service, aside): (Arc<Service>, Aside),
         notices: Notices,
         seats: Seats,
         (peer, caller): (Arc<Peer>, Arc<Caller>),
         answers: Sender<Result<AttachResponse, Status>>,
     ) -> Self {
         let standing = Standing::new(&service, &caller);
-        Self { service, notices, seats, peer, caller, standing, answers, pace: Pace::default() }
+        let (pace, asking) = (Pace::default(), JoinSet::new());
+        Self { service, aside, notices, seats, peer, caller, standing, answers, pace, asking }
     }
 
     /// Lives until the stream ends.
@@ -162,6 +171,7 @@ impl Stream {
                         Next::Wait => {}
                         Next::Acknowledge => ack_is_due = true,
                         Next::Answer(answer) => self.answer(answer).await?,
+                        Next::Asked(asking) => self.ask(*asking).await?,
                         Next::End => return Err(End::Done),
                     }
                 }
@@ -170,6 +180,10 @@ impl Stream {
                 ask = seat.asked() => {
                     let session_id = ask.session.0.to_vec();
                     self.answer(Answer::Release(Release { session_id, reason: ask.reason })).await?;
+                }
+                Some(told) = self.asking.join_next(), if !self.asking.is_empty() => {
+                    let stopped = |error: tokio::task::JoinError| Error::Internal { detail: error.to_string() };
+                    self.answer(told.map_err(stopped)??).await?;
                 }
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
                 () = self.peer.is_old(), if until_drained => return Err(End::Draining),
@@ -190,6 +204,22 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Waits for a slot beside all else, or turns it down when too many are waited for.
+    async fn ask(&mut self, asking: Asking) -> Result<(), End> {
+        let Asking { who, ask, pending, wait } = asking;
+        if self.asking.len() >= MOST_ASKING {
+            self.service.live.count_refused(&ask);
+            let refused = answer::refused_for(RefusalCause::TooManyWait);
+            return self.answer(acquired(&ask, acquire::Told::Refused(refused))).await;
+        }
+        let aside = self.aside.clone();
+        self.asking.spawn(async move {
+            let (told, _) = acquire::wait(&aside, &who, &ask, pending, Instant::now() + wait).await?;
+            Ok(acquired(&ask, told))
+        });
+        Ok(())
     }
 
     fn received(&self, message: Result<Option<AttachRequest>, Status>) -> Result<AttachRequest, End> {

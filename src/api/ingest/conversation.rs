@@ -1,18 +1,24 @@
 //! What each message of a worker does and how it is answered, once the worker has said hello: a function of the message
 //! and of now. It never waits.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     api::{
         convert,
-        ingest::{decode, handles::Handles, seats::Name},
+        ingest::{
+            acquire::{self, Told, Who},
+            asks, decode,
+            handles::Handles,
+            seats::Name,
+        },
     },
     error::Error,
-    live::{self, Attachment, Batch, snapshot::ChunkProblem},
+    live::{self, Ask, Attachment, Batch, snapshot::ChunkProblem},
     model::{Incarnation, Now, Project},
     proto::{
-        Ack, AttachRequest, Beat, Declare, Hello, LeaseExpired, SnapshotChunk, SnapshotNeeded, StreamGoodbye, Welcome,
+        Ack, Acquired, AttachRequest, Beat, Declare, Hello, LeaseExpired, Released, SnapshotChunk, SnapshotNeeded,
+        StreamAcquire, StreamGoodbye, StreamRelease, Welcome, acquired::Result as Outcome,
         attach_request::Message as Said, attach_response::Message as Answer, snapshot_needed::Reason,
     },
     service::{
@@ -29,7 +35,7 @@ const MAX_WORKER_BYTES: usize = 128;
 const SERVER: &str = concat!("highwater/", env!("CARGO_PKG_VERSION"));
 
 /// What is to be done after a message.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Next {
     /// Wait for more.
     Wait,
@@ -37,8 +43,19 @@ pub enum Next {
     Acknowledge,
     /// Say this.
     Answer(Answer),
+    /// Wait for what a slot that was asked for needs, beside what else comes.
+    Asked(Box<Asking>),
     /// The worker said goodbye.
     End,
+}
+
+/// A slot that was asked for and can't be answered yet.
+#[derive(Debug)]
+pub struct Asking {
+    pub who: Who,
+    pub ask: Ask,
+    pub pending: live::Answer,
+    pub wait: Duration,
 }
 
 /// A worker's stream after its hello. When it is dropped, the worker is cut off, and its lease runs.
@@ -130,6 +147,8 @@ impl Conversation {
             Some(Said::Snapshot(chunk)) => self.snapshot(&chunk, now),
             Some(Said::Beat(beat)) => self.beat(beat, now),
             Some(Said::Goodbye(goodbye)) => self.goodbye(goodbye, now),
+            Some(Said::Acquire(said)) => self.acquire(&said, now),
+            Some(Said::Release(said)) => self.release(&said, now),
         }
     }
 
@@ -139,11 +158,30 @@ impl Conversation {
         Ok(Next::Answer(Answer::Declared(declared)))
     }
 
+    fn acquire(&self, said: &StreamAcquire, now: Now) -> Result<Next, Error> {
+        let (ask, wait) = asks::on_stream(said, &self.handles).map_err(|problem| problem.within("acquire"))?;
+        let who = Who::Stream(self.attachment.clone());
+        Ok(match acquire::ask(&self.service, &who, &ask, now)? {
+            acquire::Asked::Told(told, _) => Next::Answer(acquired(&ask, told)),
+            acquire::Asked::Pending(pending) => Next::Asked(Box::new(Asking { who, ask, pending, wait })),
+        })
+    }
+
+    fn release(&self, said: &StreamRelease, now: Now) -> Result<Next, Error> {
+        let within = |problem: crate::error::FieldProblem| problem.within("release");
+        let (id, _) = convert::session_id(&said.session_id).map_err(within)?;
+        let outcome = convert::outcome(said.outcome).map_err(within)?;
+        let who = Who::Stream(self.attachment.clone());
+        let result = acquire::give_back(&self.service, &who, id, outcome, now)? as i32;
+        Ok(Next::Answer(Answer::Released(Released { session_id: id.0.to_vec(), result })))
+    }
+
     fn snapshot(&mut self, chunk: &SnapshotChunk, now: Now) -> Result<Next, Error> {
         if self.passes_over_chunks && chunk.index > 0 {
             return Ok(Next::Wait);
         }
         let sessions = decode::snapshot(chunk, &self.handles)?;
+        self.service.live.heard_grants(&self.attachment, chunk.grants_heard)?;
         let last = chunk.last.then_some((chunk.count, chunk.digest));
         let outcome = self.service.live.snapshot(&self.attachment, chunk.index, sessions, last, now)?;
         self.passes_over_chunks = matches!(outcome, Batch::BadSnapshot(_));
@@ -170,6 +208,7 @@ impl Conversation {
 
     fn beat(&self, beat: Beat, now: Now) -> Result<Next, Error> {
         let believed = beat.has_digest.then_some((beat.as_of_seq, beat.live_count, beat.live_digest));
+        self.service.live.heard_grants(&self.attachment, beat.grants_heard)?;
         match self.service.live.beat(&self.attachment, believed, now)? {
             Batch::Ignored => Ok(Next::Wait),
             other => self.answer(other),
@@ -236,6 +275,15 @@ impl Drop for Conversation {
     fn drop(&mut self) {
         self.service.live.detach(&self.attachment);
     }
+}
+
+/// What became of a slot that was asked for.
+pub fn acquired(ask: &Ask, told: Told) -> Answer {
+    let result = match told {
+        Told::Granted(granted) => Outcome::Granted(granted),
+        Told::Refused(refused) => Outcome::Refused(refused),
+    };
+    Answer::Acquired(Acquired { session_id: ask.id.0.to_vec(), result: Some(result) })
 }
 
 fn check(hello: &Hello) -> convert::Checked<live::Hello> {

@@ -96,7 +96,7 @@ fn metered(service: &Service, project: &Project, event: Reported, now: Now) -> R
 }
 
 /// The lease asked for, if one is.
-fn lease(service: &Service, asked: Option<prost_types::Duration>) -> Checked<Option<Duration>> {
+pub(super) fn lease(service: &Service, asked: Option<prost_types::Duration>) -> Checked<Option<Duration>> {
     let Some(asked) = asked else { return Ok(None) };
     let asked = convert::duration("lease", asked)?;
     let (least, most) = service.config.bounds.unary_lease;

@@ -8,7 +8,7 @@ use crate::{
         output::{LimitOut, TargetOut},
     },
     model::{Kind, Unit},
-    proto::{CatalogueModel, Limit, Plan},
+    proto::{CatalogueModel, Enforcement, EnforcementMode, Limit, Plan},
 };
 
 #[derive(Debug, Serialize)]
@@ -26,6 +26,14 @@ pub enum AnswerOut<'a> {
     Ended {
         project: &'a str,
         limit: Option<TargetLimitOut>,
+    },
+    Chosen {
+        project: &'a str,
+        enforcement: Option<EnforcementOut<'a>>,
+    },
+    Choices {
+        project: &'a str,
+        enforcement: Vec<EnforcementOut<'a>>,
     },
     Applied {
         project: &'a str,
@@ -48,6 +56,16 @@ pub struct TargetLimitOut {
     target: TargetOut,
     #[serde(flatten)]
     limit: LimitOut,
+}
+
+/// A choice; without a target, for the whole project.
+#[derive(Debug, Serialize)]
+pub struct EnforcementOut<'a> {
+    target: Option<TargetOut>,
+    mode: &'static str,
+    kept_percent: u32,
+    set_by: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,11 +108,23 @@ pub fn answer<'a>(project: &'a str, answer: &'a Answer) -> AnswerOut<'a> {
             AnswerOut::Set { project, limit: limit.as_ref().map(one), unknown_model: *unknown_model }
         }
         Answer::Ended(limit) => AnswerOut::Ended { project, limit: limit.as_ref().map(one) },
+        Answer::Chosen(choice) => AnswerOut::Chosen { project, enforcement: choice.as_ref().map(chosen) },
+        Answer::Choices(choices) => AnswerOut::Choices { project, enforcement: choices.iter().map(chosen).collect() },
         Answer::Applied { plan, limits, ended, kept } => {
             AnswerOut::Applied { project, plan, limits: all(limits), ended: all(ended), kept: all(kept) }
         }
         Answer::Plans(plans) => AnswerOut::Plans { plans: plans.iter().map(of_plan).collect() },
         Answer::Catalogue(models) => AnswerOut::Catalogue { models: models.iter().map(of_model).collect() },
+    }
+}
+
+fn chosen(choice: &Enforcement) -> EnforcementOut<'_> {
+    EnforcementOut {
+        target: choice.target.as_ref().map(|target| TargetOut::of(Some(target))),
+        mode: if choice.mode() == EnforcementMode::Enforce { "enforce" } else { "observe" },
+        kept_percent: choice.kept_percent,
+        set_by: &choice.set_by,
+        reason: &choice.reason,
     }
 }
 

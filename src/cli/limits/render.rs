@@ -12,7 +12,7 @@ use crate::{
         text,
     },
     model::Unit,
-    proto::{CatalogueModel, Limit, Plan},
+    proto::{CatalogueModel, Enforcement, EnforcementMode, Limit, Plan},
 };
 
 const LIMIT_COLUMNS: [Column; 8] = [
@@ -57,6 +57,15 @@ pub fn lines(project: &str, answer: &Answer, width: usize, zone: &TimeZone) -> V
             lines
         }
         Answer::Ended(limit) => vec![one("ended", limit.as_ref(), zone)],
+        Answer::Chosen(Some(choice)) => vec![format!("{}: {}", place(project, choice), mode(choice)).into()],
+        Answer::Chosen(None) => vec!["taken back: the wider choice counts".into()],
+        Answer::Choices(choices) if choices.is_empty() => vec![
+            format!("Nothing is enforced in {project}: limits are shown, and nobody is refused.").into(),
+            Line::of(Style::Dim, "Enforce them: highwater limits enforce, with --kind and --model for one of them"),
+        ],
+        Answer::Choices(choices) => {
+            choices.iter().map(|choice| format!("{}: {}", place(project, choice), mode(choice)).into()).collect()
+        }
         Answer::Applied { plan, limits, ended, kept } => {
             let mut lines = titled(format!("{project} is on the plan {plan}"), limits, width, zone);
             if !ended.is_empty() {
@@ -78,7 +87,31 @@ fn one(done: &str, limit: Option<&Limit>, zone: &TimeZone) -> Line {
     let Some(limit) = limit else { return format!("{done}.").into() };
     let named = Named::of(limit.target.as_ref());
     let until = time(limit.end_time.as_ref(), zone).map(|until| format!(" until {until}")).unwrap_or_default();
-    format!("{done}: {} may hold {}{until}", named.spelled(), slots(limit.slots)).into()
+    let may = match limit.starts_per_minute {
+        Some(starts) => format!("may start {} a minute", text::number(u64::from(starts))),
+        None => format!("may hold {}", slots(limit.slots)),
+    };
+    let observed = if limit.enforced || done == "ended" { "" } else { "; observed, not enforced" };
+    format!("{done}: {} {may}{until}{observed}", named.spelled()).into()
+}
+
+/// What a choice is for.
+fn place(project: &str, choice: &Enforcement) -> String {
+    match choice.target.as_ref() {
+        None => project.to_owned(),
+        target => Named::of(target).spelled(),
+    }
+}
+
+fn mode(choice: &Enforcement) -> String {
+    let kept = match choice.kept_percent {
+        0 => String::new(),
+        kept => format!(", {kept} % kept for each higher priority"),
+    };
+    match choice.mode() {
+        EnforcementMode::Enforce => format!("enforced{kept}"),
+        EnforcementMode::Observe | EnforcementMode::Unspecified => "observed".to_owned(),
+    }
 }
 
 fn slots(slots: u32) -> String {
@@ -91,7 +124,7 @@ fn titled(title: String, limits: &[Limit], width: usize, zone: &TimeZone) -> Vec
     for limit in limits {
         table.row([
             Line::from(Named::of(limit.target.as_ref()).spelled()),
-            text::number(u64::from(limit.slots)).into(),
+            most(limit).into(),
             Line::of(Style::Dim, time(limit.start_time.as_ref(), zone).unwrap_or_default()),
             time(limit.end_time.as_ref(), zone).unwrap_or_default().into(),
             limit.set_by.as_str().into(),
@@ -103,6 +136,14 @@ fn titled(title: String, limits: &[Limit], width: usize, zone: &TimeZone) -> Vec
     let mut lines = vec![Line::of(Style::Heading, title)];
     lines.extend(table.lay_out(width));
     lines
+}
+
+/// Slots, or starts a minute.
+fn most(limit: &Limit) -> String {
+    match limit.starts_per_minute {
+        Some(starts) => format!("{}/min", text::number(u64::from(starts))),
+        None => text::number(u64::from(limit.slots)),
+    }
 }
 
 fn time(time: Option<&prost_types::Timestamp>, zone: &TimeZone) -> Option<String> {

@@ -1,0 +1,162 @@
+//! A level that has limits which are enforced: its gate, its starts, and the rules that they follow. A level without one has
+//! no scope, and nothing here costs it anything.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    live::{
+        gate::{self, Gate},
+        starts::Starts,
+        sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock},
+        waiting::Room,
+    },
+    model::{Enforcement, LimitHistory, Mode, Now, Priority, Tick, Time},
+};
+
+/// What a level's limits are, and whether they are enforced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Most slots that may be held.
+    pub slots: Arc<LimitHistory>,
+    /// Most sessions that may be started in a minute.
+    pub starts: Arc<LimitHistory>,
+    pub enforcement: Enforcement,
+}
+
+/// The part of a session's way that one level is.
+#[derive(Debug)]
+pub struct Scope {
+    pub(super) gate: Gate,
+    /// Whether anything is enforced now.
+    enforces: AtomicBool,
+    /// Whether starts are limited now.
+    limits_starts: AtomicBool,
+    /// Wall clock, in microseconds, at which the rules may say something else.
+    until: AtomicU64,
+    rules: Mutex<Rules>,
+    starts: Mutex<Starts>,
+    ends: Mutex<Ends>,
+    pub(super) room: Arc<Room>,
+}
+
+/// How often sessions ended of late.
+#[derive(Debug, Default)]
+struct Ends {
+    tick: Tick,
+    /// Ends a second, the last minute or so.
+    rate: f64,
+}
+
+/// After so many seconds what was seen counts for a third.
+const RATE_SECONDS: f64 = 30.0;
+
+impl Rules {
+    /// The slots in force; `None` when nothing is enforced.
+    pub fn slots_at(&self, at: Time) -> Option<u32> {
+        self.slots.slots_at(at).filter(|_| self.enforcement.mode == Mode::Enforce)
+    }
+
+    /// The same of starts a minute.
+    pub fn starts_at(&self, at: Time) -> Option<u32> {
+        self.starts.slots_at(at).filter(|_| self.enforcement.mode == Mode::Enforce)
+    }
+
+    /// When they may say something else than at an instant.
+    fn until(&self, at: Time) -> Time {
+        let changes = [self.slots.changes(), self.starts.changes()];
+        changes.into_iter().flatten().filter(|change| *change > at).min().unwrap_or(Time(u64::MAX))
+    }
+}
+
+impl Scope {
+    pub fn new(room: Arc<Room>) -> Self {
+        Self {
+            gate: Gate::new(),
+            enforces: AtomicBool::new(false),
+            limits_starts: AtomicBool::new(false),
+            until: AtomicU64::new(u64::MAX),
+            rules: Mutex::new(Rules::default()),
+            starts: Mutex::new(Starts::default()),
+            ends: Mutex::new(Ends::default()),
+            room,
+        }
+    }
+
+    /// Takes over rules. Who asks after this returned is bound by them.
+    pub fn set_rules(&self, rules: Rules, now: Time) {
+        let mut held = lock(&self.rules);
+        *held = rules;
+        self.follow(&held, now);
+    }
+
+    /// Goes on to what the rules say now, when a limit has ended or begun by itself.
+    pub(super) fn keep_time(&self, now: Now) {
+        if self.until.load(Ordering::Acquire) > now.wall.0 {
+            return;
+        }
+        let rules = lock(&self.rules);
+        if self.until.load(Ordering::Acquire) <= now.wall.0 {
+            self.follow(&rules, now.wall);
+        }
+    }
+
+    fn follow(&self, rules: &Rules, now: Time) {
+        let (slots, starts) = (rules.slots_at(now), rules.starts_at(now));
+        self.gate.set_most(slots.map_or([gate::NONE; Priority::COUNT], |slots| rules.enforcement.most(slots)));
+        lock(&self.starts).most = starts;
+        self.limits_starts.store(starts.is_some(), Ordering::Release);
+        self.enforces.store(slots.is_some() || starts.is_some(), Ordering::Release);
+        self.until.store(rules.until(now).0, Ordering::Release);
+    }
+
+    /// Whether anything is enforced, as of when time was kept last.
+    pub(super) fn enforces(&self) -> bool {
+        self.enforces.load(Ordering::Acquire)
+    }
+
+    /// Whether held slots are limited.
+    pub fn limits_slots(&self) -> bool {
+        self.gate.limit() != gate::NONE
+    }
+
+    pub(super) fn limits_starts(&self) -> bool {
+        self.limits_starts.load(Ordering::Acquire)
+    }
+
+    /// Starts a session, if its starts leave room.
+    pub(super) fn start(&self, tick: Tick) -> Result<Tick, (u32, Duration)> {
+        lock(&self.starts).start(tick)
+    }
+
+    pub(super) fn give_back_start(&self, tick: Tick) {
+        lock(&self.starts).give_back(tick);
+    }
+
+    /// Sessions were reported that nobody asked for: they count against what may be started.
+    pub(super) fn count_starts(&self, tick: Tick, starts: u32) {
+        if self.limits_starts() {
+            lock(&self.starts).count(tick, starts);
+        }
+    }
+
+    /// So many sessions ended in the seconds up to `tick`.
+    pub(super) fn note_ends(&self, tick: Tick, ended: u64) {
+        let mut ends = lock(&self.ends);
+        let passed = tick.0.saturating_sub(ends.tick.0).min(3_600) as f64;
+        let kept = (-passed / RATE_SECONDS).exp();
+        let seen = if passed > 0.0 { ended as f64 / passed } else { ended as f64 };
+        ends.rate = ends.rate * kept + seen * (1.0 - kept);
+        ends.tick = tick;
+    }
+
+    /// When the next slot is expected to be free, from how often sessions ended of late; `None` when none did.
+    pub fn expected_wait(&self) -> Option<Duration> {
+        let rate = lock(&self.ends).rate;
+        (rate > 1e-6).then(|| Duration::from_secs_f64((1.0 / rate).min(86_400.0)))
+    }
+
+    /// What the store knows may be held; `None` where it is not asked.
+    pub fn ceiling(&self) -> Option<u32> {
+        Some(self.gate.ceiling()).filter(|ceiling| *ceiling != gate::NONE)
+    }
+}
