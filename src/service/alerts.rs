@@ -3,20 +3,25 @@
 //!
 //! - [`decide`]: what people decide: rules, recipients, that they have seen it.
 //! - [`deliver`]: what is sent next, and what came of it.
+//! - [`leave`]: what becomes of those of a project that is deleted.
 //! - [`pace`]: how a level goes.
 //! - [`record`]: as bytes.
-//! - [`step`]: what each second comes to.
+//! - [`step`]: what each second comes to; [`tell`]: who is told of it.
+//! - [`unsubscribe`]: who wants no more.
 //!
 //! One lock is held while a decision is written: what is decided and what is sent must not overtake each other. So calls
 //! may wait as long as the store does.
 
 pub mod decide;
 pub mod deliver;
+pub mod leave;
 pub mod pace;
 pub mod record;
 pub mod step;
+pub mod tell;
 #[cfg(test)]
 mod tests;
+pub mod unsubscribe;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -29,7 +34,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    alert::{Address, Alert, AlertKind, AlertRule, Engine, Keys, Outbox, Recipient, RuleBook, Severity, Subject},
+    alert::{Alert, AlertKind, AlertRule, Engine, Keys, Outbox, Recipient, RuleBook, Subject},
     model::{Key, KeyId, Project, Tick, Time},
     service::{Access, Limits},
     store::{Document, Shelf, Store, StoreError},
@@ -37,8 +42,6 @@ use crate::{
 
 /// Alerts that are over and still shown, the newest.
 pub const MOST_PAST: usize = 10_000;
-/// What the names of recipients of the configuration begin with.
-const CONFIGURED: &str = "configured-";
 /// What the secrets of webhooks are sealed for.
 const WEBHOOKS: &str = "webhook";
 
@@ -191,11 +194,11 @@ impl Alerts {
         for (name, bytes) in store.documents(Shelf::AlertRules)? {
             rules.push(record::decode_rule(&bytes).ok_or_else(|| damaged("rule", &name))?);
         }
-        let mut state = State { configured: configured(mailboxes), ..State::default() };
+        let mut state = State { configured: unsubscribe::configured(mailboxes), ..State::default() };
         for (name, bytes) in store.documents(Shelf::Recipients)? {
             let open = |sealed: &[u8]| access.open_secret(WEBHOOKS, sealed);
             let recipient = record::decode_recipient(&bytes, open).ok_or_else(|| damaged("recipient", &name))?;
-            state.recipients.insert((recipient.project.clone(), recipient.name.clone()), recipient);
+            state.take_stored(recipient);
         }
         for (id, key) in store.keys()? {
             state.names.learn(id, key);
@@ -295,10 +298,12 @@ impl State {
         own.iter().cloned().chain(configured.map(of_project)).collect()
     }
 
-    /// Of somebody who unsubscribed and is configured no longer: whoever has their place in the configuration has not.
+    /// Of somebody who unsubscribed and is configured no longer.
     fn is_left_over(&self, own: &Recipient) -> bool {
         let is_configured = |there: &Recipient| there.name == own.name && there.address == own.address;
-        own.name.starts_with(CONFIGURED) && own.unsubscribed.is_some() && !self.configured.iter().any(is_configured)
+        own.name.starts_with(unsubscribe::CONFIGURED)
+            && own.unsubscribed.is_some()
+            && !self.configured.iter().any(is_configured)
     }
 
     fn recipient(&self, project: &Project, name: &str) -> Option<Recipient> {
@@ -327,19 +332,4 @@ impl State {
         };
         self.unwritten.iter().map(document).collect()
     }
-}
-
-/// The recipients that the configuration names.
-fn configured(mailboxes: &[String]) -> Vec<Recipient> {
-    let recipient = |(nth, mailbox): (usize, &String)| Recipient {
-        name: format!("{CONFIGURED}{}", nth + 1).into(),
-        project: Project::across(),
-        address: Address::Mailbox(mailbox.clone()),
-        enabled: true,
-        least: Severity::Info,
-        quiet: None,
-        unsubscribed: None,
-        trouble: String::new(),
-    };
-    mailboxes.iter().enumerate().map(recipient).collect()
 }
