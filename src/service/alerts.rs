@@ -35,13 +35,15 @@ use tokio::sync::Notify;
 
 use crate::{
     alert::{Alert, AlertKind, AlertRule, Engine, Keys, Outbox, Recipient, RuleBook, Subject},
-    model::{Key, KeyId, Project, Tick, Time},
+    model::{Key, KeyId, Project, Tick, Time, time::MICROS_PER_SECOND},
     service::{Access, Limits},
     store::{Document, Shelf, Store, StoreError},
 };
 
 /// Alerts that are over and still shown, the newest.
 pub const MOST_PAST: usize = 10_000;
+/// Seconds that are made up for at once.
+const MOST_UNTOLD_SECONDS: u64 = 60;
 /// What the secrets of webhooks are sealed for.
 const WEBHOOKS: &str = "webhook";
 
@@ -104,6 +106,26 @@ struct State {
     /// Sums of disagreements with LiveKit, of the last minutes.
     disagreements: VecDeque<(Tick, u64)>,
     expired_at: Option<Time>,
+    lived: Lived,
+}
+
+/// Seconds that passed and that no frame tells of: history's labels run slower than time where a clock was set back.
+#[derive(Debug, Default)]
+struct Lived {
+    last: Option<Time>,
+    /// In microseconds.
+    ahead: u64,
+}
+
+impl Lived {
+    /// Whole seconds that are not told of, after frames of so many seconds at a moment of the monotonic clock.
+    fn untold(&mut self, mono: Time, framed: u64) -> u64 {
+        let passed = self.last.replace(mono).map_or(0, |last| mono.0.saturating_sub(last.0));
+        self.ahead = (self.ahead + passed).saturating_sub(framed.saturating_mul(MICROS_PER_SECOND));
+        let untold = (self.ahead / MICROS_PER_SECOND).min(MOST_UNTOLD_SECONDS);
+        self.ahead -= untold * MICROS_PER_SECOND;
+        untold
+    }
 }
 
 /// An alert that is over.

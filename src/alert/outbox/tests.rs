@@ -1,5 +1,6 @@
 //! When rows go out, which of them together, and what becomes of them.
 
+#[cfg(test)]
 mod order;
 
 use super::*;

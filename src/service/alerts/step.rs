@@ -60,6 +60,14 @@ impl Alerts {
             self.count(&decided);
             state.decided(decided, now.wall);
         }
+        let framed = frames.iter().map(|frame| frame.repeat.saturating_add(1)).sum();
+        let untold = state.lived.untold(now.mono, framed);
+        if untold > 0 {
+            let State { engine, names, .. } = &mut *state;
+            let decided = engine.linger(untold, &troubles, &Known { names, limits: &service.limits });
+            self.count(&decided);
+            state.decided(decided, now.wall);
+        }
         state.expire(now.wall);
         let is_news = !state.unwritten.is_empty();
         let written = state.write(service, now.wall);

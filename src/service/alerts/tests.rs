@@ -1,6 +1,9 @@
 //! Days of alerts in a service that is killed between any two steps: decide and write, claim, send, and say what came of
 //! it. What was written is all that the next process knows.
 
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod last;
 
 use std::{
