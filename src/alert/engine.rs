@@ -94,6 +94,8 @@ pub struct Engine {
     alerts: BTreeMap<Subject, Kept>,
     /// The first second that was not decided.
     next: Tick,
+    /// Nothing was known of the last one.
+    unknown: bool,
 }
 
 impl Engine {
@@ -146,6 +148,18 @@ impl Engine {
             }
         }
         self.next = Tick(frame.tick.saturating_add(frame.repeat).saturating_add(1));
+        self.unknown = unknown;
+        decided
+    }
+
+    /// Goes on by seconds that passed while the second of the last frame stood: where a clock was set back, what lasts is
+    /// counted by the time that passes, not by that which history is labelled with.
+    pub fn linger(&mut self, seconds: u64, troubles: &[Trouble], keys: &impl Keys) -> Decided {
+        let mut decided = Decided::default();
+        let last = Tick(self.next.0.saturating_sub(1));
+        for _ in 0..seconds {
+            self.step(last, self.unknown, troubles, keys, &mut decided);
+        }
         decided
     }
 

@@ -142,10 +142,22 @@ pub struct Folded {
     pub since: Time,
     /// When it ended, if it did.
     pub resolved: Option<Time>,
-    /// When this was decided.
+    /// When this was decided: `level` and `limit` are of then.
     pub at: Time,
+    /// How it stands now, where that is a while ago.
+    pub now: Option<Stands>,
     /// Path and query of its row, as `row_link`.
     pub row_link: String,
+    /// What all mails of its alert refer to, as [`Thread::root`].
+    pub root: String,
+}
+
+/// How something stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// `None` where that is not known.
+    pub level: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 /// What makes a mail client show one thread for each alert. Identifiers are without angle brackets.

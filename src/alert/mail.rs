@@ -47,4 +47,4 @@ pub fn subject(facts: &Facts) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub mod tests;

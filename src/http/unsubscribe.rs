@@ -92,7 +92,7 @@ fn unknown() -> Response {
     page(
         StatusCode::NOT_FOUND,
         "Unknown link",
-        "This link is not one of ours, or not whole: copy it from the mail.",
+        "This link is not one of ours, not whole, or of an address that is told no more: take that of the newest mail.",
         false,
     )
 }

@@ -126,7 +126,7 @@ metrics! {
     NoticesWaiting GAUGE "highwater_notices_waiting"
         "Notices of alerts that are not delivered yet, for one recipient each."
     OutboxOldest GAUGE "highwater_outbox_oldest_seconds"
-        "Age of the oldest notice that was to be delivered by now and is not; 0 without one."
+        "Age of the oldest notice that was to be delivered by now and is not, while nobody else is told; 0 without one."
     AuditDrift GAUGE "highwater_audit_drift"
         "Levels that the last audit found to differ from the records they stand for. Must be 0."
     Simulation GAUGE "highwater_simulation"

@@ -58,6 +58,9 @@ fn standard(facts: &Facts) -> Value {
             "level": folded.level,
             "limit": folded.limit,
             "at": time(folded.at),
+            "now": folded.now.map(|now| json!({"level": now.level, "limit": now.limit})),
+            "link": link(facts, &folded.row_link),
+            "episode": folded.root,
         })
     };
     let trend = match facts.trend {
@@ -266,6 +269,8 @@ mod tests {
             since: Time::from_secs(1_700_000_010),
             resolved,
             at: Time::from_secs(1_700_000_020),
+            now: None,
+            root: format!("{name}@hw.example"),
             row_link: "/p/demo/quotas?select=stt/c/d".to_owned(),
         };
         let end = Some(Time::from_secs(1_700_000_300));

@@ -17,10 +17,15 @@ use crate::{
         webhook::{self, Call},
     },
     query::Queries,
-    service::{Service, access::random, alerts::deliver::Delivered, health::MAIL},
+    service::{
+        Service,
+        access::random,
+        alerts::deliver::{Delivered, Room},
+        health::MAIL,
+    },
 };
 
-/// Messages that are on their way at once.
+/// Mails that are on their way at once, and webhooks as many: those that stall hold up none of the other sort.
 const MOST_AT_ONCE: usize = 16;
 const MINUTE: Duration = Duration::from_secs(60);
 /// How often it is looked at what is due, when nothing new is.
@@ -35,16 +40,20 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Courier {
     queries: Arc<Queries>,
     mailer: Option<Arc<Mailer>>,
-    /// When messages went out in the last minute.
-    sent: VecDeque<Now>,
-    tasks: JoinSet<(Delivered, Tried, Option<String>)>,
+    /// When mails went out in the last minute.
+    mailed: VecDeque<Now>,
+    mails: JoinSet<Sent>,
+    webhooks: JoinSet<Sent>,
 }
+
+/// A message, what came of it, and what is wrong with the mail server, if anything is.
+type Sent = (Delivered, Tried, Option<String>);
 
 impl Courier {
     pub fn new(service: &Arc<Service>) -> Self {
         let mailer = service.config.alerts.smtp.clone().map(|smtp| Arc::new(Mailer::new(smtp)));
         let queries = Arc::new(Queries::new(service.clone()));
-        Self { queries, mailer, sent: VecDeque::new(), tasks: JoinSet::new() }
+        Self { queries, mailer, mailed: VecDeque::new(), mails: JoinSet::new(), webhooks: JoinSet::new() }
     }
 
     /// Sends until `ends`; what is then on its way has a moment to arrive.
@@ -57,12 +66,16 @@ impl Courier {
             tokio::select! {
                 () = &mut ends => break,
                 () = service.alerts.wake.notified() => {}
-                Some(done) = self.tasks.join_next() => self.end(done.ok()),
+                Some(done) = self.mails.join_next() => self.end(done.ok()),
+                Some(done) = self.webhooks.join_next() => self.end(done.ok()),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
         let leave = async {
-            while let Some(done) = self.tasks.join_next().await {
+            while let Some(done) = self.mails.join_next().await {
+                self.end(done.ok());
+            }
+            while let Some(done) = self.webhooks.join_next().await {
                 self.end(done.ok());
             }
         };
@@ -73,19 +86,28 @@ impl Courier {
     /// Takes what is due, and sends it.
     fn begin(&mut self, now: Now) {
         let service = self.queries.service().clone();
-        while self.sent.front().is_some_and(|sent| now.mono.since(sent.mono) >= MINUTE) {
-            self.sent.pop_front();
+        while self.mailed.front().is_some_and(|sent| now.mono.since(sent.mono) >= MINUTE) {
+            self.mailed.pop_front();
         }
         let per_minute = self.mailer.as_ref().map_or(usize::MAX, |mailer| mailer.per_minute());
-        let most = (MOST_AT_ONCE - self.tasks.len().min(MOST_AT_ONCE)).min(per_minute.saturating_sub(self.sent.len()));
-        if most == 0 {
+        let left = per_minute.saturating_sub(self.mailed.len());
+        let room = Room {
+            mails: MOST_AT_ONCE.saturating_sub(self.mails.len()).min(left),
+            webhooks: MOST_AT_ONCE.saturating_sub(self.webhooks.len()),
+        };
+        if room.mails == 0 && room.webhooks == 0 {
             return;
         }
-        for delivered in service.alerts.claim(&service, now, most) {
-            self.sent.push_back(now);
+        for delivered in service.alerts.claim(&service, now, room) {
+            let is_mail = matches!(delivered.recipient.address, Address::Mailbox(_));
             let facts = self.facts(&delivered, now);
             let sending = send(self.mailer.clone(), service.clone(), delivered, facts, now);
-            self.tasks.spawn(sending);
+            if is_mail {
+                self.mailed.push_back(now);
+                self.mails.spawn(sending);
+            } else {
+                self.webhooks.spawn(sending);
+            }
         }
     }
 
@@ -94,7 +116,7 @@ impl Courier {
     }
 
     /// Says what came of a message. Of one whose task failed nothing is known: it is sent again when its lease is over.
-    fn end(&self, done: Option<(Delivered, Tried, Option<String>)>) {
+    fn end(&self, done: Option<Sent>) {
         let Some((delivered, tried, trouble)) = done else { return };
         let service = self.queries.service();
         tell(service, &delivered.recipient, &tried, trouble);
@@ -120,18 +142,14 @@ fn tell(service: &Service, recipient: &Recipient, tried: &Tried, trouble: Option
     }
 }
 
-/// Sends one message; what came of it, and what is wrong with the mail server, if anything is.
+/// Sends one message.
 async fn send(
     mailer: Option<Arc<Mailer>>,
     service: Arc<Service>,
     delivered: Delivered,
-    mut facts: Facts,
+    facts: Facts,
     now: Now,
-) -> (Delivered, Tried, Option<String>) {
-    if !matches!(delivered.recipient.address, Address::Mailbox(_)) {
-        // Everybody in a channel could follow it.
-        facts.unsubscribe_link = None;
-    }
+) -> Sent {
     let mail = render(&facts);
     match &delivered.recipient.address {
         Address::Mailbox(mailbox) => {
@@ -153,7 +171,7 @@ async fn send(
         }
         Address::Webhook { url, form, secret } => {
             let (body, seconds) = (body(*form, &facts, &mail), now.wall.tick().0);
-            let id = delivered.batch.rows[0].id.to_string();
+            let id = delivered.batch.lead.to_string();
             let is_signed = *form == WebhookForm::Standard && !secret.is_empty();
             let signature = is_signed.then(|| signature(secret, &id, seconds, &body));
             let call = Call { url: url.clone(), id, seconds, signature, body };
@@ -165,10 +183,15 @@ async fn send(
 
 /// Sends a message that says no more than that it arrives; what the server said.
 pub async fn send_test(queries: &Queries, recipient: Recipient, now: Now) -> Tried {
+    if recipient.unsubscribed.is_some() {
+        let words = "the recipient unsubscribed: nothing is sent to them until they are set anew";
+        return Tried::Refused(words.to_owned());
+    }
     let service = queries.service().clone();
     let mailer = service.config.alerts.smtp.clone().map(|smtp| Arc::new(Mailer::new(smtp)));
-    let rows = vec![test_row(&recipient, now)];
-    let delivered = Delivered { batch: Batch { rows, held_back: 0 }, recipient };
+    let row = test_row(&recipient, now);
+    let batch = Batch { lead: row.id.clone(), rows: vec![row], held_back: 0 };
+    let delivered = Delivered { batch, recipient };
     let facts = gather(queries, &delivered, host(mailer.as_deref()), now);
     let sending = send(mailer, service.clone(), delivered.clone(), facts, now);
     let (delivered, tried, trouble) = match tokio::time::timeout(TEST_WITHIN, sending).await {
@@ -202,6 +225,7 @@ fn test_row(recipient: &Recipient, now: Now) -> Row {
         held: false,
         attempts: 1,
         delivery: Delivery::Queued,
+        gone: Vec::new(),
     }
 }
 

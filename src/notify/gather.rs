@@ -3,15 +3,21 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    alert::{Curve, Facts, Folded, Holder, HolderOf, NoticeKind, Row, Thread, Trend, facts::Then},
+    alert::{
+        Address, Curve, Facts, Folded, Holder, HolderOf, NoticeKind, Row, Subject, Thread, Trend,
+        facts::{Stands, Then},
+    },
     history::LimitInForce,
     model::{
-        Flags, Key, LimitHistory, Minute, Now, Outcome, Target, Unit,
+        Coverage, Flags, Key, KeyId, LimitHistory, Minute, Now, Outcome, Target, Unit,
         key::DEFAULT_ACCOUNT,
         time::{MINUTES_PER_WEEK, SECONDS_PER_MINUTE},
     },
     query::{Detail, Queries, SessionFilter, Window},
-    service::alerts::{deliver::Delivered, name_of},
+    service::{
+        Service,
+        alerts::{deliver::Delivered, name_of},
+    },
 };
 
 /// Minutes of a step of the picture: 336 in seven days.
@@ -56,26 +62,26 @@ pub fn gather(queries: &Queries, delivered: &Delivered, host: &str, now: Now) ->
         holders: Vec::new(),
         wanted_slots: None,
         curve: Curve::default(),
-        link_base: service.config.alerts.link.clone(),
+        link_base: service.config.alerts.link.clone().filter(|_| row.gone.is_empty()),
         row_link: row_link(row),
         snooze_link: alert_link(row),
         request_link: request_link(row),
         unsubscribe_link: None,
-        also: batch.rows[1..].iter().map(folded).collect(),
+        also: batch.rows[1..].iter().map(|row| folded(service, row, host, now)).collect(),
         held_back: batch.held_back,
-        thread: Thread {
-            message_id: format!("{}@{host}", row.id),
-            root: format!("{}.{}@{host}", name_of(row.subject), alert.began.0),
-        },
+        thread: Thread { message_id: format!("{}@{host}", batch.lead), root: root(row, host) },
         zone,
         simulated: service.simulation,
         delayed: now.wall.since(row.created),
         held: row.held,
     };
-    let token = service.unsubscribe_token(&row.project, &row.recipient);
-    facts.unsubscribe_link = facts.link_base.as_ref().map(|base| {
-        format!("{base}/alerts/unsubscribe?project={}&recipient={}&token={token}", row.project, row.recipient)
-    });
+    // Everybody in a channel could follow that of a webhook.
+    if let Address::Mailbox(mailbox) = &delivered.recipient.address {
+        let token = service.unsubscribe_token(&row.project, &row.recipient, mailbox);
+        facts.unsubscribe_link = facts.link_base.as_ref().map(|base| {
+            format!("{base}/alerts/unsubscribe?project={}&recipient={}&token={token}", row.project, row.recipient)
+        });
+    }
     if let Some(key) = &row.key
         && row.notice != NoticeKind::Test
     {
@@ -89,7 +95,17 @@ fn tells_of_now(notice: NoticeKind) -> bool {
     matches!(notice, NoticeKind::Fired | NoticeKind::Repeated)
 }
 
-fn folded(row: &Row) -> Folded {
+/// The identifier that all mails of an alert's episode refer to.
+fn root(row: &Row, host: &str) -> String {
+    format!("{}.{}@{host}", name_of(row.subject), row.alert.began.0)
+}
+
+fn folded(service: &Service, row: &Row, host: &str, now: Now) -> Folded {
+    let is_stale = now.wall.since(row.created) >= STALE && tells_of_now(row.notice);
+    let of_level = match row.subject {
+        Subject::Level(id) if is_stale => Some(id),
+        _ => None,
+    };
     Folded {
         notice: row.notice,
         kind: row.kind,
@@ -101,8 +117,18 @@ fn folded(row: &Row) -> Folded {
         since: row.alert.began.start(),
         resolved: row.alert.resolved.map(|at| at.start()),
         at: row.created,
+        now: of_level.map(|id| stands(service, id, now)),
         row_link: row_link(row),
+        root: root(row, host),
     }
+}
+
+/// How a meter or pool stands now.
+fn stands(service: &Service, id: KeyId, now: Now) -> Stands {
+    let rollup = service.rollup();
+    let level = (rollup.coverage(id) != Coverage::None).then(|| rollup.level(id));
+    drop(rollup);
+    Stands { level, limit: service.limits.slots_at(id, now.wall) }
 }
 
 /// The page on the row of an alert.

@@ -59,6 +59,7 @@ plain_header!(AutoSubmitted, "Auto-Submitted");
 pub fn message(mail: &Mail, facts: &Facts, from: &str, to: &str, now: Time) -> Result<Vec<u8>, MessageError> {
     let address = |text: &str| text.parse().map_err(|_| MessageError("an address is none".to_owned()));
     let root = format!("<{}>", facts.thread.root);
+    let roots = roots(facts);
     let mut builder = Message::builder()
         .from(lettre::message::Mailbox::new(Some("Highwater".to_owned()), address(from)?))
         .to(lettre::message::Mailbox::new(None, address(to)?))
@@ -67,7 +68,7 @@ pub fn message(mail: &Mail, facts: &Facts, from: &str, to: &str, now: Time) -> R
         .subject(subject(&mail.subject))
         .header(AutoSubmitted("auto-generated".to_owned()));
     if facts.notice != NoticeKind::Test {
-        builder = builder.references(root.clone()).in_reply_to(root);
+        builder = builder.references(roots).in_reply_to(root);
     }
     if let Some(link) = &facts.unsubscribe_link {
         builder = builder
@@ -89,6 +90,17 @@ pub fn message(mail: &Mail, facts: &Facts, from: &str, to: &str, now: Time) -> R
         builder.multipart(MultiPart::alternative().singlepart(text).multipart(related))
     };
     message.map(|message| message.formatted()).map_err(|error| MessageError(error.to_string()))
+}
+
+/// What a mail refers to: every alert that it tells of, so that no thread misses its beginning or its end; the one that it
+/// is of last, where a reply's parent stands.
+fn roots(facts: &Facts) -> String {
+    let mut roots: Vec<&str> =
+        facts.also.iter().map(|also| &*also.root).filter(|root| *root != facts.thread.root).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots.push(&facts.thread.root);
+    roots.iter().map(|root| format!("<{root}>")).collect::<Vec<_>>().join(" ")
 }
 
 /// A body whose lines are encoded, whatever they hold.
@@ -145,6 +157,23 @@ mod tests {
         ] {
             assert!(headers.contains(&expected), "{expected}: {text}");
         }
+    }
+
+    #[test]
+    fn a_mail_of_several_alerts_is_in_the_thread_of_each() {
+        let roots: Vec<_> = (0..90).map(|nth| format!("level-{nth}.1700000000@hw.example")).collect();
+        let text = sent(|facts, _| {
+            let folded = |root: &String| crate::alert::mail::tests::folded(root);
+            facts.also = roots.iter().chain(&roots[..3]).map(folded).collect();
+        });
+        let head = text.split("\r\n\r\n").next().unwrap();
+        assert!(head.lines().all(|line| line.len() < 998), "{head}");
+        let unfolded = head.replace("\r\n ", " ");
+        let line = unfolded.lines().find_map(|line| line.strip_prefix("References: ")).unwrap();
+        let named: Vec<_> = line.split_whitespace().collect();
+        assert_eq!((named.len(), named[90]), (91, "<store-degraded.7@hw.example>"), "its own is the last");
+        assert!(roots.iter().all(|root| named.contains(&&*format!("<{root}>"))), "{line}");
+        assert!(unfolded.contains("In-Reply-To: <store-degraded.7@hw.example>"), "{head}");
     }
 
     #[test]

@@ -110,14 +110,17 @@ impl Service<Name> for Resolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let addresses: Vec<_> = found.filter(|address| !is_forbidden(address.ip(), &allowed)).collect();
             match addresses.is_empty() {
-                true => Err(io::Error::other(FORBIDDEN)),
+                true => Err(io::Error::other(Forbidden)),
                 false => Ok(addresses.into_iter()),
             }
         })
     }
 }
 
-const FORBIDDEN: &str = "it leads to a private or local address, which `alerts.webhook_networks` does not allow";
+/// Every address of a webhook is forbidden. That does not pass by trying again.
+#[derive(Debug, thiserror::Error)]
+#[error("it leads to a private or local address, which `alerts.webhook_networks` does not allow")]
+struct Forbidden;
 
 /// Sends it.
 pub async fn send(call: Call, allowed: &[Network]) -> Tried {
@@ -132,7 +135,7 @@ async fn try_send(call: Call, allowed: &[Network]) -> Tried {
     // A name that is an address is not looked up.
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     if host.parse().is_ok_and(|address| is_forbidden(address, allowed)) {
-        return Tried::Refused(FORBIDDEN.to_owned());
+        return Tried::Refused(Forbidden.to_string());
     }
     let mut connector = HttpConnector::new_with_resolver(Resolver(Arc::new(allowed.to_vec())));
     connector.enforce_http(false);
@@ -163,17 +166,25 @@ async fn try_send(call: Call, allowed: &[Network]) -> Tried {
             Tried::Failed(format!("{}: redirects are not followed", response.status()))
         }
         Ok(response) => Tried::Failed(response.status().to_string()),
-        Err(error) => Tried::Failed(innermost(&error)),
+        Err(error) => {
+            let cause = innermost(&error);
+            let words = cause.to_string().replace(char::is_control, " ");
+            if cause.is::<Forbidden>() { Tried::Refused(words) } else { Tried::Failed(words) }
+        }
     }
 }
 
 /// The error that is behind all others.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
     let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
+    loop {
+        // What an error of the system holds is not its source, but itself.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match held.map(|held| held as &(dyn std::error::Error + 'static)).or_else(|| error.source()) {
+            Some(source) => error = source,
+            None => return error,
+        }
     }
-    error.to_string().replace(char::is_control, " ")
 }
 
 #[cfg(test)]

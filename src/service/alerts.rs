@@ -3,20 +3,25 @@
 //!
 //! - [`decide`]: what people decide: rules, recipients, that they have seen it.
 //! - [`deliver`]: what is sent next, and what came of it.
+//! - [`leave`]: what becomes of those of a project that is deleted.
 //! - [`pace`]: how a level goes.
 //! - [`record`]: as bytes.
-//! - [`step`]: what each second comes to.
+//! - [`step`]: what each second comes to; [`tell`]: who is told of it.
+//! - [`unsubscribe`]: who wants no more.
 //!
 //! One lock is held while a decision is written: what is decided and what is sent must not overtake each other. So calls
 //! may wait as long as the store does.
 
 pub mod decide;
 pub mod deliver;
+pub mod leave;
 pub mod pace;
 pub mod record;
 pub mod step;
+pub mod tell;
 #[cfg(test)]
 mod tests;
+pub mod unsubscribe;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -29,16 +34,16 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    alert::{Address, Alert, AlertKind, AlertRule, Engine, Keys, Outbox, Recipient, RuleBook, Severity, Subject},
-    model::{Key, KeyId, Project, Tick, Time},
+    alert::{Alert, AlertKind, AlertRule, Engine, Keys, Outbox, Recipient, RuleBook, Subject},
+    model::{Key, KeyId, Project, Tick, Time, time::MICROS_PER_SECOND},
     service::{Access, Limits},
     store::{Document, Shelf, Store, StoreError},
 };
 
 /// Alerts that are over and still shown, the newest.
 pub const MOST_PAST: usize = 10_000;
-/// What the names of recipients of the configuration begin with.
-const CONFIGURED: &str = "configured-";
+/// Seconds that are made up for at once.
+const MOST_UNTOLD_SECONDS: u64 = 60;
 /// What the secrets of webhooks are sealed for.
 const WEBHOOKS: &str = "webhook";
 
@@ -103,6 +108,26 @@ struct State {
     /// Sums of disagreements with LiveKit, of the last minutes.
     disagreements: VecDeque<(Tick, u64)>,
     expired_at: Option<Time>,
+    lived: Lived,
+}
+
+/// Seconds that passed and that no frame tells of: history's labels run slower than time where a clock was set back.
+#[derive(Debug, Default)]
+struct Lived {
+    last: Option<Time>,
+    /// In microseconds.
+    ahead: u64,
+}
+
+impl Lived {
+    /// Whole seconds that are not told of, after frames of so many seconds at a moment of the monotonic clock.
+    fn untold(&mut self, mono: Time, framed: u64) -> u64 {
+        let passed = self.last.replace(mono).map_or(0, |last| mono.0.saturating_sub(last.0));
+        self.ahead = (self.ahead + passed).saturating_sub(framed.saturating_mul(MICROS_PER_SECOND));
+        let untold = (self.ahead / MICROS_PER_SECOND).min(MOST_UNTOLD_SECONDS);
+        self.ahead -= untold * MICROS_PER_SECOND;
+        untold
+    }
 }
 
 /// An alert that is over.
@@ -193,11 +218,11 @@ impl Alerts {
         for (name, bytes) in store.documents(Shelf::AlertRules)? {
             rules.push(record::decode_rule(&bytes).ok_or_else(|| damaged("rule", &name))?);
         }
-        let mut state = State { configured: configured(mailboxes), ..State::default() };
+        let mut state = State { configured: unsubscribe::configured(mailboxes), ..State::default() };
         for (name, bytes) in store.documents(Shelf::Recipients)? {
             let open = |sealed: &[u8]| access.open_secret(WEBHOOKS, sealed);
             let recipient = record::decode_recipient(&bytes, open).ok_or_else(|| damaged("recipient", &name))?;
-            state.recipients.insert((recipient.project.clone(), recipient.name.clone()), recipient);
+            state.take_stored(recipient);
         }
         for (id, key) in store.keys()? {
             state.names.learn(id, key);
@@ -306,10 +331,12 @@ impl State {
         own.iter().cloned().chain(configured.map(of_project)).collect()
     }
 
-    /// Of somebody who unsubscribed and is configured no longer: whoever has their place in the configuration has not.
+    /// Of somebody who unsubscribed and is configured no longer.
     fn is_left_over(&self, own: &Recipient) -> bool {
         let is_configured = |there: &Recipient| there.name == own.name && there.address == own.address;
-        own.name.starts_with(CONFIGURED) && own.unsubscribed.is_some() && !self.configured.iter().any(is_configured)
+        own.name.starts_with(unsubscribe::CONFIGURED)
+            && own.unsubscribed.is_some()
+            && !self.configured.iter().any(is_configured)
     }
 
     fn recipient(&self, project: &Project, name: &str) -> Option<Recipient> {
@@ -338,19 +365,4 @@ impl State {
         };
         self.unwritten.iter().map(document).collect()
     }
-}
-
-/// The recipients that the configuration names.
-fn configured(mailboxes: &[String]) -> Vec<Recipient> {
-    let recipient = |(nth, mailbox): (usize, &String)| Recipient {
-        name: format!("{CONFIGURED}{}", nth + 1).into(),
-        project: Project::across(),
-        address: Address::Mailbox(mailbox.clone()),
-        enabled: true,
-        least: Severity::Info,
-        quiet: None,
-        unsubscribed: None,
-        trouble: String::new(),
-    };
-    mailboxes.iter().enumerate().map(recipient).collect()
 }

@@ -122,21 +122,20 @@ impl Service {
             let _one_at_a_time = self.deciding()?;
             let name = project.as_str();
             let mut documents = self.requests.removed(&project);
-            let alerts = self.removed_alerts(&project);
-            documents.extend(alerts.iter().cloned());
-            let keys: Vec<_> = self.live.registry.of_project(&project).iter().map(|tally| tally.id).collect();
-            documents.extend(self.choices.removed(&project, &keys));
-            documents.extend(self.ceilings.removed(&keys));
+            let ids: Vec<_> = self.live.registry.of_project(&project).iter().map(|tally| tally.id).collect();
+            documents.extend(self.choices.removed(&project, &ids));
+            documents.extend(self.ceilings.removed(&ids));
             documents.push(Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None });
             let entry = Actor::service().entry("project.deleted", name, name);
-            let forgotten =
-                self.ledger.forget(&project, Change { documents, ..Change::default() }, &[entry], now.wall)?;
+            let forgotten = self.forget_alerts(&project, now, |alerts| {
+                documents.extend(alerts);
+                self.ledger.forget(&project, Change { documents, ..Change::default() }, &[entry], now.wall)
+            })?;
             let keys = self.live.registry.forget(&project);
             self.limits.forget(&keys);
             self.requests.forget(&project);
             self.choices.forget(&project, &keys);
             self.ceilings.forget(&keys);
-            self.forget_alerts(&project, &keys, &alerts);
             self.rollup().retain(|key| !keys.contains(&key));
             tracing::info!(project = name, keys = forgotten.keys, hours = forgotten.hours, "a project was deleted");
             self.leaving.gone(&project, forgotten);

@@ -5,6 +5,7 @@ mod calm;
 mod killed;
 mod mail_server;
 mod program;
+mod webhooks;
 
 use std::{
     path::{Path, PathBuf},
@@ -122,7 +123,7 @@ fn sent(serving: &Serving) -> usize {
 }
 
 #[tokio::test]
-async fn a_crossing_is_a_mail_within_three_seconds() {
+async fn a_crossing_is_a_mail_within_eight_seconds() {
     let server = MailServer::start(&[]);
     let serving = Serving::with(mailing(&server));
     limit(&serving, LIMIT);
@@ -131,13 +132,14 @@ async fn a_crossing_is_a_mail_within_three_seconds() {
     hold(&serving, 2).await;
     soon("a mail", || !server.taken().is_empty()).await;
     let took = began.elapsed();
-    println!("from the connect to the mail: {took:?}");
+    println!("from the connect to the mail that the server has: {took:?}; the goal is 2.5 s");
     let mail = server.taken().remove(0);
     assert_eq!(mail.to, "ops@x.example");
     assert_eq!(mail.header("Subject"), Some("[default] cartesia/sonic-3 at 2 of 2 (100 %)"));
     assert!(mail.header("Message-ID").unwrap().ends_with("@hw.example>"));
     assert!(mail.header("List-Unsubscribe").unwrap().contains("token="));
     soon("the answer", || sent(&serving) == 1).await;
+    // The goal, and what a machine that does other things needs beside.
     assert!(took < Duration::from_secs(8), "{took:?}");
     // It is told once, however long it lasts.
     tokio::time::sleep(Duration::from_millis(2_500)).await;

@@ -353,6 +353,18 @@ fn what_was_removed_is_forgotten() {
     assert_eq!(engine.alerts().count(), 0);
 }
 
+/// A clock that was set back: a second of history lasts longer than one of time.
+#[test]
+fn seconds_that_no_frame_tells_of_count() {
+    let (mut engine, keys) = (Engine::default(), pools(Some(LIMIT)));
+    let near = LIMIT * 8 / 10;
+    assert!(engine.take(&frame(0, Some(near), None), &[], &keys).notices.is_empty());
+    assert!(engine.linger(118, &[], &keys).notices.is_empty());
+    let told = engine.linger(1, &[], &keys).notices;
+    assert_eq!(told.iter().map(|notice| notice.notice).collect::<Vec<_>>(), [NoticeKind::Fired]);
+    assert!(engine.linger(100, &[], &keys).notices.is_empty());
+}
+
 /// A clock that is put forward by a day, and a second that comes again.
 #[test]
 fn a_clock_that_jumps_ends_no_time_and_begins_no_alert() {

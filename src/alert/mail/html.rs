@@ -6,7 +6,7 @@ use crate::alert::{
     mail::{
         days::{Day, days},
         words::{
-            self, Tone, clock, folded, held_back, holders, is_over, label, lead, lines, name_of_holder, number,
+            self, Tone, clock, folded_at, held_back, holders, is_over, label, lead, lines, name_of_holder, number,
             of_holder, one_line, tone, week,
         },
     },
@@ -317,8 +317,15 @@ fn push_also(body: &mut String, facts: &Facts) {
     push_heading(body, "Also");
     if !facts.also.is_empty() {
         let line = |also: &Folded| {
-            let at = clock(also.at, &facts.zone);
-            (escape(&words::about(also)), escape(&format!("{}, {at}", folded(also))))
+            let name = escape(&words::about(also));
+            let linked = |base: &String| {
+                let link = escape(&format!("{base}{}", also.row_link));
+                format!(
+                    "<a href=\"{link}\" class=\"text\" style=\"color:#19191d;text-decoration:underline\">{name}</a>"
+                )
+            };
+            let name = facts.link_base.as_ref().map_or(name.clone(), linked);
+            (name, escape(&folded_at(also, &facts.zone)))
         };
         body.push_str(&row("6px 32px 0", &two_columns(facts.also.iter().map(line))));
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     alert::{
         AlertKind, Curve, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
-        facts::{Then, tests},
+        facts::{Stands, Then, tests},
     },
     history::Week,
     model::{Kind, Meter, Minute, Project, Target, Time},
@@ -67,12 +67,9 @@ pub fn busy() -> Facts {
     facts
 }
 
-/// Over the limit, with others, after some that were held back.
-fn over() -> Facts {
-    let mut facts = Facts { kind: AlertKind::Over, severity: Severity::Critical, ..busy() };
-    (facts.level, facts.peak, facts.stage_percent) = (22, 22, 100);
-    (facts.turned_away, facts.time_to_limit, facts.held_back) = (1_412, None, 3);
-    facts.also = vec![Folded {
+/// A pool at its limit, told beside another.
+pub fn folded(root: &str) -> Folded {
+    Folded {
         notice: NoticeKind::Fired,
         kind: AlertKind::AtLimit,
         severity: Severity::Critical,
@@ -80,11 +77,22 @@ fn over() -> Facts {
         target: None,
         level: 40,
         limit: Some(40),
-        since: facts.at,
+        since: Time::from_secs(1_700_000_000),
         resolved: None,
-        at: facts.at,
+        at: Time::from_secs(1_700_000_000),
+        now: None,
         row_link: "/p/demo/quotas?select=pool:tts".to_owned(),
-    }];
+        root: root.to_owned(),
+    }
+}
+
+/// Over the limit, with others, after some that were held back.
+fn over() -> Facts {
+    let mut facts = Facts { kind: AlertKind::Over, severity: Severity::Critical, ..busy() };
+    (facts.level, facts.peak, facts.stage_percent) = (22, 22, 100);
+    (facts.turned_away, facts.time_to_limit, facts.held_back) = (1_412, None, 3);
+    let now = Some(Stands { level: Some(31), limit: Some(40) });
+    facts.also = vec![Folded { at: facts.at, now, ..folded("level-9.7@hw.example") }];
     facts.delayed = Duration::from_secs(45 * 60);
     facts
 }
@@ -210,4 +218,19 @@ fn a_mail_that_waited_says_how_it_stands_now_beside_how_it_was() {
         assert!(mail.text.contains(words) && mail.html.contains(words), "{words}: {}", mail.text);
     }
     assert!(!mail.text.contains("It has just begun"), "{}", mail.text);
+}
+
+#[test]
+fn what_is_told_beside_says_how_it_stood_and_stands_with_a_link() {
+    let base = folded("r");
+    let zone = TimeZone::UTC;
+    let check = |folded: Folded, expected: &str| assert_eq!(words::folded_at(&folded, &zone), expected);
+    let stands = |level| Some(Stands { level, limit: Some(40) });
+    check(base.clone(), "at 40 of 40, Tue 22:13");
+    check(Folded { now: stands(Some(31)), ..base.clone() }, "was at 40 of 40 (Tue 22:13), now at 31 of 40");
+    check(Folded { now: stands(None), ..base.clone() }, "was at 40 of 40 (Tue 22:13), not known now");
+    check(Folded { notice: NoticeKind::Resolved, level: 4, ..base }, "resolved: back to 4 of 40, Tue 22:13");
+    let mail = render(&over());
+    let link = "https://highwater.example.com/p/demo/quotas?select=pool:tts";
+    assert!(mail.text.contains(link) && mail.html.contains(&format!("<a href=\"{link}\"")), "{}", mail.text);
 }

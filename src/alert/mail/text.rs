@@ -3,8 +3,8 @@
 use crate::alert::{
     Facts, NoticeKind,
     mail::words::{
-        Line, about, clock, folded, held_back, holders, is_over, lead, lines, name_of_holder, number, of_holder,
-        one_line, state, title, week,
+        Line, about, folded_at, held_back, holders, is_over, lead, lines, name_of_holder, number, of_holder, one_line,
+        state, title, week,
     },
 };
 
@@ -34,8 +34,9 @@ pub fn text(facts: &Facts) -> String {
         text.push_str("\nAlso\n");
     }
     for also in &facts.also {
-        let at = clock(also.at, &facts.zone);
-        text.push_str(&format!("  {}: {}, {at}\n", about(also), folded(also)));
+        text.push_str(&format!("  {}: {}\n", about(also), folded_at(also, &facts.zone)));
+        let link = facts.link_base.as_ref().map(|base| one_line(&format!("{base}{}", also.row_link)));
+        text.extend(link.map(|link| format!("    {link}\n")));
     }
     text.extend(held_back(facts).map(|words| format!("\n{words}\n")));
     push_links(&mut text, facts);

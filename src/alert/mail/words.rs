@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use crate::{
-    alert::{AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend, facts::Then, mail::days::days},
+    alert::{
+        AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
+        facts::{Stands, Then},
+        mail::days::days,
+    },
     model::Time,
 };
 
@@ -252,14 +256,32 @@ pub fn name_of_holder(holder: &Holder) -> &str {
     }
 }
 
-/// Another notice in a line: `at 40 of 40`.
+/// Another notice in a line: `at 40 of 40`; `was at 40 of 40, now at 31 of 40`.
 pub fn folded(folded: &Folded) -> String {
+    said_of(folded, "")
+}
+
+/// The same with its time: `at 40 of 40, Tue 15:04`.
+pub fn folded_at(folded: &Folded, zone: &TimeZone) -> String {
+    let at = clock(folded.at, zone);
+    match folded.now {
+        Some(_) => said_of(folded, &format!(" ({at})")),
+        None => format!("{}, {at}", said_of(folded, "")),
+    }
+}
+
+fn said_of(folded: &Folded, at: &str) -> String {
     let over = matches!(folded.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
     if !folded.kind.is_of_level() {
-        return trouble(folded.kind, over).to_owned();
+        return format!("{}{at}", trouble(folded.kind, over));
     }
-    let limit = folded.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
-    format!("{} {}{limit}", if over { "resolved: back to" } else { "at" }, number(folded.level))
+    let told = of(folded.level, folded.limit);
+    match (folded.now, over) {
+        (Some(Stands { level: Some(level), limit }), _) => format!("was at {told}{at}, now at {}", of(level, limit)),
+        (Some(Stands { level: None, .. }), _) => format!("was at {told}{at}, not known now"),
+        (None, true) => format!("resolved: back to {told}"),
+        (None, false) => format!("at {told}"),
+    }
 }
 
 /// What was held back, if anything was.

@@ -68,11 +68,15 @@ pub struct Row {
     pub held: bool,
     pub attempts: u32,
     pub delivery: Delivery,
+    /// Of a project that was deleted: the record of its recipient, which is there no more; empty for all others.
+    pub gone: Vec<u8>,
 }
 
-/// A message that is to be sent now: its first row is the one that it is named for.
+/// A message that is to be sent now. It is of its first row, and the others are told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
+    /// The row that it is named for, however often it is sent: the one that was first at the first try.
+    pub lead: Arc<str>,
     pub rows: Vec<Row>,
     /// How many of them had to wait, those that were dropped included.
     pub held_back: u64,
@@ -95,6 +99,24 @@ pub(super) type To = (Project, Arc<str>);
 impl Row {
     pub fn is_open(&self) -> bool {
         matches!(self.delivery, Delivery::Queued | Delivery::Sending { .. } | Delivery::Retry { .. })
+    }
+
+    /// Whether it says that its alert fires.
+    pub fn tells_of_firing(&self) -> bool {
+        matches!(self.notice, NoticeKind::Fired | NoticeKind::Repeated)
+    }
+
+    /// Whether its recipient has it, or may have.
+    pub fn is_told(&self) -> bool {
+        matches!(self.delivery, Delivery::Sending { .. } | Delivery::Sent { .. })
+    }
+
+    pub(super) fn is_of_episode(&self, other: &Self) -> bool {
+        self.subject == other.subject && self.alert.began == other.alert.began
+    }
+
+    pub(super) fn superseded(&self, at: Time) -> Self {
+        Self { delivery: Delivery::Superseded { at }, ..self.clone() }
     }
 
     pub(super) fn to(&self) -> To {

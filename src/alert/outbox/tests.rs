@@ -1,8 +1,11 @@
 //! When rows go out, which of them together, and what becomes of them.
 
+#[cfg(test)]
+mod order;
+
 use super::*;
 use crate::{
-    alert::{Address, Alert, AlertKind, Phase, Severity, Subject},
+    alert::{Address, Alert, AlertKind, NoticeKind, Phase, Recipient, Severity, Subject},
     model::Tick,
 };
 
@@ -45,6 +48,7 @@ fn row(id: &str, key: u32, notice: NoticeKind, severity: Severity, seconds: u64)
         held: false,
         attempts: 0,
         delivery: Delivery::Queued,
+        gone: Vec::new(),
     }
 }
 
@@ -57,14 +61,18 @@ fn queue(outbox: &mut Outbox, row: Row) {
     outbox.take(changed);
 }
 
+fn taken(outbox: &mut Outbox, seconds: u64, most: usize) -> Vec<Batch> {
+    outbox.claim(at(seconds), most, &|_| true, &|_| None)
+}
+
 /// The ids of each message that goes out.
 fn claim(outbox: &mut Outbox, seconds: u64) -> Vec<Vec<String>> {
-    let batches = outbox.claim(at(seconds), 100, &|_| true);
+    let batches = taken(outbox, seconds, 100);
     batches.iter().map(|batch| batch.rows.iter().map(|row| row.id.to_string()).collect()).collect()
 }
 
 fn sent(outbox: &mut Outbox, seconds: u64) -> Vec<Vec<String>> {
-    let batches = outbox.claim(at(seconds), 100, &|_| true);
+    let batches = taken(outbox, seconds, 100);
     for batch in &batches {
         let rows = outbox.tried(batch, &Tried::Sent("250 ok".into()), at(seconds), 0);
         outbox.take(rows);
@@ -133,7 +141,7 @@ fn ten_an_hour_and_the_next_one_tells_what_was_held_back() {
     let mut messages = Vec::new();
     for minute in 0..120 {
         queue(&mut outbox, fired(&format!("m{minute:03}"), minute, u64::from(minute) * 60));
-        for batch in outbox.claim(at(u64::from(minute) * 60), 100, &|_| true) {
+        for batch in taken(&mut outbox, u64::from(minute) * 60, 100) {
             let rows = outbox.tried(&batch, &Tried::Sent(String::new()), at(u64::from(minute) * 60), 0);
             outbox.take(rows);
             messages.push((minute, batch.rows.len(), batch.held_back));
@@ -163,7 +171,7 @@ fn quiet_hours_hold_back_what_is_not_critical() {
     assert_eq!(sent(&mut outbox, 60), [["b"]]);
     let morning = (8 * 60 + 46) * 60 + 40;
     assert!(sent(&mut outbox, morning - 1).is_empty());
-    let batch = outbox.claim(at(morning), 1, &|_| true).remove(0);
+    let batch = taken(&mut outbox, morning, 1).remove(0);
     assert_eq!((batch.rows.len(), batch.held_back), (2, 2));
 }
 
@@ -171,7 +179,7 @@ fn quiet_hours_hold_back_what_is_not_critical() {
 fn a_message_that_was_tried_is_the_same_message_again() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    let batch = outbox.claim(at(0), 1, &|_| true).remove(0);
+    let batch = taken(&mut outbox, 0, 1).remove(0);
     let rows = outbox.tried(&batch, &Tried::Failed("451 later".into()), at(5), 29);
     assert_eq!(rows[0].delivery, Delivery::Retry { lead: "a".into(), at: at(35), reason: "451 later".into() });
     outbox.take(rows);
@@ -203,7 +211,7 @@ fn what_can_not_be_delivered_is_given_up_after_three_days() {
     queue(&mut outbox, fired("a", 1, 0));
     let (mut now, mut tries) = (0, 0);
     loop {
-        let Some(batch) = outbox.claim(at(now), 1, &|_| true).pop() else {
+        let Some(batch) = taken(&mut outbox, now, 1).pop() else {
             now += 1;
             continue;
         };
@@ -225,7 +233,7 @@ fn what_can_not_be_delivered_is_given_up_after_three_days() {
 fn what_could_not_be_written_is_claimed_again_at_once() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    let batches = outbox.claim(at(0), 1, &|_| true);
+    let batches = taken(&mut outbox, 0, 1);
     outbox.unclaim(&batches);
     assert_eq!(outbox.get("a").unwrap().delivery, Delivery::Queued);
     assert_eq!(claim(&mut outbox, 1), [["a"]]);
@@ -236,12 +244,12 @@ fn what_could_not_be_written_is_claimed_again_at_once() {
 fn what_is_refused_is_over_and_what_is_old_is_forgotten() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    let batch = outbox.claim(at(0), 1, &|_| true).remove(0);
+    let batch = taken(&mut outbox, 0, 1).remove(0);
     let rows = outbox.tried(&batch, &Tried::Refused("550 nobody".into()), at(1), 0);
     outbox.take(rows);
     assert_eq!(outbox.open().count(), 0);
-    assert!(outbox.expire(at(7 * DAY)).is_empty());
-    assert_eq!(outbox.expire(at(7 * DAY + 1)).len(), 1);
+    assert!(outbox.expire(at(7 * DAY), &|_| true).is_empty());
+    assert_eq!(outbox.expire(at(7 * DAY + 1), &|_| true).len(), 1);
 }
 
 #[test]
@@ -254,7 +262,7 @@ fn too_many_that_wait_are_dropped_and_counted() {
     let dropped = outbox.overflow(at(20));
     assert_eq!((dropped.len(), &*dropped[0].id), (5, "00000"));
     outbox.take(dropped);
-    assert_eq!(outbox.claim(at(300), 1, &|_| true)[0].held_back, 5);
+    assert_eq!(taken(&mut outbox, 300, 1)[0].held_back, 5);
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn what_a_clock_that_was_ahead_wrote_waits_for_no_year() {
     assert_eq!(claim(&mut outbox, 0), [["b"]], "neither its time nor the message before it is of the future");
     assert!(claim(&mut outbox, 1).is_empty(), "it is being sent");
     let mut ahead = Outbox::new(outbox.rows().cloned());
-    let batch = ahead.claim(at(YEAR), 9, &|_| true).remove(0);
+    let batch = taken(&mut ahead, YEAR, 9).remove(0);
     let rows = ahead.tried(&batch, &Tried::Failed("451".into()), at(YEAR), 29);
     let mut after = Outbox::new(rows);
     assert_eq!(claim(&mut after, 0), [["b"]], "the pause is not of a year");
@@ -285,7 +293,7 @@ fn what_a_clock_that_was_ahead_wrote_waits_for_no_year() {
 fn nothing_is_given_up_because_the_clock_jumped() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    let batch = outbox.claim(at(0), 9, &|_| true).remove(0);
+    let batch = taken(&mut outbox, 0, 9).remove(0);
     let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(30 * DAY), 0);
     assert!(rows[0].is_open(), "{:?}", rows[0].delivery);
 }
@@ -299,7 +307,7 @@ fn what_is_folded_is_not_late_and_what_is_not_taken_is() {
     queue(&mut outbox, fired("b", 2, 10));
     assert_eq!(outbox.late_since(at(306)), None, "it waits for those that may follow");
     assert_eq!(outbox.late_since(at(320)), Some(at(307)));
-    let batch = outbox.claim(at(320), 9, &|_| true).remove(0);
+    let batch = taken(&mut outbox, 320, 9).remove(0);
     let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(320), 9);
     outbox.take(rows);
     assert_eq!(outbox.late_since(at(321)), Some(at(10)));

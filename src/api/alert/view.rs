@@ -20,7 +20,7 @@ use crate::{
     query::Preview,
     service::{
         Service,
-        alerts::{Past, name_of},
+        alerts::{Past, name_of, unsubscribe::CONFIGURED},
     },
 };
 
@@ -181,7 +181,7 @@ pub fn recipient(recipient: &Recipient) -> proto::Recipient {
         }),
         unsubscribe_time: recipient.unsubscribed.map(to_timestamp),
         trouble: recipient.trouble.clone(),
-        configured: recipient.name.starts_with("configured-"),
+        configured: recipient.name.starts_with(CONFIGURED),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         state::MAX_BY_BYTES,
     },
     error::Error,
-    model::{KeyId, Now, Project, Time},
+    model::{Now, Project, Time},
     service::{
         Actor, Service,
         alerts::{Known, State, WEBHOOKS, name_of, named, project_of, record, subject_of},
@@ -28,7 +28,7 @@ impl From<WrongRule> for Error {
     }
 }
 
-fn document(shelf: Shelf, name: String, bytes: Option<Vec<u8>>) -> Document {
+pub(super) fn document(shelf: Shelf, name: String, bytes: Option<Vec<u8>>) -> Document {
     Document { shelf, name, bytes }
 }
 
@@ -112,7 +112,7 @@ impl Service {
         Ok(recipient)
     }
 
-    fn recipient_document(&self, recipient: &Recipient) -> Document {
+    pub(super) fn recipient_document(&self, recipient: &Recipient) -> Document {
         let seal = |secret: &[u8]| self.access.seal_secret(WEBHOOKS, secret);
         let name = named(&recipient.project, &recipient.name);
         document(Shelf::Recipients, name, Some(record::encode_recipient(recipient, seal)))
@@ -227,83 +227,6 @@ impl Service {
             there.clone_from(&alert);
         }
         Ok(alert)
-    }
-
-    /// What lets a recipient end what is sent to them, and nothing else.
-    pub fn unsubscribe_token(&self, project: &Project, recipient: &str) -> String {
-        self.access.sign(&format!("unsubscribe {project} {recipient}"))
-    }
-
-    /// Whether a token is that of a recipient; takes the same time whether it is or not.
-    pub fn is_unsubscribe_token(&self, project: &Project, recipient: &str, token: &str) -> bool {
-        let expected = self.unsubscribe_token(project, recipient);
-        bool::from(subtle::ConstantTimeEq::ct_eq(expected.as_bytes(), token.as_bytes()))
-    }
-
-    /// A recipient wants no more.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none, or the token is not theirs; `Store` when it is not durable.
-    pub fn unsubscribe(&self, project: &Project, recipient: &str, token: &str, now: Now) -> Result<(), Error> {
-        let not_found = || Error::NotFound { what: "recipient", name: recipient.to_owned() };
-        if !self.is_unsubscribe_token(project, recipient, token) {
-            return Err(not_found());
-        }
-        let mut state = self.alerts.state();
-        let found = state.recipient(project, recipient).ok_or_else(not_found)?;
-        if found.unsubscribed.is_some() {
-            return Ok(());
-        }
-        let ended = Recipient { unsubscribed: Some(now.wall), ..found };
-        let rows = state.outbox.ended(project, &ended.name, "the recipient unsubscribed", now.wall);
-        let mut documents = vec![self.recipient_document(&ended)];
-        let written =
-            |row: &crate::alert::Row| document(Shelf::Outbox, row.id.to_string(), Some(record::encode_row(row)));
-        documents.extend(rows.iter().map(written));
-        let entry = Actor::service().entry("alert.unsubscribe", project.as_str(), recipient.to_owned());
-        self.ledger.write(Change { documents, ..Change::default() }, &[entry], now.wall)?;
-        state.recipients.insert((project.clone(), ended.name.clone()), ended);
-        state.outbox.take(rows);
-        Ok(())
-    }
-
-    /// The documents of a project's rules, recipients, alerts and notices, as removed.
-    pub(in crate::service) fn removed_alerts(&self, project: &Project) -> Vec<Document> {
-        let state = self.alerts.state();
-        let mut gone = Vec::new();
-        for rule in state.engine.rules.of(project) {
-            gone.push(document(Shelf::AlertRules, named(project, &rule.name), None));
-        }
-        let of_project = state.recipients.keys().filter(|(of, _)| of == project);
-        gone.extend(of_project.map(|(_, name)| document(Shelf::Recipients, named(project, name), None)));
-        for alert in state.engine.alerts() {
-            if state.names.of(alert.subject).is_some_and(|key| key.project == *project) {
-                gone.push(document(Shelf::Alerts, name_of(alert.subject), None));
-            }
-        }
-        let past = state.past.iter().filter(|(_, past)| past.key.as_ref().is_some_and(|key| key.project == *project));
-        gone.extend(past.map(|(name, _)| document(Shelf::PastAlerts, name.clone(), None)));
-        let rows = state.outbox.rows().filter(|row| row.project == *project);
-        gone.extend(rows.map(|row| document(Shelf::Outbox, row.id.to_string(), None)));
-        gone
-    }
-
-    /// Forgets a project's, which the store holds no more.
-    pub(in crate::service) fn forget_alerts(&self, project: &Project, keys: &[KeyId], gone: &[Document]) {
-        let mut state = self.alerts.state();
-        for id in keys {
-            state.engine.forget(*id);
-            if let Some(name) = state.names.0.get_mut(id.0 as usize) {
-                *name = None;
-            }
-        }
-        for document in gone {
-            state.unwritten.remove(&(document.shelf, document.name.clone()));
-        }
-        state.engine.rules.forget(project);
-        state.recipients.retain(|(of, _), _| of != project);
-        state.past.retain(|_, past| past.key.as_ref().is_none_or(|key| key.project != *project));
-        state.outbox.forget(project);
     }
 }
 

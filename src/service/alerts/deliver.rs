@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::{
-    alert::{AlertKind, Batch, Delivery, Recipient, Row, Subject, Tried},
+    alert::{Address, Alert, AlertKind, Batch, Delivery, Engine, Phase, Recipient, Row, Standing, Subject, Tried},
     config::StorePlace,
     model::{Now, Time},
     service::{
@@ -23,6 +23,13 @@ const STORE_LOST: std::time::Duration = std::time::Duration::from_secs(60);
 pub struct Delivered {
     pub batch: Batch,
     pub recipient: Recipient,
+}
+
+/// How many messages may begin now, of each sort: what one sort waits for holds up no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub mails: usize,
+    pub webhooks: usize,
 }
 
 impl Alerts {
@@ -45,17 +52,16 @@ impl Alerts {
         state.outbox.take(rows);
     }
 
-    /// The messages that are to be sent now, at most `most`. That they are being sent is in the store.
-    pub fn claim(&self, service: &Service, now: Now, most: usize) -> Vec<Delivered> {
+    /// The messages that are to be sent now, as many as there is room for. That they are being sent is in the store.
+    pub fn claim(&self, service: &Service, now: Now, room: Room) -> Vec<Delivered> {
         let mut state = self.state();
         if state.write(service, now.wall).is_err() {
-            return state.claim_of_lost_store(now.wall, most);
+            return state.claim_of_lost_store(now.wall, room);
         }
-        let batches = state.outbox.claim(now.wall, most, &|_| true);
+        let batches = state.claim(now.wall, room, &|_| true);
         let mut delivered = Vec::with_capacity(batches.len());
         for batch in batches {
-            let first = &batch.rows[0];
-            let recipient = state.recipient(&first.project, &first.recipient);
+            let recipient = state.recipient_of(&batch.rows[0], service);
             match recipient.filter(|recipient| recipient.enabled && recipient.unsubscribed.is_none()) {
                 Some(recipient) => {
                     state.put_rows(batch.rows.clone());
@@ -80,8 +86,11 @@ impl Alerts {
     pub fn tried(&self, service: &Service, delivered: &Delivered, tried: &Tried, now: Now) -> bool {
         let mut state = self.state();
         let counts = &self.counts;
-        let rows = state.outbox.tried(&delivered.batch, tried, now.wall, u64::from_le_bytes(random()));
-        match (tried, rows.first().is_some_and(Row::is_open)) {
+        let mut batch = delivered.batch.clone();
+        // What was removed meanwhile with its project stays so.
+        batch.rows.retain(|row| state.outbox.get(&row.id).is_some());
+        let rows = state.outbox.tried(&batch, tried, now.wall, u64::from_le_bytes(random()));
+        match (tried, rows.iter().any(Row::is_open)) {
             (Tried::Sent(_), _) => counts.sent.fetch_add(1, Ordering::Relaxed),
             (_, true) => counts.failed.fetch_add(1, Ordering::Relaxed),
             (_, false) => counts.undeliverable.fetch_add(1, Ordering::Relaxed),
@@ -95,7 +104,9 @@ impl Alerts {
         let Recipient { project, name, .. } = &delivered.recipient;
         let place = (project.clone(), name.clone());
         let seal = |secret: &[u8]| service.access.seal_secret(super::WEBHOOKS, secret);
-        if let Some(recipient) = state.recipients.get_mut(&place).filter(|recipient| recipient.trouble != trouble) {
+        let is_theirs =
+            |there: &&mut Recipient| there.address == delivered.recipient.address && there.trouble != trouble;
+        if let Some(recipient) = state.recipients.get_mut(&place).filter(is_theirs) {
             recipient.trouble = trouble;
             let bytes = record::encode_recipient(recipient, seal);
             state.put(Shelf::Recipients, super::named(project, name), Some(bytes));
@@ -109,14 +120,34 @@ impl Alerts {
 }
 
 impl State {
+    fn claim(&mut self, now: Time, room: Room, wanted: &dyn Fn(&Row) -> bool) -> Vec<Batch> {
+        let Self { engine, outbox, recipients, .. } = self;
+        let is_webhook = |row: &Row| match row.gone.is_empty() {
+            true => recipients.get(&(row.project.clone(), row.recipient.clone())).is_some_and(is_webhook),
+            false => record::decode_recipient(&row.gone, |_| None).as_ref().is_some_and(is_webhook),
+        };
+        let standing = |row: &Row| standing(engine, row);
+        let webhooks = outbox.claim(now, room.webhooks, &|row| wanted(row) && is_webhook(row), &standing);
+        let mails = outbox.claim(now, room.mails, &|row| wanted(row) && !is_webhook(row), &standing);
+        webhooks.into_iter().chain(mails).collect()
+    }
+
+    /// Who is to have a row, also when their project is gone.
+    pub(super) fn recipient_of(&self, row: &Row, service: &Service) -> Option<Recipient> {
+        match row.gone.is_empty() {
+            true => self.recipient(&row.project, &row.recipient),
+            false => record::decode_recipient(&row.gone, |sealed| service.access.open_secret(super::WEBHOOKS, sealed)),
+        }
+    }
+
     /// Where the store has taken nothing for a while, that alone is told, and what becomes of it is written when the store
     /// is well again.
-    fn claim_of_lost_store(&mut self, now: Time, most: usize) -> Vec<Delivered> {
+    fn claim_of_lost_store(&mut self, now: Time, room: Room) -> Vec<Delivered> {
         if self.failing_since.is_none_or(|since| now.since(since) < STORE_LOST) {
             return Vec::new();
         }
         let of_store = |row: &Row| row.subject == Subject::Service(AlertKind::StoreDegraded);
-        let batches = self.outbox.claim(now, most, &of_store);
+        let batches = self.claim(now, room, &of_store);
         let mut delivered = Vec::with_capacity(batches.len());
         for batch in batches {
             self.put_rows(batch.rows.clone());
@@ -127,4 +158,18 @@ impl State {
         }
         delivered
     }
+}
+
+fn is_webhook(recipient: &Recipient) -> bool {
+    matches!(recipient.address, Address::Webhook { .. })
+}
+
+/// How the alert of a row stands now; `None` when it does not fire.
+fn standing(engine: &Engine, row: &Row) -> Option<Standing> {
+    let is_of_row = |alert: &&Alert| alert.began == row.alert.began && alert.phase == Phase::Firing;
+    let alert = engine.get(row.subject).filter(is_of_row)?;
+    let worst = alert.stages.iter().rfind(|stage| stage.fires)?;
+    let rules = engine.rules.of(&row.project);
+    let severity = rules.iter().find(|rule| rule.name == worst.rule).map_or(row.severity, |rule| rule.severity);
+    Some(Standing { fires: true, severity, level: alert.level, limit: alert.limit })
 }

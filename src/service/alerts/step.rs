@@ -1,16 +1,14 @@
 //! What each second comes to: its frames are decided on, and what came of it is written in one step with what is to be
 //! told.
 
-use std::sync::{Arc, atomic::Ordering};
-
-use sha2::{Digest, Sha256};
+use std::sync::atomic::Ordering;
 
 use crate::{
-    alert::{AlertKind, AlertRule, Decided, Notice, NoticeKind, Recipient, Row, Severity, Subject, Threshold, Trouble},
+    alert::{AlertKind, Decided, NoticeKind, Row, Trouble, outbox::KEEP},
     model::{Frame, Key, KeyId, Now, Tick, Time},
     service::{
         Service,
-        alerts::{Alerts, Known, MOST_PAST, Past, State, name_of, project_of, record},
+        alerts::{Alerts, Known, MOST_PAST, Past, State, name_of, record},
         health::STORE,
     },
     store::{Change, Shelf, StoreError},
@@ -25,8 +23,6 @@ const EXPIRE_EVERY: std::time::Duration = std::time::Duration::from_secs(600);
 const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 /// Days that alerts which are over are shown.
 const PAST_DAYS: u64 = 90;
-/// Digits of a row's id.
-const ID_BYTES: usize = 16;
 
 impl Alerts {
     /// Says what history knows of each key, before the first second.
@@ -61,6 +57,14 @@ impl Alerts {
             let State { engine, names, .. } = &mut *state;
             let known = Known { names, limits: &service.limits };
             let decided = engine.take(frame, &troubles, &known);
+            self.count(&decided);
+            state.decided(decided, now.wall);
+        }
+        let framed = frames.iter().map(|frame| frame.repeat.saturating_add(1)).sum();
+        let untold = state.lived.untold(now.mono, framed);
+        if untold > 0 {
+            let State { engine, names, .. } = &mut *state;
+            let decided = engine.linger(untold, &troubles, &Known { names, limits: &service.limits });
             self.count(&decided);
             state.decided(decided, now.wall);
         }
@@ -144,7 +148,7 @@ impl State {
             self.put(Shelf::Alerts, name_of(*subject), bytes);
         }
         for alert in decided.past {
-            let name = format!("{}@{}", name_of(alert.subject), alert.began.0);
+            let name = name_of_past(&alert);
             let key = self.names.of(alert.subject).cloned();
             self.put(Shelf::PastAlerts, name.clone(), Some(record::encode_alert(&alert, key.as_ref())));
             self.past.insert(name, Past { alert, key });
@@ -154,59 +158,21 @@ impl State {
         }
     }
 
-    /// Puts a row for each recipient into the outbox.
-    fn tell(&mut self, notice: &Notice, now: Time) {
-        let subject = notice.alert.subject;
-        let key = self.names.of(subject).cloned();
-        let project = project_of(key.as_ref());
-        // Who was told of the episode is told of its end, whatever became of the rule and of what they want to be told.
-        let is_end = notice.notice == NoticeKind::Resolved;
-        let of_episode = |row: &&Row| row.subject == subject && row.alert.began == notice.alert.began;
-        let earlier: Vec<Row> = self.outbox.rows().filter(of_episode).filter(|_| is_end).cloned().collect();
-        let last = earlier.iter().max_by_key(|row| row.created);
-        let rule = self.engine.rules.of(&project).into_iter().find(|rule| rule.name == notice.rule);
-        let Some((kind, severity, stage_percent)) = rule.map(of_rule).or_else(|| last.map(of_row)) else { return };
-        let detail = match subject {
-            Subject::Service(kind) => self.details.get(&kind).cloned().unwrap_or_default(),
-            Subject::Level(_) | Subject::Silence(_) => String::new(),
-        };
-        let was_told = |recipient: &Recipient| {
-            recipient.is_told() && earlier.iter().any(|row| row.recipient == recipient.name && row.project == project)
-        };
-        let recipients = self.recipients_of(&project).into_iter();
-        for recipient in recipients.filter(|recipient| recipient.wants(severity) || was_told(recipient)) {
-            let row = Row {
-                id: id_of(notice, &project, &recipient.name),
-                project: project.clone(),
-                recipient: recipient.name.clone(),
-                subject,
-                key: key.clone(),
-                notice: notice.notice,
-                kind,
-                severity,
-                stage_percent,
-                detail: detail.clone(),
-                alert: notice.alert.clone(),
-                created: now,
-                due: now,
-                held: false,
-                attempts: 0,
-                delivery: crate::alert::Delivery::Queued,
-            };
-            let rows = self.outbox.queue(row, &recipient);
-            self.put_rows(rows);
-        }
-        let dropped = self.outbox.overflow(now);
-        self.put_rows(dropped);
-    }
-
-    /// Forgets what is too old to be shown.
+    /// Forgets what is too old to be shown, and tells again what would lapse.
     fn expire(&mut self, now: Time) {
         if self.expired_at.is_some_and(|at| now.since(at) < EXPIRE_EVERY) {
             return;
         }
         self.expired_at = Some(now);
-        for id in self.outbox.expire(now) {
+        self.renew(now);
+        let Self { engine, past, outbox, .. } = self;
+        let goes_on = |row: &Row| {
+            let is_of_row = |alert: &crate::alert::Alert| alert.began == row.alert.began && alert.is_active();
+            let has_just_ended = |past: &Past| past.alert.resolved.is_some_and(|at| now.since(at.start()) < KEEP);
+            engine.get(row.subject).is_some_and(is_of_row)
+                || past.get(&name_of_past(&row.alert)).is_some_and(has_just_ended)
+        };
+        for id in outbox.expire(now, &goes_on) {
             self.put(Shelf::Outbox, id.to_string(), None);
         }
         let oldest = now.tick().0.saturating_sub(PAST_DAYS * 24 * 3_600);
@@ -245,16 +211,9 @@ impl State {
     }
 }
 
-fn of_rule(rule: Arc<AlertRule>) -> (AlertKind, Severity, u32) {
-    let percent = match rule.threshold {
-        Threshold::Percent(percent) if rule.kind.is_of_level() => percent,
-        Threshold::Percent(_) | Threshold::Slots(_) => 0,
-    };
-    (rule.kind, rule.severity, percent)
-}
-
-fn of_row(row: &Row) -> (AlertKind, Severity, u32) {
-    (row.kind, row.severity, row.stage_percent)
+/// The name of an episode that is over, in the store.
+fn name_of_past(alert: &crate::alert::Alert) -> String {
+    format!("{}@{}", name_of(alert.subject), alert.began.0)
 }
 
 /// Looks at a key again when its limit changes next.
@@ -264,12 +223,4 @@ fn schedule(scheduled: &mut std::collections::BTreeMap<Tick, Vec<KeyId>>, servic
         // The second that begins with it, or after it.
         scheduled.entry(Tick(next.0.div_ceil(crate::model::time::MICROS_PER_SECOND))).or_default().push(id);
     }
-}
-
-/// The same for the same notice and recipient, whoever makes it and how often.
-fn id_of(notice: &Notice, project: &crate::model::Project, recipient: &str) -> Arc<str> {
-    let name = name_of(notice.alert.subject);
-    let text = format!("{project}/{name}/{}/{}/{recipient}", notice.alert.began.0, notice.number);
-    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    hash[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }

@@ -1,6 +1,11 @@
 //! Days of alerts in a service that is killed between any two steps: decide and write, claim, send, and say what came of
 //! it. What was written is all that the next process knows.
 
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
+mod last;
+
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
@@ -10,16 +15,23 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
 use crate::{
-    alert::{Delivery, NoticeKind, Phase, Recipient, Row, Threshold, Tried, recipient::MOST_RECIPIENTS},
+    alert::{
+        Address, Delivery, NoticeKind, Phase, Recipient, Row, Severity, Threshold, Tried, recipient::MOST_RECIPIENTS,
+    },
     config::{Config, RawConfig},
     error::Error,
     model::{Entry, Frame, Kind, Meter, Now, Target},
-    service::{Actor, Author, Clock, Service, alerts::deliver::Delivered},
+    service::{
+        Actor, Author, Clock, Service,
+        alerts::deliver::{Delivered, Room},
+    },
     store::EmbeddedStore,
 };
 
 const KEY: KeyId = KeyId(0);
 const LIMIT: u32 = 10;
+const ROOM: Room = Room { mails: 10, webhooks: 10 };
+/// Days that are lived; `HIGHWATER_ALERT_DAYS` says how many else.
 const DAYS: u64 = 100;
 /// Seconds in which nothing happens, so that all that is to be told is; and how many of them at once.
 const QUIET: u64 = 8_000;
@@ -116,7 +128,7 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
             killed = may_kill();
         }
         if !killed {
-            let claimed = service.alerts.claim(&service, now, 10);
+            let claimed = service.alerts.claim(&service, now, ROOM);
             killed = may_kill();
             for delivered in claimed {
                 if killed {
@@ -140,7 +152,7 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
     for tick in (busy..busy + QUIET).step_by(QUIET_STEP as usize) {
         let (now, frame) = (at(tick + QUIET_STEP - 1), Frame { repeat: QUIET_STEP - 1, ..second(tick, 0) });
         service.alerts.step(&service, &[frame], &[], now).unwrap();
-        for delivered in service.alerts.claim(&service, now, 10) {
+        for delivered in service.alerts.claim(&service, now, ROOM) {
             day.arrive(&delivered);
             service.alerts.tried(&service, &delivered, &Tried::Sent("250".into()), now);
         }
@@ -151,7 +163,8 @@ fn live(seed: u64) -> (Day, Arc<Service>, Vec<u32>) {
 #[test]
 fn every_crossing_is_told_once_whenever_the_service_is_killed() {
     let (mut kills, mut twice) = (0, 0);
-    for seed in 0..DAYS {
+    let days = std::env::var("HIGHWATER_ALERT_DAYS").map_or(DAYS, |days| days.parse().expect("it is a number of days"));
+    for seed in 0..days {
         let (day, service, levels) = live(seed);
         kills += day.kills;
         for (id, (count, _)) in &day.arrived {
@@ -187,8 +200,8 @@ fn every_crossing_is_told_once_whenever_the_service_is_killed() {
         assert_eq!(fired, told, "day {seed}: every episode is told of");
         assert!(episodes.iter().all(|alert| alert.phase != Phase::Firing), "day {seed}: all is over");
     }
-    println!("{DAYS} days, {kills} kills, {twice} messages came twice");
-    assert!(kills > 500 && twice > 2, "{kills} {twice}");
+    println!("{days} days, {kills} kills, {twice} messages came twice");
+    assert!(days < DAYS || (kills > 500 && twice > 2), "{kills} {twice}");
 }
 
 #[test]
@@ -217,7 +230,8 @@ fn a_project_without_recipients_falls_to_those_of_the_configuration() {
         service.alerts.recipients(project).iter().map(|recipient| recipient.name.to_string()).collect()
     };
     let demo = key().project;
-    assert_eq!((names(&demo), names(&Project::across())), (vec!["configured-1".into()], vec!["configured-1".into()]));
+    let expected = vec![unsubscribe::name_of_mailbox("a@x.example").to_string()];
+    assert_eq!((names(&demo), names(&Project::across())), (expected.clone(), expected));
     service.set_recipient(recipient("ops"), &Actor::service(), at(0)).unwrap();
     assert_eq!(names(&demo), ["ops"]);
 }
@@ -227,9 +241,8 @@ fn a_deleted_project_leaves_no_rule_recipient_alert_or_notice() {
     let store = prepared(&["ops"]);
     let service = open(&store);
     service.alerts.step(&service, &[second(0, LIMIT)], &[], at(0)).unwrap();
-    let gone = service.removed_alerts(&key().project);
-    store.change(&crate::store::Change { documents: gone.clone(), ..Default::default() }).unwrap();
-    service.forget_alerts(&key().project, &[KEY], &gone);
+    let write = |documents| store.change(&crate::store::Change { documents, ..Default::default() });
+    service.forget_alerts(&key().project, at(1), write).unwrap();
     for shelf in [Shelf::AlertRules, Shelf::Recipients, Shelf::Alerts, Shelf::PastAlerts, Shelf::Outbox] {
         assert_eq!(store.documents(shelf).unwrap(), [], "{shelf:?}");
     }
@@ -241,13 +254,13 @@ fn who_unsubscribes_is_told_no_more_and_nobody_else_can_do_it() {
     let store = prepared(&["ops", "lee"]);
     let service = open(&store);
     let project = key().project;
-    let token = service.unsubscribe_token(&project, "ops");
+    let token = service.unsubscribe_token(&project, "ops", "ops@x.example");
     assert!(service.unsubscribe(&project, "lee", &token, at(0)).is_err());
     assert!(service.unsubscribe(&project, "ops", "", at(0)).is_err());
     service.unsubscribe(&project, "ops", &token, at(0)).unwrap();
     service.alerts.step(&service, &[second(0, LIMIT)], &[], at(0)).unwrap();
     let to: Vec<_> =
-        service.alerts.claim(&service, at(0), 9).iter().map(|sent| sent.recipient.name.to_string()).collect();
+        service.alerts.claim(&service, at(0), ROOM).iter().map(|sent| sent.recipient.name.to_string()).collect();
     assert_eq!(to, ["lee"]);
     assert!(open(&store).alerts.recipient(&project, "ops").unwrap().unsubscribed.is_some());
 }
@@ -330,7 +343,7 @@ fn more_recipients_than_a_project_has_are_refused_by_a_bound_that_is_named() {
     let changed = Recipient { enabled: false, ..recipient("r7") };
     service.set_recipient(changed, &Actor::service(), at(0)).unwrap();
     service.alerts.step(&service, &[second(0, LIMIT)], &[], at(0)).unwrap();
-    let claimed = service.alerts.claim(&service, at(1), usize::MAX);
+    let claimed = service.alerts.claim(&service, at(1), Room { mails: usize::MAX, webhooks: 0 });
     assert_eq!(claimed.len(), MOST_RECIPIENTS - 1);
     // What has ended is told to each of them, too: that is decided without looking at all rows for each.
     let ends: Vec<_> = (2..30).map(|tick| second(tick, 0)).collect();
@@ -365,25 +378,4 @@ fn the_end_of_a_rule_that_was_removed_is_told_to_who_was_told_of_it() {
     for name in ["ops", "lee"] {
         assert!(fired(name) && ended(name), "{name}: {told:?}");
     }
-}
-
-#[test]
-fn who_takes_the_place_of_one_that_unsubscribed_has_not_unsubscribed() {
-    let store = Arc::new(EmbeddedStore::in_memory().unwrap());
-    let open = |mailbox: &str| {
-        let text = format!("[alerts]\nrecipients = '{mailbox}'\n[smtp]\nhost = 'localhost'\nfrom = 'h@x.example'\n");
-        let config = Config::build(&RawConfig::default(), Some((std::path::Path::new("h.toml"), &text))).unwrap();
-        Service::open(config, store.clone(), Clock::start()).unwrap()
-    };
-    let demo = key().project;
-    let first = open("a@x.example");
-    let token = first.unsubscribe_token(&demo, "configured-1");
-    first.unsubscribe(&demo, "configured-1", &token, at(0)).unwrap();
-    let told = |service: &Service| -> Vec<_> {
-        let list = service.alerts.recipients(&demo).into_iter();
-        list.map(|recipient| (recipient.address.clone(), recipient.is_told())).collect()
-    };
-    assert_eq!(told(&first), [(Address::Mailbox("a@x.example".to_owned()), false)]);
-    drop(first);
-    assert_eq!(told(&open("b@x.example")), [(Address::Mailbox("b@x.example".to_owned()), true)]);
 }

@@ -118,6 +118,7 @@ fn a_month_of_calls_fires_once_a_model_and_hour_at_most() {
                 held: false,
                 attempts: 0,
                 delivery: Delivery::Queued,
+                gone: Vec::new(),
             };
             let rows = outbox.queue(row, &to);
             outbox.take(rows);
@@ -134,7 +135,7 @@ fn a_month_of_calls_fires_once_a_model_and_hour_at_most() {
                 assert!(lasted >= u64::from(KEEP_SECONDS), "{:?} ended {lasted} s after it fired", alert.subject);
             }
         }
-        for batch in outbox.claim(now, 10, &|_| true) {
+        for batch in outbox.claim(now, 10, &|_| true, &|_| None) {
             mails += 1;
             let rows = outbox.tried(&batch, &Tried::Sent("250".into()), now, 0);
             outbox.take(rows);

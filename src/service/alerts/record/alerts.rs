@@ -136,6 +136,9 @@ struct OutboxRow {
     /// A reason, or the server's answer.
     #[prost(string, tag = "17")]
     words: String,
+    /// A recipient's record, where it is there no more.
+    #[prost(bytes = "vec", tag = "18")]
+    gone: Vec<u8>,
 }
 
 pub fn encode_alert(alert: &Alert, key: Option<&Key>) -> Vec<u8> {
@@ -294,6 +297,7 @@ pub fn encode_row(row: &Row) -> Vec<u8> {
         lead: lead.map(|lead| lead.to_string()).unwrap_or_default(),
         at,
         words: words.to_owned(),
+        gone: row.gone.clone(),
     }
     .encode_to_vec()
 }
@@ -328,5 +332,6 @@ pub fn decode_row(bytes: &[u8]) -> Option<Row> {
         held: row.held,
         attempts: row.attempts,
         delivery,
+        gone: row.gone,
     })
 }

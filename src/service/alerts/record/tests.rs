@@ -79,6 +79,7 @@ fn alerts_and_rows_come_back() {
                 held: true,
                 attempts: 2,
                 delivery,
+                gone: vec![9, 8],
             };
             assert_eq!(decode_row(&encode_row(&row)), Some(row));
         }
