@@ -43,7 +43,7 @@ pub mod scope;
 pub mod snapshot;
 pub mod starts;
 pub mod stream;
-mod sums;
+pub mod sums;
 pub mod sync;
 pub mod waiting;
 pub mod word;

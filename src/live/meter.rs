@@ -6,7 +6,7 @@ use crate::{
     live::{
         moves::Rise,
         scope::Scope,
-        sums::{Counted, Sums},
+        sums::{Counted, Sums, Totals},
         sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Mutex, Ordering, lock},
         word::MeterWord,
     },
@@ -30,35 +30,6 @@ pub struct Tally {
     scope: OnceLock<Box<Scope>>,
     pub word: MeterWord,
     pub key: Key,
-}
-
-/// Sums since the process started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Sessions that the sums of earlier processes left open.
-    pub left_open: i64,
-    pub opened: u64,
-    /// By [`Outcome::index`].
-    pub closed: [u64; Outcome::COUNT],
-    pub refused: u64,
-    pub diverted: u64,
-    pub late_dropped: u64,
-}
-
-impl Totals {
-    /// Adds what was opened and closed.
-    pub fn add(&mut self, more: &Self) {
-        self.opened += more.opened;
-        self.closed.iter_mut().zip(more.closed).for_each(|(sum, more)| *sum += more);
-        self.refused += more.refused;
-        self.diverted += more.diverted;
-    }
-
-    /// Sessions that were opened and have not ended, by the sums of all time.
-    pub fn open(&self) -> i64 {
-        let grown = self.opened.wrapping_sub(self.closed.iter().sum());
-        self.left_open + grown.cast_signed()
-    }
 }
 
 /// One counted thing: its own level, and the pools above it that move with it. In the order of use: what the roller needs

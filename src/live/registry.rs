@@ -58,14 +58,12 @@ pub struct Registry {
     tallies: DashMap<Key, Arc<Tally>, RandomState>,
     meters: DashMap<Key, Counted, RandomState>,
     pub(super) projects: DashMap<Project, Arc<ProjectCounts>, RandomState>,
-    /// The same in the order in which they were made, for those who go through all of them: nobody waits meanwhile. What
-    /// was removed is still there, and is passed over.
+    /// The same as they were made, for who goes through all of them: nobody waits meanwhile. What was removed is passed over.
     all_tallies: boxcar::Vec<Arc<Tally>>,
     all_meters: boxcar::Vec<Arc<Meter>>,
     next_id: AtomicU32,
-    /// Meters and pools that were removed.
     removed: AtomicU64,
-    /// Those of them that the roller has not been told of.
+    /// Removed meters and pools that the roller has not been told of.
     gone: Mutex<Vec<KeyId>>,
     /// Keys that the store has not been told of.
     new_keys: Mutex<Vec<(KeyId, Key)>>,

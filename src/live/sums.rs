@@ -2,10 +2,36 @@
 //! so that an end and how long it lasted are counted in one step, and the roller takes what is new without reading sums
 //! that did not change.
 
-use crate::{
-    live::meter::Totals,
-    model::{LateSpan, Outcome, counts::Bucket},
-};
+use crate::model::{LateSpan, Outcome, counts::Bucket};
+
+/// Sums since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sessions that the sums of earlier processes left open.
+    pub left_open: i64,
+    pub opened: u64,
+    /// By [`Outcome::index`].
+    pub closed: [u64; Outcome::COUNT],
+    pub refused: u64,
+    pub diverted: u64,
+    pub late_dropped: u64,
+}
+
+impl Totals {
+    /// Adds what was opened and closed.
+    pub fn add(&mut self, more: &Self) {
+        self.opened += more.opened;
+        self.closed.iter_mut().zip(more.closed).for_each(|(sum, more)| *sum += more);
+        self.refused += more.refused;
+        self.diverted += more.diverted;
+    }
+
+    /// Sessions that were opened and have not ended, by the sums of all time.
+    pub fn open(&self) -> i64 {
+        let grown = self.opened.wrapping_sub(self.closed.iter().sum());
+        self.left_open + grown.cast_signed()
+    }
+}
 
 /// What was counted since the roller came by.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    live::{Meter, meter::Totals, roll},
+    live::{Meter, roll, sums::Totals},
     metrics::{
         name::{Label, Name},
         page::{Labels, Page, Written, label},

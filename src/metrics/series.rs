@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     config::SeriesBounds,
-    live::{Registry, meter::Totals},
+    live::{Registry, sums::Totals},
     model::{Key, KeyId, Kind, Outcome, Project},
 };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    live::{Meter, Tally, meter::Totals},
+    live::{Meter, Tally, sums::Totals},
     metrics::{
         name::Label,
         page::{Labels, label},

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::serving::{MODEL, SOON, Serving, Worker, declare, digest, hello, id, meter};
+use crate::serving::{MODEL, SOON, Serving, Worker, digest, hello, id, meter};
 
 const OTHER: &str = "cartesia/sonic-3";
 
