@@ -49,6 +49,12 @@ struct Ends {
 
 /// After so many seconds what was seen counts for a third.
 const RATE_SECONDS: f64 = 30.0;
+/// A slot an hour: of less, nothing is said.
+const LEAST_RATE: f64 = 1.0 / 3_600.0;
+
+fn kept_after(seconds: u64) -> f64 {
+    (-(seconds as f64) / RATE_SECONDS).exp()
+}
 
 impl Rules {
     /// The slots in force; `None` when nothing is enforced.
@@ -142,21 +148,40 @@ impl Scope {
     /// So many sessions ended in the seconds up to `tick`.
     pub(super) fn note_ends(&self, tick: Tick, ended: u64) {
         let mut ends = lock(&self.ends);
-        let passed = tick.0.saturating_sub(ends.tick.0).min(3_600) as f64;
-        let kept = (-passed / RATE_SECONDS).exp();
-        let seen = if passed > 0.0 { ended as f64 / passed } else { ended as f64 };
-        ends.rate = ends.rate * kept + seen * (1.0 - kept);
+        // Before the first nothing is known, and nothing was missed.
+        let passed = if ends.tick == Tick(0) { 1 } else { tick.0.saturating_sub(ends.tick.0).max(1) };
+        let kept = kept_after(passed);
+        ends.rate = ends.rate * kept + ended as f64 / passed as f64 * (1.0 - kept);
         ends.tick = tick;
     }
 
     /// When the next slot is expected to be free, from how often sessions ended of late; `None` when none did.
-    pub fn expected_wait(&self) -> Option<Duration> {
-        let rate = lock(&self.ends).rate;
-        (rate > 1e-6).then(|| Duration::from_secs_f64((1.0 / rate).min(86_400.0)))
+    pub fn expected_wait(&self, now: Tick) -> Option<Duration> {
+        let ends = lock(&self.ends);
+        let rate = ends.rate * kept_after(now.0.saturating_sub(ends.tick.0));
+        (rate > LEAST_RATE).then(|| Duration::from_secs_f64(1.0 / rate))
     }
 
     /// What the store knows may be held; `None` where it is not asked.
     pub fn ceiling(&self) -> Option<u32> {
         Some(self.gate.ceiling()).filter(|ceiling| *ceiling != gate::NONE)
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_slot_is_expected_by_how_often_sessions_ended_of_late() {
+        let scope = Scope::new(Arc::default());
+        assert_eq!(scope.expected_wait(Tick(100)), None);
+        for second in 100..300 {
+            scope.note_ends(Tick(second), 2);
+        }
+        let seconds = |now| scope.expected_wait(Tick(now)).map(|wait| wait.as_secs_f64());
+        assert!(seconds(299).is_some_and(|wait| (wait - 0.5).abs() < 0.01), "{:?}", seconds(299));
+        assert!(seconds(329).is_some_and(|wait| wait > 1.0), "nothing has ended since");
+        assert_eq!(seconds(1_000), None, "that was long ago");
     }
 }

@@ -1,6 +1,7 @@
 //! Slots that are asked for, over a real connection to a real service: on streams, by calls, and by the client.
 
 mod oracle;
+mod program;
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use tonic_types::StatusExt as _;
 
 use crate::serving::{MODEL, SOON, Serving, Worker, digest, hello, id, meter};
 
-const OTHER: &str = "cartesia/sonic-3";
+const OTHER: &str = "elevenlabs/eleven_turbo_v2_5";
 
 fn author() -> Author {
     Author { set_by: "kim".into(), reason: String::new(), actor: Actor::service() }

@@ -76,8 +76,10 @@ fn refusal(service: &Service, ask: &Ask, meter: &Meter, says: Refused, now: Now)
         Why::Ceiling => (0, 0, 0),
     };
     let expected = match says.why {
+        // How busy others are is not for this project to know.
+        _ if !is_own => None,
         Why::Starts { room_in, .. } => Some(room_in),
-        Why::Slots { .. } => expected_wait(service, ask, level),
+        Why::Slots { .. } => expected_wait(service, ask, level, now),
         Why::Settling { .. } | Why::Ceiling => None,
     };
     let counts_slots = is_own && matches!(says.why, Why::Slots { .. });
@@ -103,8 +105,8 @@ fn to_holder((worker, slots): &(Box<str>, u32)) -> SlotHolder {
 }
 
 /// As many ends as wait before it, and one.
-fn expected_wait(service: &Service, ask: &Ask, level: &Tally) -> Option<Duration> {
-    let each = level.scope()?.expected_wait()?;
+fn expected_wait(service: &Service, ask: &Ask, level: &Tally, now: Now) -> Option<Duration> {
+    let each = level.scope()?.expected_wait(now.wall.tick())?;
     let ahead = service.live.waiting_room().ahead(&ask.wanted, ask.priority);
     Some(each.saturating_mul(u32::try_from(ahead + 1).unwrap_or(u32::MAX)))
 }

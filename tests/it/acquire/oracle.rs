@@ -52,6 +52,7 @@ fn naive(events: &[(u64, bool, usize)], last_minute: u32) -> [Came; 2] {
     let mut held: BTreeMap<usize, usize> = BTreeMap::new();
     let mut levels = [0_u32; 2];
     let mut minute = u32::try_from(events[0].0 / 60_000_000).unwrap();
+    came.iter_mut().for_each(|came| drop(came.peaks.insert(minute, 0)));
     for (at, begins, nth) in events {
         // A session that ends where a minute begins is not in that minute.
         let of = u32::try_from((if *begins { *at } else { at - 1 }) / 60_000_000).unwrap();
@@ -119,7 +120,7 @@ fn engine(events: &[(u64, bool, usize)], primary: &Name) -> [Came; 2] {
             roll(&live, Now::at(of.start()));
         }
         if !begins {
-            drop(live.give_back(who, id(*nth), Outcome::Ok, now).unwrap());
+            let _given = live.give_back(who, id(*nth), Outcome::Ok, now).unwrap();
             continue;
         }
         let wanted: Arc<[Arc<Meter>]> = meters.to_vec().into();

@@ -183,7 +183,7 @@ impl World {
                 let state = &mut self.workers[worker];
                 let Some((id, _)) = state.granted.pop().or_else(|| state.facts.pop()) else { return };
                 let holder = Holder::Stream(state.stream.as_ref().unwrap());
-                drop(self.live.give_back(holder, id, Outcome::Ok, now).unwrap());
+                let _given = self.live.give_back(holder, id, Outcome::Ok, now).unwrap();
             }
             Op::Report(worker) => {
                 self.attach(worker);

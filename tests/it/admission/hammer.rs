@@ -90,7 +90,7 @@ impl Hammer {
             if held.len() >= HELD || (!held.is_empty() && random.below(3) == 0) {
                 let (id, nth) = held.swap_remove(random.below(held.len() as u64) as usize);
                 self.oracle.down(nth);
-                drop(self.live.give_back(who, id, Outcome::Ok, now).unwrap());
+                let _given = self.live.give_back(who, id, Outcome::Ok, now).unwrap();
             }
             let nth = 2 * (thread % 2) + random.below(2) as usize;
             nth_id += 1;
@@ -117,7 +117,7 @@ impl Hammer {
         }
         for (id, nth) in held {
             self.oracle.down(nth);
-            drop(self.live.give_back(who, id, Outcome::Ok, at(self.second.load(Ordering::Relaxed))).unwrap());
+            let _given = self.live.give_back(who, id, Outcome::Ok, at(self.second.load(Ordering::Relaxed))).unwrap();
         }
     }
 
@@ -205,7 +205,7 @@ fn heavy_nobody_is_refused_while_a_slot_is_free() {
                     let id = id(u64::from(worker) << 32 | nth);
                     let answer = live.acquire(who, &super::ask(id, &[one]), None, at(60)).unwrap().0;
                     assert!(matches!(answer, Answer::Granted(_)), "{answer:?}");
-                    drop(live.give_back(who, id, Outcome::Ok, at(60)).unwrap());
+                    let _given = live.give_back(who, id, Outcome::Ok, at(60)).unwrap();
                 }
             });
         }

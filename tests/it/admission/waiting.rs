@@ -162,7 +162,7 @@ impl World {
             }
             Op::GiveBack(nth) if !self.held.is_empty() => {
                 let (id, nth) = self.held.remove(nth % self.held.len());
-                drop(self.live.give_back(unary(&Self::of(nth), 1), id, Outcome::Ok, at(self.now)).unwrap());
+                let _given = self.live.give_back(unary(&Self::of(nth), 1), id, Outcome::Ok, at(self.now)).unwrap();
             }
             Op::Leave(nth) if !self.waiting.is_empty() => {
                 let left = self.waiting.remove(nth % self.waiting.len());
@@ -324,7 +324,7 @@ fn a_limit_below_the_level_cuts_nobody_off_and_lets_nobody_in() {
     assert_eq!((x.tally.word.level(), granted(says(1)).2), (3, true));
     for nth in 1..=2 {
         assert!(matches!(says(4 + nth), Answer::Refused(_)));
-        drop(live.give_back(unary(&of, 1), id(nth), Outcome::Ok, at(60)).unwrap());
+        let _given = live.give_back(unary(&of, 1), id(nth), Outcome::Ok, at(60)).unwrap();
     }
     granted(says(7));
     assert_eq!((x.tally.word.level(), x.tally.word.peak()), (2, 3));
