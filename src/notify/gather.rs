@@ -110,7 +110,7 @@ fn folded(service: &Service, row: &Row, host: &str, now: Now) -> Folded {
         notice: row.notice,
         kind: row.kind,
         severity: row.severity,
-        name: row.key.as_ref().map_or_else(|| row.kind.to_string(), |key| key.target.to_string()),
+        name: row.key.as_ref().map_or_else(|| row.kind.to_string(), |key| service.catalogue.display_name(&key.target)),
         target: row.key.as_ref().map(|key| key.target.clone()),
         level: row.alert.level,
         limit: row.alert.limit,

@@ -218,6 +218,10 @@ fn a_mail_that_waited_says_how_it_stands_now_beside_how_it_was() {
         assert!(mail.text.contains(words) && mail.html.contains(words), "{words}: {}", mail.text);
     }
     assert!(!mail.text.contains("It has just begun"), "{}", mail.text);
+    facts.level = 5;
+    let mail = render(&facts);
+    assert!(mail.subject.ends_with("still at 5 of 4 (125 %)"), "{}", mail.subject);
+    assert!(mail.text.contains("It was at 5 of 4") && mail.text.contains(", and still is."), "{}", mail.text);
 }
 
 #[test]

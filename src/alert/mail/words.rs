@@ -109,6 +109,9 @@ pub fn state(facts: &Facts) -> String {
             format!("was at {}, and is resolved", peak(facts))
         }
         NoticeKind::Resolved if facts.kind.is_of_level() => format!("resolved: back to {}", standing(facts)),
+        NoticeKind::Fired | NoticeKind::Repeated if facts.kind.is_of_level() && is_so_still(facts) => {
+            format!("still at {}", standing(facts))
+        }
         NoticeKind::Fired | NoticeKind::Repeated if facts.kind.is_of_level() && facts.then.is_some() => {
             format!("was at {}, now at {}", facts.then.map(stood).unwrap_or_default(), standing(facts))
         }
@@ -127,6 +130,11 @@ fn of(level: u32, limit: Option<u32>) -> String {
 
 fn peak(facts: &Facts) -> String {
     of(facts.peak, facts.then.map_or(facts.limit, |then| then.limit))
+}
+
+/// Whether what was decided a while ago is as it was then.
+fn is_so_still(facts: &Facts) -> bool {
+    facts.level_known && facts.then.is_some_and(|then| (then.level, then.limit) == (facts.level, facts.limit))
 }
 
 fn stood(then: Then) -> String {
@@ -159,7 +167,9 @@ pub fn lead(facts: &Facts) -> Vec<String> {
             }
             if let Some(then) = facts.then {
                 let (was, at) = (stood(then), clock(then.at, &facts.zone));
-                let is = if facts.level_known {
+                let is = if is_so_still(facts) {
+                    ", and still is".to_owned()
+                } else if facts.level_known {
                     format!(", and is at {} now", of(facts.level, facts.limit))
                 } else {
                     String::new()
