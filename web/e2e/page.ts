@@ -122,6 +122,18 @@ export const expectFits = (page: Page): Promise<void> =>
     .poll(() => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), { message: "pixels beyond the edge" })
     .toBeLessThanOrEqual(0);
 
+/** Charts that are in sight are drawn in the width that they have now. */
+const expectDrawn = (page: Page): Promise<void> =>
+  expect
+    .poll(() =>
+      page.evaluate(() =>
+        [...document.querySelectorAll("[data-chart]")]
+          .filter((chart) => chart.getBoundingClientRect().top < innerHeight && chart.checkVisibility({ contentVisibilityAuto: true }))
+          .every((chart) => chart.querySelector(".uplot")?.clientWidth === chart.clientWidth),
+      ),
+    )
+    .toBe(true);
+
 const THEMES = ["light", "dark"] as const;
 const SIZES = [
   { width: 1920, height: 1080 },
@@ -136,6 +148,7 @@ export async function looksRight(page: Page, name: string, { fullPage = false } 
     await expectFits(page);
     for (const colorScheme of THEMES) {
       await page.emulateMedia({ colorScheme });
+      await expectDrawn(page);
       await page.screenshot({ path: `test-results/looks/${name} ${size.width} ${colorScheme}.png`, fullPage });
       await test.step(`${size.width} ${colorScheme}`, () => expectAccessible(page));
     }

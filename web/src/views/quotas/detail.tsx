@@ -97,14 +97,18 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
             <p className="text-muted">Nobody.</p>
           ) : (
             <>
-              <table aria-label="Holders" className="w-full">
+              <table aria-label="Holders" className="w-full table-fixed">
                 <tbody>
                   {holders.data.sessions.map((session) => (
                     <tr key={`${session.incarnation}${session.id}`} className="h-7 border-b">
-                      <td className="max-w-40 truncate pr-3">{session.workerId}</td>
-                      <td className="max-w-40 truncate pr-3 text-muted">{session.labels?.room || session.labels?.job || session.id.slice(0, 8)}</td>
-                      <td className="text-right whitespace-nowrap">{duration(Number(session.age?.seconds ?? 0n))}</td>
-                      <td className="w-16 pl-3 text-amber">{session.silent ? "silent" : ""}</td>
+                      <td title={session.workerId} className="truncate pr-3">
+                        {session.workerId}
+                      </td>
+                      <td className="truncate pr-3 text-muted">{session.labels?.room || session.labels?.job || session.id.slice(0, 8)}</td>
+                      <td className="w-[124px] text-right whitespace-nowrap">
+                        {session.silent && <span className="text-amber">silent </span>}
+                        {duration(Number(session.age?.seconds ?? 0n))}
+                      </td>
                     </tr>
                   ))}
                 </tbody>

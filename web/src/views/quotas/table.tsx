@@ -54,11 +54,11 @@ const CLASS: Record<string, string> = {
   model: "max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
   now: "w-[204px] max-[640px]:order-2 max-[640px]:w-auto",
   left: `w-[56px] text-right ${FOLDED}`,
-  limit: "w-[96px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
+  limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
-  turned: `w-[128px] text-right leading-4 ${FOLDED}`,
-  route: `w-[64px] ${FOLDED}`,
+  turned: `w-[120px] text-right leading-4 ${FOLDED}`,
+  route: `w-[56px] ${FOLDED}`,
   action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
 
