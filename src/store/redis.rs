@@ -34,7 +34,6 @@ use std::{
     fmt,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
-    time::Instant,
 };
 
 use link::Link;
@@ -171,12 +170,7 @@ impl RedisStore {
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
         match &self.writer {
-            Some(writer) => {
-                let asked = Instant::now();
-                let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                self.link.waited_since(asked)?;
-                Ok(writer)
-            }
+            Some(writer) => self.link.in_turn(|| writer.lock().unwrap_or_else(PoisonError::into_inner)),
             None => Err(StoreError::Unavailable(format!("{}: open for reading alone", self.link.name()))),
         }
     }

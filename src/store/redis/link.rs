@@ -4,7 +4,6 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
 };
 
 use redis::{
@@ -25,16 +24,13 @@ use crate::{
 /// Connections that are kept open while nobody asks on them: those who read at once, and the recorder.
 const MOST_IDLE: usize = 9;
 
-/// From so long on, a failure is one that whoever waited in turn behind it would wait for again.
-const LONG: Duration = Duration::from_millis(500);
-
 /// A Redis.
 pub struct Link {
     address: RedisAddress,
     options: RedisOptions,
     idle: Mutex<Vec<Connection>>,
-    /// When it was last found not to answer, and in what words.
-    away: Mutex<Option<(Instant, String)>>,
+    /// How often it could not be reached or did not answer in time, and the words of the last time.
+    unanswered: Mutex<(u64, String)>,
 }
 
 impl fmt::Debug for Link {
@@ -45,7 +41,7 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub fn new(address: RedisAddress, options: RedisOptions) -> Self {
-        Self { address, options, idle: Mutex::default(), away: Mutex::default() }
+        Self { address, options, idle: Mutex::default(), unanswered: Mutex::default() }
     }
 
     /// What it is called in messages.
@@ -112,36 +108,31 @@ impl Link {
         })
     }
 
-    /// Works on a connection, and notes when Redis does not answer.
-    pub(super) fn with<T>(&self, work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
-        let began = Instant::now();
-        let done = self.work(work);
-        if let Err(StoreError::Unavailable(words)) = &done
-            && began.elapsed() >= LONG
-        {
-            *self.away() = Some((Instant::now(), words.clone()));
-        }
-        done
-    }
-
-    fn away(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// For who waited in turn since then.
+    /// Waits for a turn.
     ///
     /// # Errors
-    /// When Redis was found not to answer meanwhile: to ask again would be to wait as long again, and so would the next one.
-    pub(super) fn waited_since(&self, then: Instant) -> Result<()> {
-        match &*self.away() {
-            Some((found, words)) if *found >= then => Err(StoreError::Unavailable(words.clone())),
-            _ => Ok(()),
-        }
+    /// When Redis was found to be away meanwhile: to ask again would be to wait as long again, and so would the next one.
+    pub(super) fn in_turn<T>(&self, wait: impl FnOnce() -> T) -> Result<T> {
+        let before = self.unanswered().0;
+        let turn = wait();
+        let (times, words) = &*self.unanswered();
+        if *times == before { Ok(turn) } else { Err(StoreError::Unavailable(words.clone())) }
     }
 
-    /// A connection that was idle may have been closed by the other end: then once more on a new one, which is safe since
-    /// every step may be repeated.
-    fn work<T>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
+    /// It can't be reached, or does not answer: so will they hear who wait in turn.
+    fn is_away(&self, words: String) -> StoreError {
+        let mut unanswered = self.unanswered();
+        *unanswered = (unanswered.0 + 1, words.clone());
+        StoreError::Unavailable(words)
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, (u64, String)> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on a connection. One that was idle may have been closed by the other end: then once more on a new one, which
+    /// is safe since every step may be repeated.
+    pub(super) fn with<T>(&self, mut work: impl FnMut(&mut Connection) -> RedisResult<T>) -> Result<T> {
         if let Some(mut connection) = self.take_idle() {
             match work(&mut connection) {
                 Ok(done) => {
@@ -162,7 +153,7 @@ impl Link {
             }
         }
         let mut connection = connect::connect(&self.address, &self.options)
-            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.name())))?;
+            .map_err(|error| self.is_away(format!("{}: {error}", self.name())))?;
         let done = work(&mut connection);
         match &done {
             Err(error) if ends_connection(error) => {}
@@ -196,7 +187,10 @@ impl Link {
                  all that begins with the prefix"
             )),
             "HWFORMAT" => StoreError::Format { found: detail.parse().unwrap_or(u64::MAX), known: super::FORMAT },
-            _ => StoreError::Unavailable(format!("{name}: {}", in_words(error))),
+            _ => {
+                let words = format!("{name}: {}", in_words(error));
+                if is_unanswered(error) { self.is_away(words) } else { StoreError::Unavailable(words) }
+            }
         }
     }
 }
@@ -215,12 +209,16 @@ fn ends_connection(error: &RedisError) -> bool {
     }
 }
 
+fn is_unanswered(error: &RedisError) -> bool {
+    error.is_timeout() || error.as_io_would_block()
+}
+
 /// What is wrong and what would be right. Redis' own words hold no secret: it never repeats a password.
 pub fn in_words(error: &RedisError) -> String {
     let text = error.to_string();
     // Older servers wrap what went wrong in a script into words of their own.
     let says = |code: &str| error.code() == Some(code) || text.contains(&format!("{code} "));
-    if error.is_timeout() || error.as_io_would_block() {
+    if is_unanswered(error) {
         return format!("it did not answer within {ANSWER_SECONDS} s");
     }
     if says("OOM") {
