@@ -1,11 +1,6 @@
 //! A service whose Redis fails: it goes on counting, says what is wrong, and heals by itself; what was lost is noticed.
 
-use std::{
-    mem,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{mem, sync::Arc, thread, time::Duration};
 
 use highwater::{
     model::{Hour, KeyId, LimitEntry, Time},
@@ -80,7 +75,7 @@ async fn who_waits_in_turn_for_a_redis_that_hangs_is_told_with_the_first() {
     let redis = Redis::start();
     let store = redis.open("hw:").unwrap();
     redis.pause(true);
-    let began = Instant::now();
+    let began = tokio::time::Instant::now();
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| assert!(store.set_note("a note", "said").is_err()));
