@@ -62,14 +62,16 @@ pub struct WeekMinute {
 }
 
 impl Risk {
-    /// The risk of the highest level that was surely reached in the last five minutes, `known` or not, under a limit.
+    /// The risk of the highest level that was surely reached in the last five minutes, under a limit. Where not all is `known`,
+    /// what was surely reached is still a fact: only that nothing is near the limit can't be said.
     pub fn of(level: u32, limit: Option<u32>, known: bool) -> Self {
         match limit {
-            _ if !known => Self::Unknown,
-            None => Self::Ok,
             Some(limit) if level > limit => Self::Over,
             // Holding none of none is no risk.
-            Some(limit) if !reaches(level, limit, APPROACHING_PERCENT) => Self::Ok,
+            Some(limit) if !reaches(level, limit, APPROACHING_PERCENT) && known => Self::Ok,
+            None if known => Self::Ok,
+            None => Self::Unknown,
+            Some(limit) if !reaches(level, limit, APPROACHING_PERCENT) => Self::Unknown,
             Some(limit) if level == limit => Self::AtLimit,
             Some(_) => Self::Approaching,
         }

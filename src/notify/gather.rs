@@ -208,9 +208,10 @@ fn add_history(queries: &Queries, key: &Key, row: &Row, now: Now, facts: &mut Fa
     if let Ok(window) = Window::new(began.max(week)..end, 1)
         && let Ok(history) = queries.history(view.id, &window, Detail::All)
     {
-        let concurrency = Outcome::Concurrency.index();
-        facts.turned_away =
-            history.steps.iter().map(|step| step.refused + step.diverted + step.closed[concurrency]).sum();
+        let [concurrency, rate] = [Outcome::Concurrency.index(), Outcome::Rate.index()];
+        let steps = history.steps.iter();
+        let turned = steps.map(|step| step.refused + step.diverted + step.closed[concurrency] + step.closed[rate]);
+        facts.turned_away = turned.sum();
     }
     if let Ok(window) = Window::new(week..end, STEP_MINUTES)
         && let Ok(history) = queries.history(view.id, &window, Detail::Peaks)

@@ -95,8 +95,19 @@ pub struct QuotaView {
     pub recent_sure: u32,
     /// Sessions opened in the week.
     pub opened: u64,
+    /// Who asked for a slot in the week and was refused, and who was given one of another model.
+    pub refused: u64,
+    pub diverted: u64,
     /// Sessions closed in the week, by [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
+}
+
+impl QuotaView {
+    /// Attempts of the week that were turned away: by a provider for concurrency or rate, or by the service for a limit.
+    pub const fn turned_away(&self) -> u64 {
+        let [concurrency, rate] = [Outcome::Concurrency.index(), Outcome::Rate.index()];
+        self.closed[concurrency] + self.closed[rate] + self.refused + self.diverted
+    }
 }
 
 /// The lists that watchers share: one a project and second.
@@ -179,8 +190,7 @@ impl Queries {
             minutes_near: view.minutes_near,
             minutes_covered: view.minutes_covered,
             week: view.week.map(|week| week.as_str().to_owned()).unwrap_or_default(),
-            // Nothing is turned away by the service itself: a limit is not enforced.
-            turned_away: view.closed[Outcome::Concurrency.index()],
+            turned_away: view.turned_away(),
         })
     }
 
@@ -250,6 +260,8 @@ impl Queries {
             recent_peak_bound: recent_peak.map_or(Bound::Exact, |(_, flags)| flags.bound()),
             recent_sure,
             opened: past.opened + u64::from(this_minute.opened),
+            refused: past.turned[0] + u64::from(this_minute.refused),
+            diverted: past.turned[1] + u64::from(this_minute.diverted),
             closed: std::array::from_fn(|outcome| past.closed[outcome] + u64::from(this_minute.closed[outcome])),
         })
     }

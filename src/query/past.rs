@@ -34,6 +34,8 @@ pub struct HourFacts {
     opened: u32,
     /// By [`Outcome::index`].
     closed: [u32; Outcome::COUNT],
+    /// Refused and diverted.
+    turned: [u32; 2],
 }
 
 /// What the minutes of a window come to.
@@ -55,6 +57,8 @@ pub struct Past {
     pub opened: u64,
     /// By [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
+    /// Who asked for a slot and was refused, or diverted to another model.
+    pub turned: [u64; 2],
 }
 
 /// Since when anything is known of a key.
@@ -91,11 +95,26 @@ impl HourFacts {
         let (peak, closed) = (0, [0; Outcome::COUNT]);
         let (near, reached, sure, peak_flags) = (0, 0, 0, Flags::default());
         let (covered, first_covered, peak_second, opened) = (0, 0, 0, 0);
-        let mut facts =
-            Self { hour, peak, peak_flags, sure, peak_second, covered, first_covered, near, reached, opened, closed };
+        let turned = [0; 2];
+        let mut facts = Self {
+            hour,
+            peak,
+            peak_flags,
+            sure,
+            peak_second,
+            covered,
+            first_covered,
+            near,
+            reached,
+            opened,
+            closed,
+            turned,
+        };
         for (minute, point) in minutes {
             facts.opened = facts.opened.saturating_add(point.opened);
             facts.closed.iter_mut().zip(point.closed).for_each(|(sum, n)| *sum = sum.saturating_add(n));
+            let turned = [point.refused, point.diverted];
+            facts.turned.iter_mut().zip(turned).for_each(|(sum, n)| *sum = sum.saturating_add(n));
             if point.is_gap() {
                 continue;
             }
@@ -120,7 +139,7 @@ impl HourFacts {
 
     /// Whether there is anything in it.
     pub fn is_empty(&self) -> bool {
-        self.covered == 0 && self.opened == 0 && self.closed == [0; Outcome::COUNT]
+        self.covered == 0 && self.opened == 0 && self.closed == [0; Outcome::COUNT] && self.turned == [0; 2]
     }
 }
 
@@ -129,6 +148,7 @@ impl Past {
     pub fn add(&mut self, facts: &HourFacts, zone: &TimeZone) {
         self.opened += u64::from(facts.opened);
         self.closed.iter_mut().zip(facts.closed).for_each(|(sum, n)| *sum += u64::from(n));
+        self.turned.iter_mut().zip(facts.turned).for_each(|(sum, n)| *sum += u64::from(n));
         if facts.covered == 0 {
             return;
         }

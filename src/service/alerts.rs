@@ -29,6 +29,8 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -44,6 +46,8 @@ use crate::{
 pub const MOST_PAST: usize = 10_000;
 /// Seconds that are made up for at once.
 const MOST_UNTOLD_SECONDS: u64 = 60;
+/// Tries to look at what is counted, a millisecond apart: longer, only the store holds it up.
+const MOST_TRIES: u32 = 50;
 /// What the secrets of webhooks are sealed for.
 const WEBHOOKS: &str = "webhook";
 
@@ -292,10 +296,16 @@ impl Alerts {
     /// What is counted; while a decision is being written, as it was before: whoever asks does not wait for the store.
     pub fn counted(&self, now: Time) -> Counted {
         let mut last = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.state.try_lock() {
-            Ok(state) => *last = self.count_all(&state, now),
-            Err(TryLockError::Poisoned(state)) => *last = self.count_all(&state.into_inner(), now),
-            Err(TryLockError::WouldBlock) => {}
+        for _ in 0..MOST_TRIES {
+            match self.state.try_lock() {
+                Ok(state) => *last = self.count_all(&state, now),
+                Err(TryLockError::Poisoned(state)) => *last = self.count_all(&state.into_inner(), now),
+                Err(TryLockError::WouldBlock) => {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+            }
+            break;
         }
         *last
     }

@@ -348,7 +348,7 @@ test("a young project says since when it is known, what was turned away, and off
   await expect(section(page, "Connections").getByRole("listitem").first()).toContainText(/peak since \d\d:\d\d: ≥at least 1/, { timeout: 60_000 });
   await expect(row.getByRole("button", { name: "Set a limit for Cartesia Sonic 3" })).toBeVisible();
   await expect(row.getByRole("img")).toHaveCount(0);
-  await expect(row.getByTitle("2 held; 2 attempts turned away by the provider, at the limit")).toHaveText("2 at limit");
+  await expect(row.getByTitle("2 held; 2 attempts turned away: by the provider, at its limit")).toHaveText("2 at limit");
   await expect(section(page, "Detail of Cartesia Sonic 3")).toContainText("2 held; 2 attempts turned away");
   await page.screenshot({ path: "test-results/looks/young.png" });
   for (const release of releases) await release();

@@ -98,6 +98,8 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         in_catalogue: quota.in_catalogue,
         covered: quota.covered,
         opened: quota.opened,
+        refused: quota.refused,
+        diverted: quota.diverted,
         closed: Some(closed(&quota.closed)),
         peak_bound: bound(quota.peak_bound).into(),
         recent_peak_bound: bound(quota.recent_peak_bound).into(),

@@ -180,6 +180,8 @@ mod tests {
             recent_peak_bound: Bound::Exact,
             recent_sure: 2,
             opened: 2,
+            refused: 0,
+            diverted: 0,
             closed: Default::default(),
         }
     }

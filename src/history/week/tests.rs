@@ -114,5 +114,11 @@ fn the_risk_of_a_level() {
     check_risk(1, 0, Risk::Over);
     check_risk(1_000_000, None, Risk::Ok);
     check_risk(u32::MAX, u32::MAX, Risk::AtLimit);
-    assert_eq!(Risk::of(11, Some(10), false), Risk::Unknown);
+    // A lower bound is a fact where it is near the limit.
+    let unsure = |level| Risk::of(level, Some(10), false);
+    assert_eq!(
+        [11, 10, 9, 5, 0].map(unsure),
+        [Risk::Over, Risk::AtLimit, Risk::Approaching, Risk::Unknown, Risk::Unknown]
+    );
+    assert_eq!(Risk::of(11, None, false), Risk::Unknown);
 }

@@ -33,9 +33,10 @@ test("of what stands alike the fuller comes first, by what is surely so", () => 
 
 test("what was turned away says why", () => {
   const of = (concurrency: bigint, rate: bigint) => heldAndTurned(create(QuotaSchema, { level: 20, closed: { concurrency, rate } }));
-  expect(of(11n, 0n)).toBe("20 held; 11 attempts turned away by the provider, at the limit");
-  expect(of(0n, 1n)).toBe("20 held; 1 attempt turned away by the provider, for their rate");
-  expect(of(2n, 3n)).toBe("20 held; 5 attempts turned away by the provider, 2 at the limit, 3 for their rate");
-  expect(of(0n, 0n)).toBe("20 held; 0 attempts turned away by the provider");
-  expect(heldAndTurned(create(QuotaSchema, { peak: { level: 9 }, peakBound: Bound.AT_LEAST }))).toBe("at least 9 held; 0 attempts turned away by the provider");
+  expect(of(11n, 0n)).toBe("20 held; 11 attempts turned away: by the provider, at its limit");
+  expect(of(0n, 1n)).toBe("20 held; 1 attempt turned away: by the provider, for their rate");
+  expect(of(2n, 3n)).toBe("20 held; 5 attempts turned away: 2 by the provider, at its limit, 3 by the provider, for their rate");
+  expect(heldAndTurned(create(QuotaSchema, { level: 20, refused: 3n, diverted: 1n }))).toBe("20 held; 4 attempts turned away: 3 refused for our limit, 1 given another model");
+  expect(of(0n, 0n)).toBe("20 held; 0 attempts turned away");
+  expect(heldAndTurned(create(QuotaSchema, { peak: { level: 9 }, peakBound: Bound.AT_LEAST }))).toBe("at least 9 held; 0 attempts turned away");
 });

@@ -128,21 +128,28 @@ export function weight(quota: Quota): number {
   return Math.max(RISK_WEIGHT[quota.risk], WEEK_WEIGHT[quota.week]) * 10 + full;
 }
 
-/** Attempts that the provider turned away in the last seven days: for concurrency, or for rate. */
-export const turnedAway = (quota: Quota): number => Number(quota.closed?.concurrency ?? 0n) + Number(quota.closed?.rate ?? 0n);
+/** Attempts that were turned away in the last seven days, by why, in few words and in more: by our limit or the provider. */
+export const turnedBy = (quota: Quota): { many: number; word: string; why: string }[] =>
+  [
+    { many: Number(quota.refused), word: "refused", why: "refused for our limit" },
+    { many: Number(quota.diverted), word: "diverted", why: "given another model" },
+    { many: Number(quota.closed?.concurrency ?? 0n), word: "at limit", why: "by the provider, at its limit" },
+    { many: Number(quota.closed?.rate ?? 0n), word: "rate", why: "by the provider, for their rate" },
+  ].filter(({ many }) => many > 0);
 
-/** Why the provider turned them away: "at its limit", "for their rate", or how many of each. */
+export const turnedAway = (quota: Quota): number => turnedBy(quota).reduce((sum, { many }) => sum + many, 0);
+
+/** Why they were turned away: "refused for our limit", or how many for each reason. */
 export function turnedWhy(quota: Quota): string {
-  const [full, fast] = [Number(quota.closed?.concurrency ?? 0n), Number(quota.closed?.rate ?? 0n)];
-  if (full > 0 && fast > 0) return `${count(full)} at the limit, ${count(fast)} for their rate`;
-  return full > 0 ? "at the limit" : "for their rate";
+  const by = turnedBy(quota);
+  return by.map(({ many, why }) => (by.length > 1 ? `${count(many)} ${why}` : why)).join(", ");
 }
 
-/** "20 held; 11 attempts turned away by the provider, at the limit": what was refused was never held, and makes no peak. */
+/** "20 held; 11 attempts turned away: refused for our limit": what was refused was never held, and makes no peak. */
 export function heldAndTurned(quota: Quota): string {
   const turned = turnedAway(quota);
   const attempts = turned === 1 ? "attempt" : "attempts";
-  return `${quota.peak ? boundWord(quota.peakBound) : ""}${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away by the provider${turned > 0 ? `, ${turnedWhy(quota)}` : ""}`;
+  return `${quota.peak ? boundWord(quota.peakBound) : ""}${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away${turned > 0 ? `: ${turnedWhy(quota)}` : ""}`;
 }
 
 export const seconds = (at: Timestamp | undefined): number | undefined => (at ? Number(at.seconds) : undefined);

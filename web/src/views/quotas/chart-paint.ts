@@ -26,6 +26,8 @@ export interface Mark {
   /** Until when; absent for a moment. */
   until?: number | undefined;
   text: string;
+  /** Of which line; absent for what is of all. */
+  of?: string | undefined;
   isOutage?: boolean;
   /** Something was over: it is drawn hollow. */
   isEnd?: boolean;

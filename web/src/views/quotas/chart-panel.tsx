@@ -40,6 +40,9 @@ function alertMarks(start: number, until: number | undefined, text: string): Mar
   return until === undefined ? [began] : [began, { at: until, text: text.replace(/^Alert:/, "Alert ended:"), isEnd: true }];
 }
 
+/** Marks this near to the minute that is looked at are read with it, in seconds: some pixels, a quarter of an hour at most. */
+const nearOf = (from: number, to: number): number => Math.min(Math.max((to - from) / 600, MINUTE), 900);
+
 export function ChartPanel(props: Props) {
   const { project, section, name, quotas, selected, preview, percent, stale } = props;
   const { range } = useAddress();
@@ -59,8 +62,9 @@ export function ChartPanel(props: Props) {
       .filter(({ target }) => !target || own.has(targetKey(target)))
       .flatMap((mark) => {
         const [start, until] = [seconds(mark.startTime) ?? 0, seconds(mark.endTime)];
-        if (mark.happening === Happening.ALERT) return alertMarks(start, until, mark.text);
-        return [{ at: start, until, text: mark.text, isOutage: mark.happening === Happening.OUTAGE }];
+        const of = mark.target && targetKey(mark.target);
+        if (mark.happening === Happening.ALERT) return alertMarks(start, until, mark.text).map((alert) => ({ ...alert, of }));
+        return [{ at: start, until, of, text: mark.text, isOutage: mark.happening === Happening.OUTAGE }];
       });
   }, [happened.data, keys]);
   const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)} ${seconds(quota.knownSince)}`).join("\n");
@@ -84,7 +88,7 @@ export function ChartPanel(props: Props) {
   const without = percent ? lines.filter(({ series }) => series.limit.every((limit) => limit === null)) : [];
   return (
     <>
-      <Readout section={section} lines={lines} focus={selected || preview} marks={marks} />
+      <Readout section={section} lines={lines} focus={selected || preview} marks={marks} near={nearOf(from, to)} />
       {history.isError ? (
         <div className="min-h-[220px]">
           <Failed what={`The history of ${name}`} error={history.error} retry={() => void history.refetch()} />

@@ -6,8 +6,6 @@ import { MINUTE } from "../../lib/history";
 import { count, minutesLong, moment } from "../../lib/time";
 import { type Line, type Mark } from "./chart-paint";
 
-/** Marks this near to the minute, in seconds a pixel and more, are read with it. */
-const NEAR_MARK_SECONDS = 900;
 /** More than these would not fit on the page. */
 const MOST_VALUES = 40;
 /** More than these reach beyond the chart: an edge tells them from what they lie over. */
@@ -42,12 +40,13 @@ function said({ level, limit, bound }: Value): string {
 const TONE = { fill: "text-text", amber: "text-amber", red: "text-red" };
 
 /** "Tue 14:03 · 18 of 20 · 2 left" of the line that stands out, and what happened then. */
-export function Readout({ section, lines, focus, marks }: { section: string; lines: Line[]; focus: string; marks: Mark[] }) {
+export function Readout({ section, lines, focus, marks, near }: { section: string; lines: Line[]; focus: string; marks: Mark[]; near: number }) {
   const { at, pinned, section: of } = useCursor();
   if (at === null) return <p className="h-6 contain-strict" data-readout={section} />;
   const values = valuesAt(lines, at);
   const main = values.find(({ line }) => line.key === focus) ?? values[0];
-  const near = marks.filter((mark) => mark.at - NEAR_MARK_SECONDS <= at && at <= (mark.until ?? mark.at) + NEAR_MARK_SECONDS);
+  const isNear = (mark: Mark) => mark.at - near <= at && at <= (mark.until ?? mark.at) + near;
+  const happened = marks.filter((mark) => isNear(mark) && (mark.of === undefined || mark.of === main?.line.key)).map((mark) => `${moment(mark.at)} ${mark.text}`);
   return (
     <p className="flex h-6 contain-strict gap-x-3 overflow-hidden leading-6 whitespace-nowrap" data-readout={section}>
       <strong className="shrink-0 font-medium" aria-live={of === section ? "polite" : "off"}>
@@ -61,9 +60,9 @@ export function Readout({ section, lines, focus, marks }: { section: string; lin
         </span>
       )}
       {pinned && of === section && <span className="shrink-0 text-muted">pinned, Esc lets go</span>}
-      {near.length > 0 && (
-        <span className="truncate" title={near.map((mark) => mark.text).join("\n")}>
-          ▲ {near.map((mark) => mark.text).join("; ")}
+      {happened.length > 0 && (
+        <span className="truncate" title={happened.join("\n")}>
+          ▲ {happened.join("; ")}
         </span>
       )}
     </p>

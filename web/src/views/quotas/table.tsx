@@ -6,7 +6,7 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Bound, Risk } from "../../gen/highwater/v1/types_pb";
 import { type Firing, useFiringByKey } from "../../lib/firing";
 import { steady } from "../../lib/order";
-import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedWhy, weight } from "../../lib/target";
+import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedBy, turnedWhy, weight } from "../../lib/target";
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
@@ -297,7 +297,7 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
             "no peak yet"
           )}
           {quota.minutesNearLimit > 0 && ` · ${minutesLong(quota.minutesNearLimit)} at ≥ 90 %`}
-          {turned > 0 && ` · ${count(turned)} turned away ${turnedWhy(quota)}`}
+          {turned > 0 && ` · ${count(turned)} turned away: ${turnedWhy(quota)}`}
         </span>
       </th>
       <td className={`px-2 ${CLASS["now"]}`}>
@@ -357,16 +357,12 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
   );
 });
 
-/** How many were turned away, and why: what the limit refused, and what was too fast for the provider. */
+/** How many were turned away, and why. */
 function Turned({ quota }: { quota: Quota }) {
-  const why = [
-    { many: quota.closed?.concurrency ?? 0n, word: "at limit" },
-    { many: quota.closed?.rate ?? 0n, word: "rate" },
-  ].filter(({ many }) => many > 0n);
-  return why.map(({ many, word }, nth) => (
+  return turnedBy(quota).map(({ many, word }, nth) => (
     <span key={word} className="whitespace-nowrap">
       {nth > 0 && " · "}
-      <span className="text-red">{count(Number(many))}</span> <span className="text-muted">{word}</span>
+      <span className="text-red">{count(many)}</span> <span className="text-muted">{word}</span>
     </span>
   ));
 }

@@ -1,5 +1,5 @@
 // Connections: one tile each for what LiveKit itself connects; one that is opened shows its chart and detail beneath.
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { type Kind, Risk } from "../../gen/highwater/v1/types_pb";
@@ -11,6 +11,7 @@ import { type Series, envelope } from "../../lib/series";
 import { connectionsOf, targetsOf } from "../../lib/sections";
 import { KIND_NAME, KIND_WORD, heldAndTurned, kindOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { count, day, moment } from "../../lib/time";
+import { Button } from "../../parts/button";
 import { Failed } from "../../parts/failed";
 import { Bell } from "../../parts/bell";
 import { part } from "../../parts/part";
@@ -36,6 +37,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
   const history = useHistory(project, targets, "7d", TILE_STEP);
   const opened = found.flatMap(({ quota, others }) => (quota ? [quota, ...others] : [])).find((quota) => targetKey(quota.target) === open);
   const stale = live.status === "stale";
+  const [asTable, setAsTable] = useState(false);
   return (
     <section aria-label="Connections">
       <ul className={`grid grid-cols-5 border-t border-l max-[1100px]:grid-cols-3 max-[640px]:grid-cols-2 ${stale ? "opacity-60 grayscale" : ""}`}>
@@ -69,6 +71,11 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
       )}
       {opened && (
         <section aria-label={KIND_NAME[kindOf(opened.target)]} className="mt-3">
+          <div className="flex justify-end">
+            <Button look="quiet" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
+              As table{asTable ? " ✓" : ""}
+            </Button>
+          </div>
           <ChartPanel
             project={project}
             section={KIND_WORD[kindOf(opened.target)]}
@@ -77,7 +84,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
             selected={open}
             preview=""
             percent={false}
-            asTable={false}
+            asTable={asTable}
             stale={stale}
             edits={edits}
             onSelect={() => undefined}
