@@ -42,9 +42,12 @@ fn pair(criterion: &mut Criterion) {
         });
         assert_eq!(fleet.live.audit(), [], "every level is the number of its records");
     }
-    for (name, enforced) in
-        [("asked for and given back, no limit", false), ("asked for and given back, three limits", true)]
-    {
+    let by_itself: [(&str, bool, fn(&mut Fleet)); 3] = [
+        ("reported one by one", false, Fleet::report),
+        ("asked for and given back, no limit", false, Fleet::ask),
+        ("asked for and given back, three limits", true, Fleet::ask),
+    ];
+    for (name, enforced, act) in by_itself {
         let mut fleet = Fleet::new(16);
         if enforced {
             fleet.enforce();
@@ -53,7 +56,7 @@ fn pair(criterion: &mut Criterion) {
             bencher.iter_custom(|pairs| {
                 let batches = pairs.div_ceil(BATCH_PAIRS as u64);
                 let start = cpu::spent();
-                (0..batches).for_each(|_| fleet.ask());
+                (0..batches).for_each(|_| act(&mut fleet));
                 per_pair(cpu::spent() - start, pairs, batches)
             });
         });

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::serving::{MODEL, SOON, Serving, Worker, declare, digest, hello, id, meter};
+use crate::serving::{MODEL, SOON, Serving, Worker, digest, hello, id, meter};
 
 const OTHER: &str = "elevenlabs/eleven_turbo_v2_5";
 
