@@ -23,6 +23,9 @@ use crate::fleet::{BATCH_PAIRS, Fleet, SESSIONS_EACH, WORKERS, id};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What one worker's turn is.
+type Turn = fn(&mut Fleet);
+
 /// As many bytes as a record has beside its id, labels aside.
 type Record = [u64; 2];
 
@@ -42,7 +45,7 @@ fn pair(criterion: &mut Criterion) {
         });
         assert_eq!(fleet.live.audit(), [], "every level is the number of its records");
     }
-    let by_itself: [(&str, bool, fn(&mut Fleet)); 3] = [
+    let by_itself: [(&str, bool, Turn); 3] = [
         ("reported one by one", false, Fleet::report),
         ("asked for and given back, no limit", false, Fleet::ask),
         ("asked for and given back, three limits", true, Fleet::ask),
