@@ -23,6 +23,9 @@ use crate::fleet::{BATCH_PAIRS, Fleet, SESSIONS_EACH, WORKERS, id};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What one worker's turn is.
+type Turn = fn(&mut Fleet);
+
 /// As many bytes as a record has beside its id, labels aside.
 type Record = [u64; 2];
 
@@ -42,9 +45,12 @@ fn pair(criterion: &mut Criterion) {
         });
         assert_eq!(fleet.live.audit(), [], "every level is the number of its records");
     }
-    for (name, enforced) in
-        [("asked for and given back, no limit", false), ("asked for and given back, three limits", true)]
-    {
+    let by_itself: [(&str, bool, Turn); 3] = [
+        ("reported one by one", false, Fleet::report),
+        ("asked for and given back, no limit", false, Fleet::ask),
+        ("asked for and given back, three limits", true, Fleet::ask),
+    ];
+    for (name, enforced, act) in by_itself {
         let mut fleet = Fleet::new(16);
         if enforced {
             fleet.enforce();
@@ -53,7 +59,7 @@ fn pair(criterion: &mut Criterion) {
             bencher.iter_custom(|pairs| {
                 let batches = pairs.div_ceil(BATCH_PAIRS as u64);
                 let start = cpu::spent();
-                (0..batches).for_each(|_| fleet.ask());
+                (0..batches).for_each(|_| act(&mut fleet));
                 per_pair(cpu::spent() - start, pairs, batches)
             });
         });

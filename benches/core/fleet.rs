@@ -141,6 +141,19 @@ impl Fleet {
         assert!(matches!(applied, Ok(Batch::Applied(applied)) if applied.duplicates == 0), "{applied:?}");
     }
 
+    /// The same as a batch, each event reported by itself.
+    pub fn report(&mut self) {
+        self.next_turn();
+        let first = self.workers[self.turn].first;
+        for nth in first..first + BATCH_PAIRS as u64 {
+            let id = id(self.turn, nth);
+            let close = Event::Close { id, outcome: Outcome::Ok, age: Duration::ZERO, meter: None };
+            self.apply(self.turn, vec![close]);
+            self.apply(self.turn, vec![self.open(self.turn, nth + SESSIONS_EACH as u64)]);
+        }
+        self.workers[self.turn].first += BATCH_PAIRS as u64;
+    }
+
     /// The next worker's batch, and now and then a second is rolled.
     pub fn batch(&mut self) {
         self.next_turn();

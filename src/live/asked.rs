@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     live::{
         apply::Moment,
-        book::Book,
+        book::{Book, Link},
         meter::Meter,
         places::{Keep, Known},
         record::Record,
@@ -94,12 +94,12 @@ impl Book {
     /// Takes a session out that ends now, and the levels with it; false when it is not held.
     pub(super) fn let_go(&mut self, id: SessionId, outcome: Outcome, moment: &Moment<'_>) -> bool {
         let Some(record) = self.places.end(&id, Keep::of(moment.now, moment.bounds)) else { return false };
-        let meter = self.meter(&record).clone();
+        let meter = &self.declared[record.slot() as usize];
         if record.is_restored() {
             meter.account_inherited();
         }
         meter.count_closed(outcome, moment.now.wall.millis_since(record.since()));
-        if self.is_silent() {
+        if self.link == Link::Cut {
             meter.add_silent_level(-1);
         }
         self.digest ^= id.digest();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     live::{
-        gate::{Gate, Promise, Step},
+        gate::{self, Gate, Promise, Step},
         meter::{Meter, Tally},
         scope::Scope,
         sync::yield_now,
@@ -118,10 +118,12 @@ impl Meter {
 
     fn try_enter(&self, step: Try, priority: Priority, now: Now) -> Result<Entered, Failed> {
         let mut entered = Entered::default();
+        let mut limits_starts = false;
         for (nth, tally, scope) in self.enforced() {
             scope.keep_time(now);
+            limits_starts |= scope.limits_starts();
             let limit = scope.gate.limit();
-            if !scope.limits_slots() {
+            if limit == gate::NONE {
                 continue;
             }
             let refused = |why| Refused { scope: nth, why };
@@ -140,16 +142,24 @@ impl Meter {
             self.withdraw(entered, Promise::Passing);
             return Err(failed);
         }
+        if limits_starts {
+            self.start(&mut entered, now)?;
+        }
+        Ok(entered)
+    }
+
+    /// Counts a start at each level that limits them; what was entered is given back when one refuses.
+    fn start(&self, entered: &mut Entered, now: Now) -> Result<(), Failed> {
         for (nth, _, scope) in self.enforced().filter(|(_, _, scope)| scope.limits_starts()) {
             match scope.start(now.wall.tick()) {
                 Ok(tick) => entered.starts[nth] = Some(tick),
                 Err((most, room_in)) => {
-                    self.withdraw(entered, Promise::Passing);
+                    self.withdraw(*entered, Promise::Passing);
                     return Err(Failed::Refused(Refused { scope: nth, why: Why::Starts { most, room_in } }));
                 }
             }
         }
-        Ok(entered)
+        Ok(())
     }
 
     /// The promises are levels now, which were raised before. Waiters that did not see that are served.

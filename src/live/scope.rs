@@ -23,20 +23,21 @@ pub struct Rules {
     pub enforcement: Enforcement,
 }
 
-/// The part of a session's way that one level is.
+/// The part of a session's way that one level is. In the order of use: who passes needs the first line of the cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Scope {
     pub(super) gate: Gate,
+    /// Wall clock, in microseconds, at which the rules may say something else.
+    until: AtomicU64,
     /// Whether anything is enforced now.
     enforces: AtomicBool,
     /// Whether starts are limited now.
     limits_starts: AtomicBool,
-    /// Wall clock, in microseconds, at which the rules may say something else.
-    until: AtomicU64,
+    pub(super) room: Arc<Room>,
     rules: Mutex<Rules>,
     starts: Mutex<Starts>,
     ends: Mutex<Ends>,
-    pub(super) room: Arc<Room>,
 }
 
 /// How often sessions ended of late.
@@ -118,11 +119,6 @@ impl Scope {
     /// Whether anything is enforced, as of when time was kept last.
     pub(super) fn enforces(&self) -> bool {
         self.enforces.load(Ordering::Acquire)
-    }
-
-    /// Whether held slots are limited.
-    pub fn limits_slots(&self) -> bool {
-        self.gate.limit() != gate::NONE
     }
 
     pub(super) fn limits_starts(&self) -> bool {

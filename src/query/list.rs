@@ -184,7 +184,7 @@ impl Queries {
         };
         let view = self.view(listed, service.live.tick(now), service.live.is_settling(), now)?;
         Ok(Evidence {
-            limit: view.limit.and_then(|limit| limit.slots),
+            limit: view.limit.as_ref().and_then(|limit| limit.slots),
             peak: view.peak,
             peak_bound: view.peak_bound,
             minutes_near: view.minutes_near,

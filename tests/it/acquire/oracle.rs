@@ -52,17 +52,13 @@ fn naive(events: &[(u64, bool, usize)], last_minute: u32) -> [Came; 2] {
     let mut held: BTreeMap<usize, usize> = BTreeMap::new();
     let mut levels = [0_u32; 2];
     let mut minute = u32::try_from(events[0].0 / 60_000_000).unwrap();
-    came.iter_mut().for_each(|came| {
-        came.peaks.insert(minute, 0);
-    });
+    came.iter_mut().for_each(|came| came.peaks.extend([(minute, 0)]));
     for (at, begins, nth) in events {
         // A session that ends where a minute begins is not in that minute.
         let of = u32::try_from((if *begins { *at } else { at - 1 }) / 60_000_000).unwrap();
         while minute < of {
             minute += 1;
-            (0..2).for_each(|model| {
-                came[model].peaks.insert(minute, levels[model]);
-            });
+            (0..2).for_each(|model| came[model].peaks.extend([(minute, levels[model])]));
         }
         if !begins {
             if let Some(model) = held.remove(nth) {
@@ -83,9 +79,7 @@ fn naive(events: &[(u64, bool, usize)], last_minute: u32) -> [Came; 2] {
     }
     while minute < last_minute {
         minute += 1;
-        (0..2).for_each(|model| {
-            came[model].peaks.insert(minute, levels[model]);
-        });
+        (0..2).for_each(|model| came[model].peaks.extend([(minute, levels[model])]));
     }
     came
 }
