@@ -41,7 +41,7 @@ function alertMarks(start: number, until: number | undefined, text: string): Mar
 }
 
 /** Marks this near to the minute that is looked at are read with it, in seconds: some pixels, a quarter of an hour at most. */
-const nearOf = (from: number, to: number): number => Math.min(Math.max((to - from) / 600, MINUTE), 900);
+const nearOf = (from: number, to: number): number => Math.min(Math.max((to - from) / 600, 2 * MINUTE), 900);
 
 export function ChartPanel(props: Props) {
   const { project, section, name, quotas, selected, preview, percent, stale } = props;

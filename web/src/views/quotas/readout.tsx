@@ -46,7 +46,10 @@ export function Readout({ section, lines, focus, marks, near }: { section: strin
   const values = valuesAt(lines, at);
   const main = values.find(({ line }) => line.key === focus) ?? values[0];
   const isNear = (mark: Mark) => mark.at - near <= at && at <= (mark.until ?? mark.at) + near;
-  const happened = marks.filter((mark) => isNear(mark) && (mark.of === undefined || mark.of === main?.line.key)).map((mark) => `${moment(mark.at)} ${mark.text}`);
+  const isOfMain = (mark: Mark) => mark.of === undefined || mark.of === main?.line.key;
+  const nameOf = (mark: Mark) => (isOfMain(mark) ? "" : `${lines.find(({ key }) => key === mark.of)?.name ?? ""}: `);
+  const told = marks.filter((mark) => isNear(mark) && (isOfMain(mark) || main?.line.isPool));
+  const happened = told.map((mark) => `${moment(mark.at)} ${nameOf(mark)}${mark.text}`);
   return (
     <p className="flex h-6 contain-strict gap-x-3 overflow-hidden leading-6 whitespace-nowrap" data-readout={section}>
       <strong className="shrink-0 font-medium" aria-live={of === section ? "polite" : "off"}>
