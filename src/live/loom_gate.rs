@@ -9,6 +9,7 @@ use crate::{
         Live, Meter, Rules,
         enter::Entered,
         gate::{Gate, Promise, Step},
+        scope::Scope,
         waiting::{Turn, Wanted},
         word::MeterWord,
     },
@@ -40,6 +41,10 @@ fn two_models(of_model: u32, of_kind: u32) -> (Arc<Live>, [Arc<Meter>; 2]) {
     });
     meters.iter().for_each(|meter| live.set_rules(&meter.tally, limit(of_model), now()));
     live.set_rules(&meters[0].pools[0], limit(of_kind), now());
+    // Made here, since loom does not see that what makes it once also shows it to others.
+    for meter in &meters {
+        meter.pools[1].scope_or(|| Scope::new(live.room.clone()));
+    }
     (live, meters)
 }
 
