@@ -52,7 +52,7 @@ const BLOCK = "max-[640px]:block";
 const CLASS: Record<string, string> = {
   status: "w-[116px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
   model: "max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
-  now: "w-[204px] max-[640px]:order-2 max-[640px]:w-auto",
+  now: "w-[204px] max-[640px]:order-2 max-[640px]:ml-auto max-[640px]:w-auto",
   left: `w-[56px] text-right ${FOLDED}`,
   limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
