@@ -9,7 +9,7 @@ use crate::{
         rule::{RuleBook, Rung},
         state::{Alert, Phase, Sample, Subject, Turn},
     },
-    model::{Coverage, Entry, Frame, Key, KeyId, Project, Tick},
+    model::{Coverage, Entry, Frame, Key, KeyId, Project, Tick, Time},
 };
 
 /// An alert that is pending, or ending, is kept anew after so many seconds of it: what a restart may forget.
@@ -118,6 +118,11 @@ impl Engine {
         self.alerts.get(&subject).map(|kept| &kept.alert)
     }
 
+    /// Whether nothing is told of an alert now.
+    pub fn is_snoozed(&self, subject: Subject, now: Time) -> bool {
+        self.get(subject).is_some_and(|alert| alert.snooze.as_ref().is_some_and(|snooze| snooze.until > now))
+    }
+
     /// Says what is known of keys of which no frame of this process told, as history left it.
     pub fn remember(&mut self, id: KeyId, level: u32, coverage: Coverage, keys: &impl Keys, at: Tick) {
         let known = coverage != Coverage::None;
@@ -203,7 +208,7 @@ impl Engine {
     fn watch(&mut self, id: KeyId, keys: &impl Keys, limit: Option<u32>, mut watched: Watched) {
         let Some(key) = keys.key(id) else { return self.forget(id) };
         watched.limit = limit;
-        watched.floor = self.rules.ladder(&key, limit).first().map_or(u32::MAX, |rung| rung.up);
+        watched.floor = self.rules.ladder(&key, limit).iter().map(|rung| rung.up).min().unwrap_or(u32::MAX);
         watched.heeded = !self.rules.silence(&key).is_empty();
         let level = watched.level.max(watched.peak);
         watched.active = self.begins(id, &watched, level) || both(id).iter().any(|of| self.alerts.contains_key(of));

@@ -25,6 +25,8 @@ pub struct Facts {
     pub name: String,
     /// In words, where the kind alone does not say it: `store: no space left`.
     pub detail: String,
+    /// Its project was deleted, and with that it ended.
+    pub deleted: bool,
     /// Percent of the limit that was crossed, of kinds of levels: 80, 90, 100; 0 where slots were crossed, or nothing was.
     pub stage_percent: u32,
     /// Slots held at `at`.
@@ -68,7 +70,7 @@ pub struct Facts {
     pub unsubscribe_link: Option<String>,
     /// Other notices of the project that came within the same minutes.
     pub also: Vec<Folded>,
-    /// Mails that were held back from this recipient since the last one: too many an hour, or quiet hours.
+    /// Mails that were held back from this recipient since the last one: too many an hour, quiet hours, or a snooze.
     pub held_back: u64,
     pub thread: Thread,
     /// The time zone that times are told in.
@@ -77,7 +79,7 @@ pub struct Facts {
     pub simulated: bool,
     /// How long ago it was decided. From 30 minutes on the first line says so.
     pub delayed: Duration,
-    /// It had to wait for the end of quiet hours, or of the hour.
+    /// It had to wait for the end of quiet hours, of the hour, or of a snooze.
     pub held: bool,
 }
 
@@ -201,6 +203,7 @@ pub mod tests {
             target: None,
             name: "store".to_owned(),
             detail: String::new(),
+            deleted: false,
             stage_percent: 0,
             level: 0,
             level_known: true,

@@ -5,6 +5,7 @@ mod claim;
 mod expire;
 mod overtake;
 mod row;
+mod silence;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -90,12 +91,13 @@ impl Outbox {
     }
 
     /// Since when the notice waits that is the latest; `None` when all are in time. What is folded, or held back, is; and
-    /// what one recipient alone does not take, while others were told since: that shows with the recipient.
-    pub fn late_since(&self, now: Time) -> Option<Time> {
+    /// what one recipient alone does not take, while others were told since: that shows with the recipient. What is
+    /// `silenced` is not late.
+    pub fn late_since(&self, now: Time, silenced: &dyn Fn(&Row) -> bool) -> Option<Time> {
         let last_sent = self.last_sent.filter(|at| *at <= now);
         let of_recipient = |(to, ids): (&To, &BTreeSet<Arc<str>>)| {
             let (next, _) = self.next_message(to, now);
-            let rows = ids.iter().filter_map(|id| self.rows.get(id));
+            let rows = ids.iter().filter_map(|id| self.rows.get(id)).filter(|row| !silenced(row));
             let since = |row: &Row| match row.delivery {
                 Delivery::Queued => row.due.max(next),
                 Delivery::Retry { at, .. } if last_sent.is_some_and(|sent| sent >= row.due) => at,

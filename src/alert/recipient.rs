@@ -17,6 +17,9 @@ pub const MAX_RECIPIENT_NAME_BYTES: usize = 64;
 pub const MAX_MAILBOX_BYTES: usize = 254;
 /// Longest URL of a webhook, in bytes.
 pub const MAX_URL_BYTES: usize = 2_048;
+/// What is wrong with a webhook that can't be signed.
+pub const NO_SECRET: &str = "is needed to sign what is sent: a new one of 24 to 64 bytes; a webhook of the form standard is \
+                             told nothing unsigned, and one whose secret was kept under another key file needs it anew";
 const MINUTES_PER_DAY: u16 = 24 * 60;
 const MINUTES_PER_HOUR: u16 = 60;
 
@@ -142,6 +145,11 @@ impl Recipient {
     /// Whether something so bad is told to them at all.
     pub fn wants(&self, severity: Severity) -> bool {
         self.is_told() && severity >= self.least
+    }
+
+    /// Whether what is sent to them is to be signed, and there is nothing to sign it with.
+    pub fn lacks_secret(&self) -> bool {
+        matches!(&self.address, Address::Webhook { form: WebhookForm::Standard, secret, .. } if secret.is_empty())
     }
 
     /// Whether anything is told to them.

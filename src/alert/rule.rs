@@ -177,6 +177,14 @@ impl AlertRule {
             {
                 wrong("clear", format!("is {clear}, above the threshold of {up}"))
             }
+            (Threshold::Percent(up), Threshold::Slots(clear)) => wrong(
+                "clear",
+                format!("is {clear} slots, and the threshold {up} %: both are of one unit, such as {clear}%"),
+            ),
+            (Threshold::Slots(up), Threshold::Percent(clear)) => wrong(
+                "clear",
+                format!("is {clear} %, and the threshold {up} slots: both are of one unit, such as {clear}"),
+            ),
             _ => Ok(()),
         }
     }
@@ -234,10 +242,11 @@ impl RuleBook {
         self.by_project.get(project).cloned().unwrap_or_else(|| starting_rules(project))
     }
 
-    /// What a key's level may come to, the lowest first.
+    /// What a key's level may come to, the worst last, and of those as bad the highest: who is told of no less than a warning
+    /// is kept from it by no rule of another severity, however high its level.
     pub fn ladder(&mut self, key: &Key, limit: Option<u32>) -> Vec<Rung> {
         let mut ladder = self.rungs(key, limit, |kind| kind.is_of_level());
-        ladder.sort_by_key(|rung| (rung.up, rung.rule.severity));
+        ladder.sort_by_key(|rung| (rung.rule.severity, rung.up));
         ladder
     }
 
@@ -331,6 +340,12 @@ mod tests {
         assert_eq!(wrong(AlertRule { name: "a\nb".into(), ..rule.clone() }), "name");
         assert_eq!(wrong(AlertRule { threshold: Threshold::Percent(1_001), ..rule.clone() }), "threshold");
         assert_eq!(wrong(AlertRule { clear: Threshold::Percent(81), ..rule.clone() }), "clear");
+        let mixed = AlertRule { clear: Threshold::Slots(5), ..rule.clone() }.check().unwrap_err();
+        assert_eq!(
+            (mixed.field, &*mixed.problem),
+            ("clear", "is 5 slots, and the threshold 80 %: both are of one unit, such as 5%")
+        );
+        assert_eq!(wrong(AlertRule { threshold: Threshold::Slots(9), ..rule.clone() }), "clear");
         assert_eq!(wrong(AlertRule { hold_seconds: 86_401, ..rule.clone() }), "hold");
         assert_eq!(wrong(AlertRule { repeat_seconds: 1, ..rule.clone() }), "repeat");
         assert_eq!(wrong(AlertRule { kind: AlertKind::AuditDrift, ..rule }), "kind");

@@ -173,7 +173,7 @@ impl Alert {
         }
     }
 
-    /// Goes on by one second under a ladder of rules, the lowest first.
+    /// Goes on by one second under a ladder of rules, the worst last.
     pub fn step(&mut self, ladder: &[Rung], sample: Sample, at: Tick) -> Turn {
         let mut turn = Turn::default();
         self.limit = sample.limit;

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     alert::{Address, Batch, Facts, Recipient, Row, Severity, Tried, WebhookForm, render},
-    alert::{Alert, AlertKind, Delivery, NoticeKind, Subject},
+    alert::{Alert, AlertKind, Delivery, NoticeKind, Subject, recipient::NO_SECRET},
     model::{Now, Project, Tick},
     notify::{
         body::{body, signature},
@@ -169,10 +169,13 @@ async fn send(
             };
             (delivered, tried, trouble)
         }
+        Address::Webhook { .. } if delivered.recipient.lacks_secret() => {
+            (delivered, Tried::Refused(format!("its secret {NO_SECRET}")), None)
+        }
         Address::Webhook { url, form, secret } => {
             let (body, seconds) = (body(*form, &facts, &mail), now.wall.tick().0);
             let id = delivered.batch.lead.to_string();
-            let is_signed = *form == WebhookForm::Standard && !secret.is_empty();
+            let is_signed = *form == WebhookForm::Standard;
             let signature = is_signed.then(|| signature(secret, &id, seconds, &body));
             let call = Call { url: url.clone(), id, seconds, signature, body };
             let tried = webhook::send(call, &service.config.alerts.webhook_networks).await;
@@ -240,5 +243,24 @@ pub fn unkept(project: &Project, address: Address) -> Recipient {
         quiet: None,
         unsubscribed: None,
         trouble: String::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, service::Clock, store::EmbeddedStore};
+
+    #[tokio::test]
+    async fn nothing_that_is_to_be_signed_is_sent_unsigned() {
+        let store = Arc::new(EmbeddedStore::in_memory().unwrap());
+        let config = Config::build(&Default::default(), None).unwrap();
+        let queries = Queries::new(Service::open(config, store, Clock::start()).unwrap());
+        let url = "https://hooks.example/x".to_owned();
+        let address = Address::Webhook { url, form: WebhookForm::Standard, secret: Vec::new() };
+        let recipient = unkept(&Project::new("demo").unwrap(), address);
+        let tried = send_test(&queries, recipient, queries.service().clock.now()).await;
+        assert!(matches!(&tried, Tried::Refused(words) if words.contains(NO_SECRET)), "{tried:?}");
     }
 }

@@ -45,6 +45,7 @@ pub fn gather(queries: &Queries, delivered: &Delivered, host: &str, now: Now) ->
         target: row.key.as_ref().map(|key| key.target.clone()),
         name: row.key.as_ref().map_or_else(|| row.kind.to_string(), |key| key.target.to_string()),
         detail: row.detail.clone(),
+        deleted: !row.gone.is_empty(),
         stage_percent: row.stage_percent,
         level: alert.level,
         level_known: alert.known,
@@ -196,6 +197,7 @@ fn add_history(queries: &Queries, key: &Key, row: &Row, now: Now, facts: &mut Fa
             facts.level = view.level;
         }
         facts.limit = view.limit.as_ref().and_then(|limit| limit.slots);
+        facts.peak = facts.peak.max(service.alerts.peak_of(&row.alert));
         facts.at = now.wall;
     }
     if row.kind.is_of_level() {

@@ -67,7 +67,7 @@ impl Queries {
                     ladder = (limit, book.ladder(&tally.key, limit));
                 }
                 let known = !Flags(*flags).has(Flags::GAP);
-                let is_idle = alert.phase == Phase::Inactive && ladder.1.first().is_none_or(|rung| *peak < rung.up);
+                let is_idle = alert.phase == Phase::Inactive && ladder.1.iter().all(|rung| *peak < rung.up);
                 if !known || is_idle {
                     continue;
                 }

@@ -284,6 +284,14 @@ impl Alerts {
         self.state().names.of(subject).cloned()
     }
 
+    /// The highest level of an episode up to now, or to its end.
+    pub fn peak_of(&self, alert: &Alert) -> u32 {
+        let state = self.state();
+        let live = state.engine.get(alert.subject).filter(|there| there.began == alert.began);
+        let past = || state.past.get(&step::name_of_past(alert)).map(|past| &past.alert);
+        live.or_else(past).map_or(alert.peak, |there| there.peak)
+    }
+
     /// What was told of an episode, and to whom.
     pub fn deliveries(&self, alert: &Alert) -> Vec<crate::alert::Row> {
         let state = self.state();
@@ -321,7 +329,7 @@ impl Alerts {
             undeliverable: read(&counts.undeliverable),
             firing: state.engine.alerts().filter(|alert| alert.phase == crate::alert::Phase::Firing).count() as u64,
             waiting: state.outbox.open().count() as u64,
-            oldest_due: state.outbox.late_since(now),
+            oldest_due: state.outbox.late_since(now, &|row| state.engine.is_snoozed(row.subject, now)),
         }
     }
 }

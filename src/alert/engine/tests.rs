@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    alert::{AlertRule, state::CONTINUE_SECONDS},
+    alert::{AlertRule, Severity, Threshold, state::CONTINUE_SECONDS},
     model::{Entry, Kind, Project, Target, Time},
 };
 
@@ -206,6 +206,20 @@ fn the_rules_of_the_start_case_by_case() {
         &[(Some(10), 1), (Some(1), 299), (None, 900), (Some(1), 1)],
         &[(0, Fired, "at-limit"), (1_200, Resolved, "at-limit")],
     );
+}
+
+#[test]
+fn a_rule_of_less_severity_keeps_nobody_from_what_is_worse() {
+    let info = AlertRule {
+        name: "info".into(),
+        severity: Severity::Info,
+        ..AlertRule::defaults(&Project::new("demo").unwrap()).remove(2)
+    };
+    let info = AlertRule { threshold: Threshold::Slots(9), clear: Threshold::Slots(8), hold_seconds: 0, ..info };
+    let rules = |severity| RuleBook::new([AlertRule { severity, ..info.clone() }]);
+    let told = |rules| told(&[Some(9); 130], rules).into_iter().map(|(at, _, rule)| (at, rule)).collect::<Vec<_>>();
+    assert_eq!(told(rules(Severity::Info)), [(0, "info".to_owned()), (119, "near".to_owned())]);
+    assert_eq!(told(rules(Severity::Critical)), [(0, "info".to_owned())], "the lowest of all need not be the least");
 }
 
 #[test]

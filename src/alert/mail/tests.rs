@@ -222,6 +222,22 @@ fn a_mail_that_waited_says_how_it_stands_now_beside_how_it_was() {
     let mail = render(&facts);
     assert!(mail.subject.ends_with("still at 5 of 4 (125 %)"), "{}", mail.subject);
     assert!(mail.text.contains("It was at 5 of 4") && mail.text.contains(", and still is."), "{}", mail.text);
+    facts.level_known = false;
+    let subject = render(&facts).subject;
+    assert!(subject.ends_with("was at 5 of 4, not known now"), "the same is not said twice: {subject}");
+    (facts.level_known, facts.peak, facts.limit) = (true, 7, Some(9));
+    let mail = render(&facts);
+    assert!(mail.text.contains("Highest                 7\n"), "of which limit is not known: {}", mail.text);
+}
+
+#[test]
+fn the_end_of_a_deleted_project_says_so_in_its_subject() {
+    for notice in [NoticeKind::Resolved, NoticeKind::FiredAndResolved] {
+        let mut facts = busy();
+        (facts.notice, facts.deleted, facts.resolved) = (notice, true, Some(facts.at));
+        let subject = render(&facts).subject;
+        assert!(subject.ends_with("ended: the project was deleted") && !subject.contains("back to"), "{subject}");
+    }
 }
 
 #[test]
@@ -232,6 +248,7 @@ fn what_is_told_beside_says_how_it_stood_and_stands_with_a_link() {
     let stands = |level| Some(Stands { level, limit: Some(40) });
     check(base.clone(), "at 40 of 40, Tue 22:13");
     check(Folded { now: stands(Some(31)), ..base.clone() }, "was at 40 of 40 (Tue 22:13), now at 31 of 40");
+    check(Folded { now: stands(Some(40)), ..base.clone() }, "still at 40 of 40 (Tue 22:13)");
     check(Folded { now: stands(None), ..base.clone() }, "was at 40 of 40 (Tue 22:13), not known now");
     check(Folded { notice: NoticeKind::Resolved, level: 4, ..base }, "resolved: back to 4 of 40, Tue 22:13");
     let mail = render(&over());

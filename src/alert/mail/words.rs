@@ -105,15 +105,18 @@ pub fn state(facts: &Facts) -> String {
     let over = is_over(facts);
     match facts.notice {
         NoticeKind::Test => "test mail".to_owned(),
-        NoticeKind::FiredAndResolved if facts.kind.is_of_level() => {
-            format!("was at {}, and is resolved", peak(facts))
-        }
+        _ if over && facts.deleted => "ended: the project was deleted".to_owned(),
+        NoticeKind::FiredAndResolved if facts.kind.is_of_level() => format!("was at {}, and is resolved", peak(facts)),
         NoticeKind::Resolved if facts.kind.is_of_level() => format!("resolved: back to {}", standing(facts)),
         NoticeKind::Fired | NoticeKind::Repeated if facts.kind.is_of_level() && is_so_still(facts) => {
             format!("still at {}", standing(facts))
         }
         NoticeKind::Fired | NoticeKind::Repeated if facts.kind.is_of_level() && facts.then.is_some() => {
-            format!("was at {}, now at {}", facts.then.map(stood).unwrap_or_default(), standing(facts))
+            let was = facts.then.map(stood).unwrap_or_default();
+            match facts.level_known {
+                true => format!("was at {was}, now at {}", standing(facts)),
+                false => format!("was at {was}, not known now"),
+            }
         }
         NoticeKind::Repeated if facts.kind.is_of_level() => format!("still at {}", standing(facts)),
         NoticeKind::Fired if facts.kind.is_of_level() => format!("at {}", standing(facts)),
@@ -129,7 +132,11 @@ fn of(level: u32, limit: Option<u32>) -> String {
 }
 
 fn peak(facts: &Facts) -> String {
-    of(facts.peak, facts.then.map_or(facts.limit, |then| then.limit))
+    match facts.then {
+        // Of which of the two it was is not known.
+        Some(then) if then.limit != facts.limit => number(facts.peak),
+        _ => of(facts.peak, facts.limit),
+    }
 }
 
 /// Whether what was decided a while ago is as it was then.
@@ -287,6 +294,9 @@ fn said_of(folded: &Folded, at: &str) -> String {
     }
     let told = of(folded.level, folded.limit);
     match (folded.now, over) {
+        (Some(Stands { level: Some(level), limit }), _) if (level, limit) == (folded.level, folded.limit) => {
+            format!("still at {told}{at}")
+        }
         (Some(Stands { level: Some(level), limit }), _) => format!("was at {told}{at}, now at {}", of(level, limit)),
         (Some(Stands { level: None, .. }), _) => format!("was at {told}{at}, not known now"),
         (None, true) => format!("resolved: back to {told}"),
@@ -301,7 +311,7 @@ pub fn held_back(facts: &Facts) -> Option<String> {
         1 => ("1".to_owned(), "notice"),
         more => (number(more), "notices"),
     };
-    Some(format!("{count} {was} waited for this mail: quiet hours, or ten mails an hour."))
+    Some(format!("{count} {was} waited for this mail: quiet hours, a snooze, or ten mails an hour."))
 }
 
 /// What the picture shows, for those who do not see it.

@@ -4,7 +4,10 @@ use std::{cmp::Reverse, sync::Arc};
 
 use super::{Batch, Delivery, FOLD, HOUR, LEASE, LONGEST_PAUSE, LONGEST_WAIT, MOST_AN_HOUR, MOST_FOLDED, Outbox, Row};
 use crate::{
-    alert::{NoticeKind, Severity, outbox::row::To},
+    alert::{
+        NoticeKind, Severity,
+        outbox::{row::To, silence::name_of},
+    },
     model::Time,
 };
 
@@ -71,7 +74,7 @@ impl Outbox {
             let lead = match which {
                 Which::Again(lead) => lead,
                 Which::New => {
-                    let lead = rows[0].id.clone();
+                    let lead = name_of(&rows[0]);
                     let log = self.log.entry(to).or_default();
                     log.retain(|(time, _)| *time <= now && now.since(*time) < HOUR);
                     log.push((now, lead.clone()));

@@ -64,7 +64,7 @@ pub struct Row {
     pub created: Time,
     /// Not before.
     pub due: Time,
-    /// It had to wait for the end of quiet hours, or of the hour.
+    /// It had to wait for the end of quiet hours, of the hour, or of a snooze.
     pub held: bool,
     pub attempts: u32,
     pub delivery: Delivery,

@@ -302,13 +302,47 @@ fn nothing_is_given_up_because_the_clock_jumped() {
 fn what_is_folded_is_not_late_and_what_is_not_taken_is() {
     let mut outbox = Outbox::default();
     queue(&mut outbox, fired("a", 1, 0));
-    assert_eq!(outbox.late_since(at(7)), Some(at(0)), "nobody sends it");
+    assert_eq!(outbox.late_since(at(7), &|_| false), Some(at(0)), "nobody sends it");
     assert_eq!(sent(&mut outbox, 7), [["a"]]);
     queue(&mut outbox, fired("b", 2, 10));
-    assert_eq!(outbox.late_since(at(306)), None, "it waits for those that may follow");
-    assert_eq!(outbox.late_since(at(320)), Some(at(307)));
+    assert_eq!(outbox.late_since(at(306), &|_| false), None, "it waits for those that may follow");
+    assert_eq!(outbox.late_since(at(320), &|_| false), Some(at(307)));
     let batch = taken(&mut outbox, 320, 9).remove(0);
     let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(320), 9);
     outbox.take(rows);
-    assert_eq!(outbox.late_since(at(321)), Some(at(10)));
+    assert_eq!(outbox.late_since(at(321), &|_| false), Some(at(10)));
+}
+
+#[test]
+fn a_message_goes_on_without_what_was_snoozed_which_has_a_name_of_its_own_then() {
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, row("a", 1, NoticeKind::Fired, Severity::Critical, 0));
+    queue(&mut outbox, fired("b", 2, 0));
+    let batch = taken(&mut outbox, 0, 1).remove(0);
+    let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(0), 0);
+    outbox.take(rows);
+    let silenced = |row: &Row| &*row.id == "a";
+    let held = outbox.hold(&silenced);
+    assert_eq!((held.len(), &held[0].delivery, held[0].held), (1, &Delivery::Queued, true));
+    outbox.take(held);
+    assert!(outbox.hold(&silenced).is_empty(), "once");
+    let rest = outbox.claim(at(30), 9, &|row| !silenced(row), &|_| None).remove(0);
+    assert_eq!((&*rest.lead, rest.rows.len()), ("a", 1), "the message that was tried");
+    let rows = outbox.tried(&rest, &Tried::Sent(String::new()), at(30), 0);
+    outbox.take(rows);
+    assert_eq!(outbox.late_since(at(4_000), &silenced), None, "it is not late");
+    let alone = taken(&mut outbox, 4_000, 9).remove(0);
+    assert_eq!((&*alone.lead, &*alone.rows[0].id, alone.held_back), ("a-1", "a", 1));
+}
+
+#[test]
+fn a_message_that_is_snoozed_as_a_whole_is_the_same_message_later() {
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, 0));
+    let batch = taken(&mut outbox, 0, 1).remove(0);
+    let rows = outbox.tried(&batch, &Tried::Failed("451".into()), at(0), 0);
+    outbox.take(rows);
+    let held = outbox.hold(&|_| true);
+    outbox.take(held);
+    assert_eq!(&*taken(&mut outbox, 4_000, 9).remove(0).lead, "a");
 }

@@ -6,7 +6,7 @@ use crate::{
     access::audit::Entry,
     alert::{
         Address, Alert, AlertRule, Recipient,
-        recipient::MOST_RECIPIENTS,
+        recipient::{MOST_RECIPIENTS, NO_SECRET},
         rule::{MOST_RULES, WrongRule},
         state::MAX_BY_BYTES,
     },
@@ -99,6 +99,9 @@ impl Service {
             && let Some(Address::Webhook { secret: kept, .. }) = before.as_ref().map(|before| &before.address)
         {
             secret.clone_from(kept);
+        }
+        if recipient.lacks_secret() {
+            return Err(Error::invalid("secret", NO_SECRET));
         }
         let action = "alert.recipient.set";
         let entry = Entry {

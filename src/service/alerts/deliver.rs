@@ -55,6 +55,9 @@ impl Alerts {
     /// The messages that are to be sent now, as many as there is room for. That they are being sent is in the store.
     pub fn claim(&self, service: &Service, now: Now, room: Room) -> Vec<Delivered> {
         let mut state = self.state();
+        let State { engine, outbox, .. } = &*state;
+        let held = outbox.hold(&|row| engine.is_snoozed(row.subject, now.wall));
+        state.put_rows(held);
         if state.write(service, now.wall).is_err() {
             return state.claim_of_lost_store(now.wall, room);
         }
@@ -108,8 +111,11 @@ impl Alerts {
             |there: &&mut Recipient| there.address == delivered.recipient.address && there.trouble != trouble;
         if let Some(recipient) = state.recipients.get_mut(&place).filter(is_theirs) {
             recipient.trouble = trouble;
-            let bytes = record::encode_recipient(recipient, seal);
-            state.put(Shelf::Recipients, super::named(project, name), Some(bytes));
+            // A secret that can't be opened is not written over: the key file of it may come back.
+            let bytes = (!recipient.lacks_secret()).then(|| record::encode_recipient(recipient, seal));
+            if let Some(bytes) = bytes {
+                state.put(Shelf::Recipients, super::named(project, name), Some(bytes));
+            }
         }
         let written = state.write(service, now.wall);
         if let Err(error) = &written {
@@ -127,6 +133,7 @@ impl State {
             false => record::decode_recipient(&row.gone, |_| None).as_ref().is_some_and(is_webhook),
         };
         let standing = |row: &Row| standing(engine, row);
+        let wanted = |row: &Row| wanted(row) && !engine.is_snoozed(row.subject, now);
         let webhooks = outbox.claim(now, room.webhooks, &|row| wanted(row) && is_webhook(row), &standing);
         let mails = outbox.claim(now, room.mails, &|row| wanted(row) && !is_webhook(row), &standing);
         webhooks.into_iter().chain(mails).collect()

@@ -212,7 +212,7 @@ impl State {
 }
 
 /// The name of an episode that is over, in the store.
-fn name_of_past(alert: &crate::alert::Alert) -> String {
+pub(super) fn name_of_past(alert: &crate::alert::Alert) -> String {
     format!("{}@{}", name_of(alert.subject), alert.began.0)
 }
 

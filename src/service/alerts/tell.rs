@@ -114,7 +114,8 @@ impl State {
         if recipients.is_empty() {
             return;
         }
-        let firing: Vec<Alert> = self.engine.alerts().filter(|alert| alert.phase == Phase::Firing).cloned().collect();
+        let is_told = |alert: &&Alert| alert.phase == Phase::Firing && !self.engine.is_snoozed(alert.subject, now);
+        let firing: Vec<Alert> = self.engine.alerts().filter(is_told).cloned().collect();
         for alert in firing {
             let project = project_of(self.names.of(alert.subject));
             let Some(rule) = alert.stages.iter().rfind(|stage| stage.fires).map(|stage| stage.rule.clone()) else {

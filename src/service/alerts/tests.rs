@@ -5,6 +5,8 @@
 mod clock;
 #[cfg(test)]
 mod last;
+#[cfg(test)]
+mod snooze;
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -67,6 +67,9 @@ impl State {
             let bytes = record::encode_recipient(&recipient, |_| Vec::new());
             self.put(Shelf::Recipients, named(&recipient.project, &recipient.name), Some(bytes));
         }
+        if recipient.lacks_secret() {
+            recipient.trouble = format!("its secret {}", crate::alert::recipient::NO_SECRET);
+        }
         self.recipients.insert((recipient.project.clone(), recipient.name.clone()), recipient);
     }
 }
