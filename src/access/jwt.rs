@@ -84,11 +84,13 @@ pub fn read<C: Issued>(text: &str) -> Result<Unverified<'_, C>, &'static str> {
         return Err("it is neither an API key (hwm_...) nor an access token (three parts)");
     };
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| "a part of it is not base64url");
-    let read: Header = serde_json::from_slice(&decode(header)?).map_err(|_| "its algorithm is not HS256")?;
+    // Texts before they are JSON (RFC 7519, 7.2): serde_json does not look into the strings that it skips.
+    let text_of = |part: &str| String::from_utf8(decode(part)?).map_err(|_| "a part of it is not UTF-8");
+    let read: Header = serde_json::from_str(&text_of(header)?).map_err(|_| "its algorithm is not HS256")?;
     if read.crit.is_some() || read.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
         return Err("its header asks for more than an access token has");
     }
-    let claims: C = serde_json::from_slice(&decode(claims)?)
+    let claims: C = serde_json::from_str(&text_of(claims)?)
         .map_err(|_| "its claims are not those of an access token: iss and exp are needed, exp and nbf as numbers")?;
     if claims.issuer().is_empty() || claims.issuer().len() > MAX_ISSUER_BYTES {
         return Err("its issuer is not an API key");
