@@ -9,7 +9,7 @@ use crate::{
         alert::check::shown_url,
         convert::{to_target, to_timestamp},
     },
-    model::{Key, Now, Project},
+    model::{Key, Now, Project, text::number},
     proto::{
         self, AlertDelivery, AlertEvent, AlertPhase, PreviewAlertRuleResponse, SendTestMessageResponse,
         alert_delivery::State,
@@ -98,10 +98,12 @@ fn event(event: &Event) -> AlertEvent {
 /// `at-limit fired at 20 of 20`.
 pub fn event_in_words(event: &Event) -> String {
     match &event.what {
-        What::Fired { rule, level, limit: Some(limit) } => format!("{rule} fired at {level} of {limit}"),
+        What::Fired { rule, level, limit: Some(limit) } => {
+            format!("{rule} fired at {} of {}", number(*level), number(*limit))
+        }
         What::Fired { rule, limit: None, .. } => format!("{rule} fired"),
-        What::Eased { rule, level } => format!("{rule} ended at {level}"),
-        What::Resolved { level } => format!("resolved at {level}"),
+        What::Eased { rule, level } => format!("{rule} ended at {}", number(*level)),
+        What::Resolved { level } => format!("resolved at {}", number(*level)),
         What::Told { notice } => format!("told: {notice}"),
         What::Acknowledged { by } => format!("acknowledged by {by}"),
         What::TakenBack { by } => format!("acknowledgement taken back by {by}"),
