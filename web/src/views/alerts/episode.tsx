@@ -8,7 +8,7 @@ import { go } from "../../lib/address";
 import { ACROSS, DELIVERY_WORD, NOTICE_WORD, SEVERITY_WORD, episodeKey, eventTone, isOfLevel, levelWords } from "../../lib/alerts";
 import { quotas, requests } from "../../lib/service";
 import { WEEK_WORD, seconds, targetKey } from "../../lib/target";
-import { count, duration, full } from "../../lib/time";
+import { count, duration, full, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Copy } from "../../parts/copy";
 import { Failed } from "../../parts/failed";
@@ -221,7 +221,7 @@ function Holders({ project, alert }: { project: string; alert: Alert }) {
               ))}
           </dl>
           <Button look="quiet" className="mt-1" onClick={() => go({ view: "sessions", select: "", open: "", rest: { target: targetKey(target) } })}>
-            All {count(data.totalSize)} sessions
+            Show {many(data.totalSize, "session")}
           </Button>
         </>
       )}
@@ -238,7 +238,7 @@ function Asked({ project, alert }: { project: string; alert: Alert }) {
   return (
     <Block title="More of it">
       <p className="text-muted">
-        {open ? `${count(open.wantedSlots)} are asked for; an operator has not decided yet.` : "Nothing is asked for now."}
+        {open ? `${count(open.wantedSlots)} asked for; an operator has not decided yet.` : "Nothing is asked for now."}
       </p>
       <Button className="mt-1.5" onClick={() => go({ view: "requests", select: open ? "" : key, open: "", rest: {} })}>
         {open ? "Open requests" : "Request more"}

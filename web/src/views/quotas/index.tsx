@@ -94,7 +94,7 @@ export default function Quotas({ project }: { project: string }) {
         </p>
       )}
       <Tiles project={project} live={live} edits={edits} onRequest={request} onSetLimit={setLimit} />
-      <div className="mt-4 flex flex-wrap items-center gap-2">
+      <div className="mt-4 flex items-center gap-2">
         <label htmlFor="filter" className="sr-only">
           Filter models
         </label>
@@ -108,7 +108,7 @@ export default function Quotas({ project }: { project: string }) {
           onKeyDown={(event) => {
             if (event.key === "Escape") event.currentTarget.blur();
           }}
-          className="h-7 w-56 max-w-full rounded-[4px] border bg-ground px-2 placeholder:text-muted"
+          className="h-7 max-w-56 min-w-0 flex-1 rounded-[4px] border bg-ground px-2 placeholder:text-muted"
         />
         <span className="ml-auto flex gap-1">
           <Button look="quiet" onClick={() => setChooses(true)}>

@@ -6,7 +6,7 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Bound, Risk } from "../../gen/highwater/v1/types_pb";
 import { type Firing, useFiringByKey } from "../../lib/firing";
 import { steady } from "../../lib/order";
-import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedBy, turnedWhy, weight } from "../../lib/target";
+import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedBy, turnedWhy, weight, WEEK_WORD } from "../../lib/target";
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
@@ -51,8 +51,8 @@ const BLOCK = "max-[640px]:block";
 /** Of the same width in every table, so that what is beneath each other on the page is of one sort; the model has the rest. */
 const CLASS: Record<string, string> = {
   status: "w-[116px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
-  model: "max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
-  now: "w-[204px] max-[640px]:order-2 max-[640px]:ml-auto max-[640px]:w-auto",
+  model: "max-[640px]:order-1 max-[640px]:basis-full",
+  now: "w-[204px] max-[640px]:absolute max-[640px]:top-1.5 max-[640px]:right-0 max-[640px]:w-auto",
   left: `w-[56px] text-right ${FOLDED}`,
   limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
@@ -248,6 +248,9 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
   const { limit, peak } = quota;
   const since = seconds(quota.knownSince);
   const turned = turnedAway(quota);
+  // In a narrow window the level stands at the end of the line of the name.
+  const isLong = count(quota.level).length + count(limit?.slots ?? 0).length > 6;
+  const isAtRisk = WEEK_WORD[quota.week] !== "";
   return (
     <tr
       aria-selected={isSelected}
@@ -258,13 +261,13 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
       }}
       onPointerEnter={() => actions.preview(id)}
       onPointerLeave={() => actions.preview("")}
-      className={`h-9 cursor-pointer border-b max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? "bg-blue-tint" : isLit ? "bg-raised" : tint(quota.risk)}`}
+      className={`h-9 cursor-pointer border-b max-[640px]:relative max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? "bg-blue-tint" : isLit ? "bg-raised" : tint(quota.risk)}`}
     >
       <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue" : ""}`}>
         <Now quota={quota} />
       </td>
       <th scope="row" className={`px-2 text-left font-normal ${CLASS["model"]}`}>
-        <span className="flex min-w-0 items-center gap-2">
+        <span className={`flex min-w-0 flex-wrap items-center gap-x-2 pl-3.5 ${isLong ? "max-[640px]:pr-36" : "max-[640px]:pr-20"}`}>
           <button
             type="button"
             aria-expanded={isOpen}
@@ -277,15 +280,19 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
               event.preventDefault();
               actions.select(isSelected ? "" : id);
             }}
-            className="group/name flex min-w-0 items-center gap-1.5 text-left font-medium"
+            className="group/name -ml-3.5 flex max-w-full min-w-0 items-center gap-1.5 text-left leading-[18px] font-medium"
           >
             <span aria-hidden="true" className={`w-2 shrink-0 text-[9px] text-faint transition-transform ${isOpen ? "rotate-90" : ""}`}>
               ▶
             </span>
             <span className="truncate group-hover/name:underline">{nameOf(quota)}</span>
           </button>
-          <WeekBadge week={quota.week} />
-          {firing && <Bell firing={firing} name={nameOf(quota)} />}
+          {(isAtRisk || firing) && (
+            <span className="flex items-center gap-1">
+              <WeekBadge week={quota.week} />
+              {firing && <Bell firing={firing} name={nameOf(quota)} />}
+            </span>
+          )}
         </span>
         <span className="hidden pl-3.5 text-muted max-[1210px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
@@ -302,7 +309,7 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
       </th>
       <td className={`px-2 ${CLASS["now"]}`}>
         <span className="flex items-center gap-3">
-          <span className={`min-w-12 text-right font-medium ${quota.covered ? "" : "text-faint"}`} title={quota.silentLevel > 0 ? `${quota.silentLevel} of them held by silent workers` : undefined}>
+          <span className={`min-w-12 text-right font-medium ${quota.covered ? "" : "text-faint"}`} title={quota.silentLevel > 0 ? `${count(quota.silentLevel)} of them held by silent workers` : undefined}>
             {quota.covered ? <Peak level={quota.level} bound={quota.levelBound} /> : "—"}
             {limit && <span className="hidden font-normal text-muted max-[640px]:inline"> of {count(limit.slots)}</span>}
           </span>

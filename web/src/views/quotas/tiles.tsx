@@ -42,7 +42,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
     <section aria-label="Connections">
       <ul className={`grid grid-cols-5 border-t border-l max-[1100px]:grid-cols-3 max-[640px]:grid-cols-2 ${stale ? "opacity-60 grayscale" : ""}`}>
         {found.map(({ kind, quota, others }) => (
-          <li key={kind} className="relative min-h-[108px] border-r border-b p-2.5">
+          <li key={kind} className="relative min-h-[108px] border-r border-b p-2.5 max-[1100px]:last:col-span-2">
             {live.status === "connecting" ? (
               <Skeleton className="h-20 w-full" />
             ) : quota ? (
