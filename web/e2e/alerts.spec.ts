@@ -291,7 +291,7 @@ test("a mail's link asks for more, filled, and sends nothing by itself", async (
 
 test("what fired marks the chart, with words, and is in the list behind it", async ({ page, port }) => {
   const { alerts } = callsOf(port);
-  const project = "marked";
+  const project = "marked-by-alerts";
   const free = await full(project, port);
   await free();
   await expect.poll(async () => (await alerts.listAlerts({ project })).alerts.map(({ phase }) => phase)).toContain(AlertPhase.RESOLVED);

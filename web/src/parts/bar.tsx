@@ -139,10 +139,12 @@ function LiveState({ project }: { project: string }) {
       : live.isEmpty
         ? "nothing reported yet"
         : live.status === "stale"
-        ? `as of ${live.asOf ? `${clock(live.asOf)} ${zoneOf(live.asOf)}` : "never"}`
-        : live.settling
-          ? "settling after a restart"
-          : `live since ${clock(live.since)} ${zoneOf(live.since)}`;
+          ? live.asOf
+            ? `as of ${clock(live.asOf)} ${zoneOf(live.asOf)}`
+            : "nothing heard yet"
+          : live.settling
+            ? "settling after a restart"
+            : `live since ${clock(live.since)} ${zoneOf(live.since)}`;
   return (
     <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" && !live.isEmpty ? "text-amber" : "text-muted"}`}>
       <span aria-hidden="true" className="mr-1.5">

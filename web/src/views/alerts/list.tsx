@@ -128,7 +128,6 @@ export function AlertList({ project }: { project: string }) {
     nameColumn,
     {
       key: "level",
-      half: true,
       head: "Level",
       end: true,
       cell: (alert) => {
@@ -153,7 +152,7 @@ export function AlertList({ project }: { project: string }) {
         );
       },
     },
-    { key: "left", half: true, head: "Left", cell: (alert) => <ToLimit alert={alert} /> },
+    { key: "left", head: "Left", cell: (alert) => <ToLimit alert={alert} /> },
     toldColumn,
     { key: "do", head: "", end: true, cell: (alert) => opened !== alert && <Act alert={alert} /> },
   ];

@@ -228,6 +228,7 @@ export function Chart(props: ChartProps) {
         tabIndex={0}
         className="relative cursor-crosshair touch-pan-y"
         data-chart={section}
+        data-window={`${from} ${to}`}
         onPointerDown={(event) => (pressed.current = { x: event.clientX, y: event.clientY })}
         onPointerMove={onMove}
         onPointerLeave={() => {

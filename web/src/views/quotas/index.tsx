@@ -85,14 +85,18 @@ export default function Quotas({ project }: { project: string }) {
       <FirstUse project={project} />
     );
   }
+  // Nothing was ever heard: to show what there is none of would be made up.
+  if (live.status === "stale" && live.byKey.size === 0) {
+    return (
+      <section role="alert" className="pt-12">
+        <h1 className="text-[20px] leading-7 font-semibold">Nothing is known yet.</h1>
+        <p className="mt-1 text-muted">{live.problem} The page tries again by itself.</p>
+      </section>
+    );
+  }
   return (
     <>
       <VerdictLine live={live} onShow={show} onRequest={request} />
-      {live.status === "stale" && live.byKey.size === 0 && (
-        <p role="alert" className="py-4">
-          {live.problem} The page tries again by itself.
-        </p>
-      )}
       <Tiles project={project} live={live} edits={edits} onRequest={request} onSetLimit={setLimit} />
       <div className="mt-4 flex items-center gap-2">
         <label htmlFor="filter" className="sr-only">

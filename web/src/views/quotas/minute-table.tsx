@@ -34,7 +34,7 @@ export function MinuteTable({ label, lines, marks, from, to, percent }: Props) {
             {lines.map((line) => (
               <th key={line.key} scope="col" title={line.name} className={`${head} max-w-44 text-right`}>
                 <span className="block truncate">{line.name}</span>
-                {percent && <span className="block text-[11px] leading-4 whitespace-nowrap text-faint">held · % of limit</span>}
+                {percent && <span className="block text-[11px] leading-4 whitespace-nowrap">held · % of limit</span>}
               </th>
             ))}
             <th scope="col" className={`${head} text-left whitespace-nowrap`}>

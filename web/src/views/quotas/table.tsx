@@ -50,16 +50,16 @@ const FOLDED = "max-[1210px]:hidden";
 const BLOCK = "max-[640px]:block";
 /** Of the same width in every table, so that what is beneath each other on the page is of one sort; the model has the rest. */
 const CLASS: Record<string, string> = {
-  status: "w-[116px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
+  status: "w-[112px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
   model: "max-[640px]:order-1 max-[640px]:basis-full",
   now: "w-[204px] max-[640px]:absolute max-[640px]:top-1.5 max-[640px]:right-0 max-[640px]:w-auto",
-  left: `w-[56px] text-right ${FOLDED}`,
+  left: `w-[52px] text-right ${FOLDED}`,
   limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
   turned: `w-[120px] text-right leading-4 ${FOLDED}`,
-  route: `w-[56px] ${FOLDED}`,
-  action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
+  route: `w-[52px] ${FOLDED}`,
+  action: "w-[80px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
 
 const COLUMNS = [
@@ -152,7 +152,9 @@ export function QuotaTable({ label, quotas, selected, preview, opened, stale, ed
             <tr key={group.id} className="border-b">
               {group.headers.map((header) => {
                 const by = header.column.getIsSorted();
-                const name = flexRender(header.column.columnDef.header, header.getContext());
+                const head = flexRender(header.column.columnDef.header, header.getContext());
+                // Over its numbers, which the bars follow.
+                const name = header.id === "now" ? <span className="inline-block min-w-12 text-right">{head}</span> : head;
                 return (
                   <th
                     key={header.id}
@@ -318,7 +320,7 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
           </span>
         </span>
       </td>
-      <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? `${quota.levelBound === Bound.AT_LEAST ? "≤" : ""}${count(limit.slots - quota.level)}` : ""}</td>
+      <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? `${quota.levelBound === Bound.AT_LEAST ? "≤" : ""}${count(limit.slots - quota.level).replace("-", "−")}` : ""}</td>
       <td className={`px-2 ${CLASS["limit"]}`}>
         {limit ? (
           <span className="max-[640px]:hidden">{count(limit.slots)}</span>
