@@ -37,6 +37,7 @@ const COLUMNS: Column<ProviderPool>[] = [
   { key: "contract", half: true, head: "Contract", end: true, cell: (pool) => (pool.contractPlusOne > 0 ? count(pool.contractPlusOne - 1) : none) },
   {
     key: "promised",
+    half: true,
     head: "Promised",
     end: true,
     cell: (pool) => {
@@ -50,16 +51,16 @@ const COLUMNS: Column<ProviderPool>[] = [
       );
     },
   },
-  { key: "projects", half: true, head: "Projects", end: true, cell: ({ projects }) => count(projects) },
+  { key: "projects", head: "Projects", end: true, cell: ({ projects }) => count(projects) },
   {
     key: "peak",
     head: "Coincident peak, 7 days",
     end: true,
     cell: ({ peak, peakBound }) =>
       peak ? (
-        <>
+        <span>
           <Peak level={peak.level} bound={peakBound} /> <span className="text-muted">· {moment(seconds(peak.at) ?? 0)}</span>
-        </>
+        </span>
       ) : (
         none
       ),

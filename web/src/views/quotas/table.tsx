@@ -48,6 +48,7 @@ const FIRST_ROWS = 12;
 const FOLDED = "max-[1210px]:hidden";
 /** Narrower, a row is a block of two lines: name and level, then how it stands and what can be done. */
 const BLOCK = "max-[640px]:block";
+const SELECTED = "bg-blue-tint max-[640px]:before:absolute max-[640px]:before:inset-y-0 max-[640px]:before:left-0 max-[640px]:before:w-0.5 max-[640px]:before:bg-blue";
 /** Of the same width in every table, so that what is beneath each other on the page is of one sort; the model has the rest. */
 const CLASS: Record<string, string> = {
   status: "w-[112px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
@@ -263,9 +264,9 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
       }}
       onPointerEnter={() => actions.preview(id)}
       onPointerLeave={() => actions.preview("")}
-      className={`h-9 cursor-pointer border-b max-[640px]:relative max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? "bg-blue-tint" : isLit ? "bg-raised" : tint(quota.risk)}`}
+      className={`h-9 cursor-pointer border-b max-[640px]:relative max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? SELECTED : isLit ? "bg-raised" : tint(quota.risk)}`}
     >
-      <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue" : ""}`}>
+      <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue max-[640px]:border-l-0" : ""}`}>
         <Now quota={quota} />
       </td>
       <th scope="row" className={`px-2 text-left font-normal ${CLASS["model"]}`}>
