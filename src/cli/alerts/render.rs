@@ -14,7 +14,7 @@ use crate::{
         text,
     },
     proto::{
-        Alert, AlertDelivery, AlertPhase, AlertRule, PreviewAlertRuleResponse, Recipient, Severity,
+        Alert, AlertDelivery, AlertPhase, AlertRule, DeliverySums, PreviewAlertRuleResponse, Recipient, Severity,
         alert_delivery::State,
         alert_rule::{Threshold, threshold::Level},
         preview_alert_rule_response::Crossing,
@@ -82,13 +82,24 @@ pub struct AlertOut {
     acknowledged_by: String,
     snoozed_until: Option<Rfc3339>,
     events: Vec<EventOut>,
+    /// At most 50: of more, what has not arrived, and then the newest.
     deliveries: Vec<DeliveryOut>,
+    delivery_sums: DeliverySumsOut,
 }
 
 #[derive(Debug, Serialize)]
 struct EventOut {
     time: Option<Rfc3339>,
     text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliverySumsOut {
+    waiting: u32,
+    retrying: u32,
+    sent: u32,
+    undeliverable: u32,
+    superseded: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,6 +172,11 @@ fn address(recipient: &Recipient) -> String {
     }
 }
 
+const fn delivery_sums(sums: DeliverySums) -> DeliverySumsOut {
+    let DeliverySums { waiting, retrying, sent, undeliverable, superseded } = sums;
+    DeliverySumsOut { waiting, retrying, sent, undeliverable, superseded }
+}
+
 fn delivery(delivery: &AlertDelivery) -> DeliveryOut {
     let state = match delivery.state() {
         State::Unspecified => "unknown",
@@ -203,6 +219,7 @@ impl From<&Alert> for AlertOut {
             snoozed_until: output::time(alert.snooze_time.as_ref()),
             events: alert.events.iter().map(event).collect(),
             deliveries: alert.deliveries.iter().map(delivery).collect(),
+            delivery_sums: delivery_sums(alert.delivery_sums.unwrap_or_default()),
         }
     }
 }
