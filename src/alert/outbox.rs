@@ -70,8 +70,14 @@ impl Outbox {
         let mut outbox = Self::default();
         let mut messages: BTreeMap<Arc<str>, (To, Time)> = BTreeMap::new();
         for row in rows {
-            if let Delivery::Sent { lead, at, .. } = &row.delivery {
-                messages.insert(lead.clone(), (row.to(), *at));
+            let began = match &row.delivery {
+                Delivery::Sent { lead, at, .. } => Some((lead, *at)),
+                // It may have arrived, and counts as one of its hour.
+                Delivery::Sending { lead, until } => Some((lead, until.before(LEASE))),
+                _ => None,
+            };
+            if let Some((lead, at)) = began {
+                messages.insert(lead.clone(), (row.to(), at));
             }
             outbox.put(row);
         }
