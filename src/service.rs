@@ -4,6 +4,7 @@ pub mod access;
 pub mod alerts;
 mod beyond;
 pub mod ceilings;
+pub mod chains;
 pub mod clock;
 pub mod counts;
 pub mod decide;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use access::{Access, Actor};
 pub use alerts::Alerts;
 pub use ceilings::Ceilings;
+pub use chains::Chains;
 pub use clock::Clock;
 pub use counts::Counts;
 pub use decide::{Author, Ended, PlanApplied};
@@ -65,6 +67,8 @@ pub struct Service {
     pub choices: Choices,
     /// What the store knows may be held of those that are.
     pub ceilings: Ceilings,
+    /// The chains of models, and what is said of them by hand.
+    pub chains: Chains,
     pub requests: Requests,
     pub alerts: Alerts,
     pub outages: Outages,
