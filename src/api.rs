@@ -15,3 +15,4 @@ pub mod pages;
 pub mod peer;
 pub mod quota;
 pub mod request;
+pub mod routed;
