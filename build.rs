@@ -11,7 +11,7 @@ use std::{
 
 use prost::Message as _;
 
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 10] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
@@ -21,6 +21,7 @@ const PROTOS: [&str; 9] = [
     "highwater/v1/demo.proto",
     "highwater/v1/request.proto",
     "highwater/v1/alert.proto",
+    "highwater/v1/chain.proto",
 ];
 
 /// What `npm run build` makes of the page.
