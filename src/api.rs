@@ -5,6 +5,7 @@ pub mod admin;
 pub mod alert;
 pub mod aside;
 pub mod auth;
+pub mod chain;
 pub mod convert;
 pub mod demo;
 pub mod forecast;

@@ -37,6 +37,7 @@ use crate::{
         alert::Alerts,
         aside::Aside,
         auth::{self, standing::Standing, table},
+        chain::Chains,
         demo::Demo,
         forecast::Forecasts,
         ingest::Ingest,
@@ -59,10 +60,10 @@ use crate::{
     },
     proto::{
         self, admin_service_server::AdminServiceServer, alert_service_server::AlertServiceServer,
-        demo_service_server::DemoServiceServer, forecast_service_server::ForecastServiceServer,
-        ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
-        quota_service_server::QuotaServiceServer, request_service_server::RequestServiceServer,
-        route_service_server::RouteServiceServer,
+        chain_service_server::ChainServiceServer, demo_service_server::DemoServiceServer,
+        forecast_service_server::ForecastServiceServer, ingest_service_server::IngestServiceServer,
+        limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
+        request_service_server::RequestServiceServer, route_service_server::RouteServiceServer,
     },
     query::Queries,
     service::{
@@ -82,6 +83,7 @@ const SERVICES: &[&str] = &[
     QuotaServiceServer::<Quotas>::NAME,
     LimitServiceServer::<Limits>::NAME,
     ForecastServiceServer::<Forecasts>::NAME,
+    ChainServiceServer::<Chains>::NAME,
     RequestServiceServer::<Requests>::NAME,
     AlertServiceServer::<Alerts>::NAME,
     AdminServiceServer::<Admin>::NAME,
@@ -103,6 +105,7 @@ pub struct Routes {
     quotas: QuotaServiceServer<Quotas>,
     limits: LimitServiceServer<Limits>,
     forecasts: ForecastServiceServer<Forecasts>,
+    chains: ChainServiceServer<Chains>,
     requests: RequestServiceServer<Requests>,
     alerts: AlertServiceServer<Alerts>,
     admin: AdminServiceServer<Admin>,
@@ -136,6 +139,7 @@ impl Routes {
         let admin = Admin::new(aside.clone());
         let forecasts = Forecasts::new(aside.clone());
         let quotas = Quotas::new(aside.clone(), notices.draining.clone(), ingest.seats().clone());
+        let chains = Chains::new(aside.clone());
         let requests = Requests::new(aside.clone());
         let alerts = Alerts::new(aside.clone());
         let signals = RouteSignals::new(service.clone(), notices.draining.clone());
@@ -177,6 +181,7 @@ impl Routes {
             quotas: QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes),
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
             forecasts: ForecastServiceServer::new(forecasts).max_decoding_message_size(message_bytes),
+            chains: ChainServiceServer::new(chains).max_decoding_message_size(message_bytes),
             requests: RequestServiceServer::new(requests).max_decoding_message_size(message_bytes),
             alerts: AlertServiceServer::new(alerts).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
@@ -237,6 +242,7 @@ impl Routes {
             () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
             () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
             () if of(ForecastServiceServer::<Forecasts>::NAME) => self.forecasts.clone().call(request),
+            () if of(ChainServiceServer::<Chains>::NAME) => self.chains.clone().call(request),
             () if of(RequestServiceServer::<Requests>::NAME) => self.requests.clone().call(request),
             () if of(AlertServiceServer::<Alerts>::NAME) => self.alerts.clone().call(request),
             () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),

@@ -51,6 +51,11 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.LimitService/ApplyPlan", EDIT),
     ("/highwater.v1.LimitService/ListCatalogue", READ),
     ("/highwater.v1.ForecastService/ProposeAssignment", READ),
+    ("/highwater.v1.ChainService/ListChains", READ),
+    ("/highwater.v1.ChainService/SetChain", EDIT),
+    ("/highwater.v1.ChainService/DeleteChain", EDIT),
+    ("/highwater.v1.ChainService/SetOverride", EDIT),
+    ("/highwater.v1.ChainService/EndOverride", EDIT),
     ("/highwater.v1.RouteService/GetRoutes", ROUTES),
     ("/highwater.v1.RouteService/WatchRoutes", ROUTES),
     // Who reads a project may ask for more, and take back what they asked for.
