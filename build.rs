@@ -11,16 +11,18 @@ use std::{
 
 use prost::Message as _;
 
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 11] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
+    "highwater/v1/route.proto",
     "highwater/v1/ingest.proto",
     "highwater/v1/admin.proto",
     "highwater/v1/forecast.proto",
     "highwater/v1/demo.proto",
     "highwater/v1/request.proto",
     "highwater/v1/alert.proto",
+    "highwater/v1/chain.proto",
 ];
 
 /// What `npm run build` makes of the page.

@@ -4,6 +4,7 @@ pub mod access;
 pub mod alerts;
 mod beyond;
 pub mod ceilings;
+pub mod chains;
 pub mod clock;
 pub mod counts;
 pub mod decide;
@@ -19,6 +20,7 @@ pub mod promised;
 pub mod record;
 pub mod release;
 pub mod requests;
+pub mod routing;
 pub mod simulation;
 pub mod start;
 pub mod throttle;
@@ -28,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use access::{Access, Actor};
 pub use alerts::Alerts;
 pub use ceilings::Ceilings;
+pub use chains::Chains;
 pub use clock::Clock;
 pub use counts::Counts;
 pub use decide::{Author, Ended, PlanApplied};
@@ -39,6 +42,7 @@ pub use limits::Limits;
 pub use outages::Outages;
 pub use projects::Leaving;
 pub use requests::Requests;
+pub use routing::Routing;
 pub use simulation::Simulation;
 
 use crate::{
@@ -65,6 +69,10 @@ pub struct Service {
     pub choices: Choices,
     /// What the store knows may be held of those that are.
     pub ceilings: Ceilings,
+    /// The chains of models, and what is said of them by hand.
+    pub chains: Chains,
+    /// Which model of each chain new sessions use, and how the providers of all models do.
+    pub routing: Routing,
     pub requests: Requests,
     pub alerts: Alerts,
     pub outages: Outages,

@@ -64,10 +64,14 @@ pub enum Shelf {
     Starts = 10,
     /// How many slots of an enforced key may be held, by its number: a restart reckons with them.
     Ceilings = 11,
+    /// Chains of models, by project and name.
+    Chains = 12,
+    /// What is said by hand of the models of chains, by project, chain and model.
+    ByHand = 13,
 }
 
 impl Shelf {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ApiKeys,
         Self::Projects,
         Self::Requests,
@@ -79,6 +83,8 @@ impl Shelf {
         Self::Enforcement,
         Self::Starts,
         Self::Ceilings,
+        Self::Chains,
+        Self::ByHand,
     ];
 }
 

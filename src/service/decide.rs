@@ -141,7 +141,7 @@ impl Service {
     /// Takes over decisions that were not acknowledged here, if there are any.
     pub(super) fn refresh_decisions(&self) -> Result<(), StoreError> {
         let surprises = self.ledger.surprises()?;
-        if !self.limits.knows(surprises) || !self.requests.knows(surprises) {
+        if !self.limits.knows(surprises) || !self.requests.knows(surprises) || !self.chains.knows(surprises) {
             let _one_at_a_time = self.limits.deciding();
             self.catch_up_decisions(surprises)?;
         }
@@ -151,6 +151,7 @@ impl Service {
     fn catch_up_decisions(&self, surprises: u64) -> Result<(), StoreError> {
         self.limits.catch_up(surprises, &*self.store)?;
         self.requests.catch_up(surprises, &*self.store)?;
+        self.chains.catch_up(surprises, &*self.store)?;
         if self.choices.catch_up(surprises, &*self.store)? {
             self.follow_all(self.clock.now());
         }

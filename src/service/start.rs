@@ -16,8 +16,8 @@ use crate::{
     model::KeyId,
     rollup::Rollup,
     service::{
-        Access, Alerts, Ceilings, Choices, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages, Requests,
-        Service, Simulation, access::AccessError, livekit::livekit,
+        Access, Alerts, Ceilings, Chains, Choices, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages,
+        Requests, Routing, Service, Simulation, access::AccessError, livekit::livekit,
     },
     store::{Shelf, Store, StoreError, migrate::is_unfinished},
 };
@@ -86,6 +86,8 @@ impl Service {
         let requests = Requests::load(&*store)?;
         // Also when nothing but what was asked for is known of it.
         requests.list(None).iter().for_each(|request| drop(live.registry.project(&request.project)));
+        let chains = Chains::load(&*store)?;
+        chains.projects().iter().for_each(|project| drop(live.registry.project(project)));
         let simulation = config.simulation || store.note(SIMULATION_NOTE)?.is_some();
         let alerts = Alerts::load(&*store, &access, &config.alerts.recipients)?;
         let service = Arc::new(Self {
@@ -96,6 +98,8 @@ impl Service {
             limits: Limits::load(store.limits()?),
             choices: Choices::load(&*store)?,
             ceilings: Ceilings::load(&*store)?,
+            chains,
+            routing: Routing::default(),
             requests,
             alerts,
             outages,
