@@ -73,7 +73,7 @@ impl Service {
         }
         watched.retain(|_, Watched { meter, health }| {
             health.step(now.mono);
-            !meter.is_removed() && !(all && health.is_forgotten(limit(meter), now.mono))
+            !(meter.is_removed() || all && health.is_forgotten(limit(meter), now.mono))
         });
     }
 
