@@ -1,0 +1,166 @@
+//! `highwater routes`: which model of each chain new sessions use now, once or as it changes.
+
+use std::io::{Write, stdout};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    cli::{connect::ProjectArgs, error::CliError, output, table::Table},
+    model::Kind,
+    proto::{ChainRoute, Condition, GetRoutesRequest, ModelRoute, Routes, Stand, WatchRoutesRequest},
+};
+
+#[derive(Args, Debug)]
+pub struct RoutesArgs {
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// Print each new version as it comes, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// Print one object a version
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct RoutesOut<'a> {
+    project: &'a str,
+    version: u64,
+    chains: Vec<ChainOut<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChainOut<'a> {
+    chain: &'a str,
+    kind: &'static str,
+    leader: u32,
+    models: Vec<ModelOut<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelOut<'a> {
+    model: &'a str,
+    account: &'a str,
+    percent: u32,
+    stand: &'static str,
+    condition: &'static str,
+    learned_ceiling: Option<u32>,
+    held: u32,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the service can't be reached, or refuses it.
+pub async fn run(mut args: RoutesArgs) -> Result<(), CliError> {
+    let server = args.project.connect().await?;
+    let project = args.project.project.clone();
+    if !args.watch {
+        let request = GetRoutesRequest { project };
+        let routes = server.answer(server.routes().get_routes(request)).await?.routes.unwrap_or_default();
+        return print(&args, &routes);
+    }
+    let mut heard = server.answer(server.routes().watch_routes(WatchRoutesRequest { project })).await?;
+    let mut last = None;
+    loop {
+        let message = tokio::select! {
+            message = heard.message() => message?,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        let Some(routes) = message.and_then(|message| message.routes) else { return Ok(()) };
+        if last != Some(routes.version) {
+            print(&args, &routes)?;
+            stdout().flush()?;
+        }
+        last = Some(routes.version);
+    }
+}
+
+fn print(args: &RoutesArgs, routes: &Routes) -> Result<(), CliError> {
+    if args.json {
+        let chains = routes.chains.iter().map(chain_out).collect();
+        return output::print(&RoutesOut { project: &args.project.project, version: routes.version, chains }, true);
+    }
+    let mut out = stdout().lock();
+    write!(out, "{}", rendered(routes))?;
+    Ok(())
+}
+
+/// As people read it.
+fn rendered(routes: &Routes) -> String {
+    if routes.chains.is_empty() {
+        return "there is no chain\n".to_owned();
+    }
+    let mut table = Table::new(&["chain", "model", "share", "held", "stand", "provider"]);
+    for chain in &routes.chains {
+        for (place, model) in (0..).zip(&chain.models) {
+            let name = if place == 0 { chain.chain.as_str() } else { "" };
+            let leads = if place == chain.leader { " (leads)" } else { "" };
+            table.row([
+                name.to_owned(),
+                format!("{}{leads}", spelled(model)),
+                format!("{} %", model.percent),
+                model.held.to_string(),
+                stand(model.stand()).to_owned(),
+                provider(model),
+            ]);
+        }
+    }
+    format!("version {}\n{table}", routes.version)
+}
+
+fn spelled(model: &ModelRoute) -> String {
+    let meter = model.meter.clone().unwrap_or_default();
+    match meter.account.as_str() {
+        "" | crate::model::key::DEFAULT_ACCOUNT => meter.model,
+        account => format!("{} ({account})", meter.model),
+    }
+}
+
+fn provider(model: &ModelRoute) -> String {
+    let condition = condition(model.condition());
+    match model.learned_ceiling {
+        Some(ceiling) => format!("{condition}, refuses above {ceiling}"),
+        None => condition.to_owned(),
+    }
+}
+
+fn chain_out(chain: &ChainRoute) -> ChainOut<'_> {
+    let kind = u32::try_from(chain.kind).ok().and_then(Kind::from_number).map_or("", Kind::as_str);
+    let models = chain.models.iter().map(|model| {
+        let (name, account) = model.meter.as_ref().map_or(("", ""), |meter| (&meter.model, &meter.account));
+        ModelOut {
+            model: name,
+            account,
+            percent: model.percent,
+            stand: stand(model.stand()),
+            condition: condition(model.condition()),
+            learned_ceiling: model.learned_ceiling,
+            held: model.held,
+        }
+    });
+    ChainOut { chain: &chain.chain, kind, leader: chain.leader, models: models.collect() }
+}
+
+const fn stand(stand: Stand) -> &'static str {
+    match stand {
+        Stand::Unspecified => "",
+        Stand::Open => "open",
+        Stand::Filling => "filling",
+        Stand::Full => "full",
+        Stand::Down => "down",
+        Stand::Probing => "probing",
+        Stand::Drained => "drained",
+        Stand::Pinned => "pinned",
+    }
+}
+
+const fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Unspecified => "",
+        Condition::Up => "up",
+        Condition::Down => "down",
+        Condition::Probing => "probing",
+    }
+}
