@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     alert::{
-        AlertKind, NoticeKind,
+        NoticeKind,
         rule::{RuleBook, Rung},
         state::{Alert, Phase, Sample, Subject, Turn},
     },
@@ -177,7 +177,10 @@ impl Engine {
 
     /// One key's limit changed, or its rules did.
     pub fn look_at(&mut self, id: KeyId, keys: &impl Keys, at: Tick) {
-        self.alerts.iter_mut().filter(|(subject, _)| subject.key() == Some(id)).for_each(|(_, kept)| kept.ladder = None);
+        self.alerts
+            .iter_mut()
+            .filter(|(subject, _)| subject.key() == Some(id))
+            .for_each(|(_, kept)| kept.ladder = None);
         let watched = self.watched(id).unwrap_or(UNKNOWN);
         self.watch(id, keys, keys.limit(id, at), watched);
     }

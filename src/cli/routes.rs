@@ -1,13 +1,19 @@
 //! `highwater routes`: which model of each chain new sessions use now, once or as it changes.
 
-use std::io::{Write, stdout};
+use std::io::{Write as _, stdout};
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    cli::{connect::ProjectArgs, error::CliError, output, table::Table},
-    model::Kind,
+    cli::{
+        connect::ProjectArgs,
+        error::CliError,
+        output,
+        screen::{Line, Screen, Style},
+        table::{Column, Table},
+    },
+    model::{Kind, key::DEFAULT_ACCOUNT},
     proto::{ChainRoute, Condition, GetRoutesRequest, ModelRoute, Routes, Stand, WatchRoutesRequest},
 };
 
@@ -22,6 +28,15 @@ pub struct RoutesArgs {
     #[arg(long)]
     json: bool,
 }
+
+const COLUMNS: [Column; 6] = [
+    Column::name("chain", 90, 8),
+    Column::name("model", Column::ALWAYS, 20),
+    Column::right("share", Column::ALWAYS),
+    Column::right("held", 60),
+    Column::left("stand", 80),
+    Column::left("provider", 70),
+];
 
 #[derive(Debug, Serialize)]
 struct RoutesOut<'a> {
@@ -65,7 +80,7 @@ pub async fn run(mut args: RoutesArgs) -> Result<(), CliError> {
     let mut last = None;
     loop {
         let message = tokio::select! {
-            message = heard.message() => message?,
+            message = heard.message() => message.map_err(|status| CliError::from_status(&status, &server.url))?,
             _ = tokio::signal::ctrl_c() => return Ok(()),
         };
         let Some(routes) = message.and_then(|message| message.routes) else { return Ok(()) };
@@ -80,40 +95,43 @@ pub async fn run(mut args: RoutesArgs) -> Result<(), CliError> {
 fn print(args: &RoutesArgs, routes: &Routes) -> Result<(), CliError> {
     if args.json {
         let chains = routes.chains.iter().map(chain_out).collect();
-        return output::print(&RoutesOut { project: &args.project.project, version: routes.version, chains }, true);
+        let out = RoutesOut { project: &args.project.project, version: routes.version, chains };
+        return output::print(&out, !args.watch);
     }
-    let mut out = stdout().lock();
-    write!(out, "{}", rendered(routes))?;
-    Ok(())
+    let screen = Screen::of_stdout();
+    Ok(screen.write(&mut stdout().lock(), &lines(&args.project.project, routes, screen.width))?)
 }
 
-/// As people read it.
-fn rendered(routes: &Routes) -> String {
+/// As people read them.
+fn lines(project: &str, routes: &Routes, width: usize) -> Vec<Line> {
     if routes.chains.is_empty() {
-        return "there is no chain\n".to_owned();
+        return vec![format!("{project} has no chains, and so no routes.").into()];
     }
-    let mut table = Table::new(&["chain", "model", "share", "held", "stand", "provider"]);
+    let mut table = Table::new(&COLUMNS);
     for chain in &routes.chains {
         for (place, model) in (0..).zip(&chain.models) {
-            let name = if place == 0 { chain.chain.as_str() } else { "" };
-            let leads = if place == chain.leader { " (leads)" } else { "" };
+            let leads = if place == chain.leader { Style::Bold } else { Style::Plain };
+            let is_well = model.condition() == Condition::Up && model.learned_ceiling.is_none();
             table.row([
-                name.to_owned(),
-                format!("{}{leads}", spelled(model)),
-                format!("{} %", model.percent),
-                model.held.to_string(),
-                stand(model.stand()).to_owned(),
-                provider(model),
+                Line::of(Style::Plain, if place == 0 { &chain.chain } else { "" }),
+                Line::of(leads, spelled(model)),
+                Line::of(leads, format!("{} %", model.percent)),
+                model.held.to_string().into(),
+                stand(model.stand()).into(),
+                Line::of(if is_well { Style::Dim } else { Style::Warning }, provider(model)),
             ]);
         }
     }
-    format!("version {}\n{table}", routes.version)
+    let mut lines =
+        vec![Line::of(Style::Heading, format!("Routes of {project}, version {}", routes.version)), Line::new()];
+    lines.extend(table.lay_out(width));
+    lines
 }
 
 fn spelled(model: &ModelRoute) -> String {
     let meter = model.meter.clone().unwrap_or_default();
     match meter.account.as_str() {
-        "" | crate::model::key::DEFAULT_ACCOUNT => meter.model,
+        "" | DEFAULT_ACCOUNT => meter.model,
         account => format!("{} ({account})", meter.model),
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    alert::Subject,
+    alert::{AlertKind, Subject},
     model::{IncreaseRequest, LimitHistory, Now, Project, Target, Time, request::Ruling},
     query::{Queries, Result},
     service::{alerts::Past, outages::Outage},

@@ -19,9 +19,9 @@ pub mod pace;
 pub mod record;
 pub mod step;
 pub mod tell;
-mod troubles;
 #[cfg(test)]
 mod tests;
+mod troubles;
 pub mod unsubscribe;
 
 use std::{

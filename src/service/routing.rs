@@ -169,7 +169,9 @@ impl Service {
             let shares = routed.chain.models.iter().zip(&routed.route.models).skip(1);
             let elsewhere = shares.filter(|(_, model)| model.percent > 0);
             let elsewhere: Vec<_> = elsewhere
-                .map(|(meter, model)| format!("{} % to {}", model.percent, self.catalogue.display_name(&Target::Meter(meter.clone()))))
+                .map(|(meter, model)| {
+                    format!("{} % to {}", model.percent, self.catalogue.display_name(&Target::Meter(meter.clone())))
+                })
                 .collect();
             if !elsewhere.is_empty() {
                 let words = in_use.entry(routed.models.meters()[0].tally.id).or_default();

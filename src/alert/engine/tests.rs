@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    alert::{AlertRule, Severity, Threshold, state::CONTINUE_SECONDS},
+    alert::{AlertKind, AlertRule, Severity, Threshold, state::CONTINUE_SECONDS},
     model::{Entry, Kind, Project, Target, Time},
 };
 

@@ -7,8 +7,8 @@ use crate::alert::{
         days::{Day, days},
         kinds::{label, trouble},
         words::{
-            self, Tone, clock, folded_at, held_back, holders, is_over, lead, lines, name_of_holder, number,
-            of_holder, one_line, tone, week,
+            self, Tone, clock, folded_at, held_back, holders, is_over, lead, lines, name_of_holder, number, of_holder,
+            one_line, tone, week,
         },
     },
 };

@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use crate::{
     alert::{
-        AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
+        Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
         facts::{Stands, Then},
         mail::{days::days, kinds::trouble},
     },

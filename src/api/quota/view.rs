@@ -10,6 +10,7 @@ use crate::{
         limit::to_limit,
         pages::Page,
         quota::check::{Columns, place_bytes},
+        routed::to_condition,
     },
     history::{Risk, StepPoint, Week, heat::Cell},
     model::{Bound, Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},

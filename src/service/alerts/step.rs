@@ -43,7 +43,6 @@ impl Alerts {
         now: Now,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let at = now.wall.tick();
         for (id, key) in new_keys {
             state.names.learn(*id, key.clone());
         }

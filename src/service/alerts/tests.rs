@@ -313,7 +313,11 @@ fn names_of_alerts_are_read_as_they_are_written() {
     for subject in ways.chain(others) {
         assert_eq!(subject_of(&name_of(subject)), Some(subject));
     }
-    assert!(["", "level-", "level-x", "approaching", "x-1", "refused", "refused-x", "over-3"].iter().all(|name| subject_of(name).is_none()));
+    assert!(
+        ["", "level-", "level-x", "approaching", "x-1", "refused", "refused-x", "over-3"]
+            .iter()
+            .all(|name| subject_of(name).is_none())
+    );
 }
 
 #[test]

@@ -33,9 +33,12 @@ impl State {
                 wrong.push((Subject::Way(AlertKind::ProviderDisagrees, id), words));
             }
         }
-        wrong.extend(service.fallbacks_in_use().into_iter().map(|(id, words)| {
-            (Subject::Way(AlertKind::FallbackInUse, id), words)
-        }));
+        wrong.extend(
+            service
+                .fallbacks_in_use()
+                .into_iter()
+                .map(|(id, words)| (Subject::Way(AlertKind::FallbackInUse, id), words)),
+        );
         let gone = |subject: &Subject| matches!(subject, Subject::Way(..)) && self.engine.get(*subject).is_none();
         let over: Vec<_> = self.details.keys().filter(|subject| gone(subject)).copied().collect();
         over.iter().for_each(|subject| drop(self.details.remove(subject)));
