@@ -2,7 +2,7 @@
 //! are in the store, with what is to be told of them, before anything of it is sent.
 //!
 //! - [`decide`]: what people decide: rules, recipients, that they have seen it.
-//! - [`deliver`]: what is sent next, and what came of it.
+//! - [`deliver`]: what is sent next, and what came of it; [`deliveries`]: what was, as people look at it.
 //! - [`leave`]: what becomes of those of a project that is deleted.
 //! - [`pace`]: how a level goes.
 //! - [`record`]: as bytes.
@@ -14,6 +14,7 @@
 
 pub mod decide;
 pub mod deliver;
+pub mod deliveries;
 pub mod leave;
 pub mod pace;
 pub mod record;
@@ -295,15 +296,6 @@ impl Alerts {
         let live = state.engine.get(alert.subject).filter(|there| there.began == alert.began);
         let past = || state.past.get(&step::name_of_past(alert)).map(|past| &past.alert);
         live.or_else(past).map_or(alert.peak, |there| there.peak)
-    }
-
-    /// What was told of an episode, and to whom.
-    pub fn deliveries(&self, alert: &Alert) -> Vec<crate::alert::Row> {
-        let state = self.state();
-        let of = |row: &&crate::alert::Row| row.subject == alert.subject && row.alert.began == alert.began;
-        let mut rows: Vec<_> = state.outbox.rows().filter(of).cloned().collect();
-        rows.sort_by_key(|row| row.created);
-        rows
     }
 
     /// What is counted; while a decision is being written, as it was before: whoever asks does not wait for the store.

@@ -13,6 +13,8 @@ use crate::{
     model::Time,
 };
 
+pub use crate::model::text::number;
+
 /// From here on it is said that a mail comes late.
 const LATE: Duration = Duration::from_secs(30 * 60);
 const MINUTE: u64 = 60;
@@ -283,19 +285,6 @@ pub fn picture(facts: &Facts) -> String {
     format!("The last seven days: the highest was {} on {}{limit}.", number(peak), date.strftime("%A"))
 }
 
-/// A whole number with its commas.
-pub fn number(number: impl Into<u64>) -> String {
-    let digits = number.into().to_string();
-    let mut text = String::new();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `12 min`, as one says it: never more than two units.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -342,12 +331,6 @@ mod tests {
         let said = |seconds| span(Duration::from_secs(seconds));
         assert_eq!([said(0), said(89), said(90), said(3_599)], ["0 s", "89 s", "2 min", "60 min"]);
         assert_eq!([said(3_600), said(5_400), said(86_400), said(100_000)], ["1 h", "1 h 30 min", "1 d", "1 d 3 h"]);
-    }
-
-    #[test]
-    fn numbers_have_their_commas() {
-        assert_eq!([number(0_u32), number(999_u32), number(1_000_u32)], ["0", "999", "1,000"]);
-        assert_eq!(number(u32::MAX), "4,294,967,295");
     }
 
     #[test]
