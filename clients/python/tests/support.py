@@ -80,6 +80,20 @@ class Service:
         ran = subprocess.run([self._binary, *args], check=True, capture_output=True, text=True, cwd=self._folder)
         return ran.stdout.strip()
 
+    def say(self, *args: str) -> str:
+        """What a command of the program says that speaks to the running service, in the tests' project."""
+        return self.run(*args, "--server", f"http://{self.target}", "--project", PROJECT)
+
+    def enforce(self, kind: str, most: dict[str, int]) -> None:
+        """Limits models of a kind, and enforces that."""
+        for model, slots in most.items():
+            self.say("limits", "set", str(slots), "--kind", kind, "--model", model)
+        self.say("limits", "enforce", "--kind", kind)
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """Ends it with SIGKILL, as a crash does."""
         if self._process is not None:
