@@ -11,7 +11,7 @@ use std::{
 
 use prost::Message as _;
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 11] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
@@ -22,6 +22,7 @@ const PROTOS: [&str; 10] = [
     "highwater/v1/demo.proto",
     "highwater/v1/request.proto",
     "highwater/v1/alert.proto",
+    "highwater/v1/chain.proto",
 ];
 
 /// What `npm run build` makes of the page.

@@ -4,6 +4,7 @@
 pub mod annotations;
 pub mod assignment;
 pub mod distribution;
+pub mod fallbacks;
 pub mod heat;
 pub mod history;
 pub mod list;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use annotations::{Annotation, Happening};
 pub use distribution::{Distributions, Wanted};
+pub use fallbacks::Told;
 pub use heat::HeatMap;
 pub use history::{Detail, History, Window};
 pub use list::{Part, QuotaList, QuotaView};
@@ -49,12 +51,13 @@ pub struct Queries {
     weeks: weeks::Weeks,
     lists: list::Lists,
     peaks: peaks::FoldedPeaks,
+    fallbacks: fallbacks::Fallbacks,
 }
 
 impl Queries {
     pub fn new(service: Arc<Service>) -> Self {
-        let (listings, weeks, lists, peaks) = Default::default();
-        Self { service, listings, weeks, lists, peaks }
+        let (listings, weeks, lists, peaks, fallbacks) = Default::default();
+        Self { service, listings, weeks, lists, peaks, fallbacks }
     }
 
     pub fn service(&self) -> &Arc<Service> {

@@ -11,8 +11,9 @@ use crate::{
     error::FieldProblem,
     proto::{
         AdminServiceListProjectsRequest, ListAlertsRequest, ListApiKeysRequest, ListAuditRowsRequest,
-        ListCatalogueRequest, ListEnforcementRequest, ListIncreaseRequestsRequest, ListLimitsRequest, ListPlansRequest,
-        ListProjectsRequest, ListProviderPoolsRequest, ListQuotasRequest, ListSessionsRequest,
+        ListCatalogueRequest, ListChainsRequest, ListEnforcementRequest, ListIncreaseRequestsRequest,
+        ListLimitsRequest, ListPlansRequest, ListProjectsRequest, ListProviderPoolsRequest, ListQuotasRequest,
+        ListSessionsRequest,
     },
 };
 
@@ -55,6 +56,7 @@ paged! {
     ListApiKeysRequest,
     ListAuditRowsRequest,
     ListCatalogueRequest,
+    ListChainsRequest,
     ListEnforcementRequest,
     ListIncreaseRequestsRequest,
     ListLimitsRequest,

@@ -37,6 +37,7 @@ use crate::{
         alert::Alerts,
         aside::Aside,
         auth::{self, standing::Standing, table},
+        chain::Chains,
         demo::Demo,
         forecast::Forecasts,
         ingest::Ingest,
@@ -45,6 +46,7 @@ use crate::{
         peer::Peer,
         quota::Quotas,
         request::Requests,
+        routed::RouteSignals,
     },
     error::Error,
     http::{
@@ -58,9 +60,10 @@ use crate::{
     },
     proto::{
         self, admin_service_server::AdminServiceServer, alert_service_server::AlertServiceServer,
-        demo_service_server::DemoServiceServer, forecast_service_server::ForecastServiceServer,
-        ingest_service_server::IngestServiceServer, limit_service_server::LimitServiceServer,
-        quota_service_server::QuotaServiceServer, request_service_server::RequestServiceServer,
+        chain_service_server::ChainServiceServer, demo_service_server::DemoServiceServer,
+        forecast_service_server::ForecastServiceServer, ingest_service_server::IngestServiceServer,
+        limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
+        request_service_server::RequestServiceServer, route_service_server::RouteServiceServer,
     },
     query::Queries,
     service::{
@@ -80,9 +83,11 @@ const SERVICES: &[&str] = &[
     QuotaServiceServer::<Quotas>::NAME,
     LimitServiceServer::<Limits>::NAME,
     ForecastServiceServer::<Forecasts>::NAME,
+    ChainServiceServer::<Chains>::NAME,
     RequestServiceServer::<Requests>::NAME,
     AlertServiceServer::<Alerts>::NAME,
     AdminServiceServer::<Admin>::NAME,
+    RouteServiceServer::<RouteSignals>::NAME,
 ];
 
 /// What the plain pages are made of.
@@ -100,6 +105,7 @@ pub struct Routes {
     quotas: QuotaServiceServer<Quotas>,
     limits: LimitServiceServer<Limits>,
     forecasts: ForecastServiceServer<Forecasts>,
+    chains: ChainServiceServer<Chains>,
     requests: RequestServiceServer<Requests>,
     alerts: AlertServiceServer<Alerts>,
     admin: AdminServiceServer<Admin>,
@@ -133,8 +139,10 @@ impl Routes {
         let admin = Admin::new(aside.clone());
         let forecasts = Forecasts::new(aside.clone());
         let quotas = Quotas::new(aside.clone(), notices.draining.clone(), ingest.seats().clone());
+        let chains = Chains::new(aside.clone());
         let requests = Requests::new(aside.clone());
         let alerts = Alerts::new(aside.clone());
+        let signals = RouteSignals::new(service.clone(), notices.draining.clone());
         let reflection = || {
             Reflection::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -142,6 +150,7 @@ impl Routes {
         };
         let of_all = tonic::service::Routes::new(HealthServer::new(HealthService::from_health_reporter(health)))
             .add_service(DemoServiceServer::new(Demo::new(service.clone())).max_decoding_message_size(message_bytes))
+            .add_service(RouteServiceServer::new(signals).max_decoding_message_size(message_bytes))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let pages = Router::new()
@@ -172,6 +181,7 @@ impl Routes {
             quotas: QuotaServiceServer::new(quotas).max_decoding_message_size(message_bytes),
             limits: LimitServiceServer::new(Limits::new(aside)).max_decoding_message_size(message_bytes),
             forecasts: ForecastServiceServer::new(forecasts).max_decoding_message_size(message_bytes),
+            chains: ChainServiceServer::new(chains).max_decoding_message_size(message_bytes),
             requests: RequestServiceServer::new(requests).max_decoding_message_size(message_bytes),
             alerts: AlertServiceServer::new(alerts).max_decoding_message_size(message_bytes),
             admin: AdminServiceServer::new(admin).max_decoding_message_size(message_bytes),
@@ -232,6 +242,7 @@ impl Routes {
             () if of(QuotaServiceServer::<Quotas>::NAME) => self.quotas.clone().call(request),
             () if of(LimitServiceServer::<Limits>::NAME) => self.limits.clone().call(request),
             () if of(ForecastServiceServer::<Forecasts>::NAME) => self.forecasts.clone().call(request),
+            () if of(ChainServiceServer::<Chains>::NAME) => self.chains.clone().call(request),
             () if of(RequestServiceServer::<Requests>::NAME) => self.requests.clone().call(request),
             () if of(AlertServiceServer::<Alerts>::NAME) => self.alerts.clone().call(request),
             () if of(AdminServiceServer::<Admin>::NAME) => self.admin.clone().call(request),

@@ -306,7 +306,7 @@ fn newest_peak(tally: &Tally, next: Tick, as_of: Tick) -> (u32, Tick) {
 
 /// The minute that frames still tell of. What is before it is read once a minute, so the last second of a minute must be
 /// rolled before the minute counts as past.
-fn minute_in_progress(service: &Service, as_of: Tick) -> Minute {
+pub(super) fn minute_in_progress(service: &Service, as_of: Tick) -> Minute {
     service.rollup().next_tick().map_or(as_of, |next| next.min(as_of)).minute()
 }
 

@@ -179,7 +179,13 @@ mod tests {
     }
 
     fn route(leader: usize, percents: &[u32]) -> ChainRoute {
-        let models = percents.iter().map(|percent| ModelRoute { percent: *percent, stand: Stand::Open }).collect();
+        let of = |percent: &u32| ModelRoute {
+            percent: *percent,
+            stand: Stand::Open,
+            condition: Condition::Up,
+            ceiling: None,
+        };
+        let models = percents.iter().map(of).collect();
         ChainRoute { leader, models }
     }
 

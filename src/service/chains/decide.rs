@@ -20,6 +20,8 @@ pub struct ChainSet {
     pub chain: Arc<Chain>,
     /// As it was, and who had set it so; `None` for a new one.
     pub before: Option<(Arc<Chain>, SetBy)>,
+    /// What was said of its models then.
+    pub said_before: Vec<ByHand>,
     /// What was said of models that it has no longer.
     pub ended: Vec<ByHand>,
 }
@@ -50,8 +52,9 @@ impl Service {
         }
         check_not_drained(&chain, &of_project, now.wall)?;
         self.known(&project)?;
+        let said_before: Vec<_> = of_project.said_of(&chain.name).cloned().collect();
         let has_no_longer = |said: &&ByHand| !chain.models.contains(&said.model);
-        let ended: Vec<_> = of_project.said_of(&chain.name).filter(has_no_longer).cloned().collect();
+        let ended: Vec<_> = said_before.iter().filter(has_no_longer).cloned().collect();
         let set = SetBy { set_by: actor.key.to_string(), at: now.wall, reason };
         let mut documents = vec![record::chain_document(&chain, &set)];
         documents.extend(ended.iter().map(|said| record::by_hand_removed(&project, said)));
@@ -66,7 +69,7 @@ impl Service {
             chains.put(chain.clone(), set);
         });
         let ended = in_force(ended, now.wall);
-        Ok(ChainSet { chain, before, ended })
+        Ok(ChainSet { chain, before, said_before, ended })
     }
 
     /// Deletes a chain, and what is said by hand of its models.
@@ -101,28 +104,35 @@ impl Service {
         Ok(ChainDeleted { chain, set, ended })
     }
 
-    /// Pins or drains a model of a chain; takes the place of what was said of it before.
+    /// Pins or drains a model of a chain; takes the place of what was said of it before, which is returned beside it.
     ///
     /// # Errors
     /// `NotFound` when there is no such chain, `Invalid` as [`ByHand::check`] says, `Store` when it is not durable, and then
     /// it does not hold.
-    pub fn say_by_hand(&self, project: &Project, said: ByHand, actor: &Actor, now: Now) -> Result<ByHand, Error> {
+    pub fn say_by_hand(
+        &self,
+        project: &Project,
+        said: ByHand,
+        actor: &Actor,
+        now: Now,
+    ) -> Result<(ByHand, Option<ByHand>), Error> {
         let _one_at_a_time = self.deciding()?;
         let of_project = self.chains.of(project);
         let chain = found(&of_project, &said.chain)?;
         said.check(&chain, &of_project.by_hand, now.wall)?;
         let same = |other: &&ByHand| other.model == said.model && other.is_in_force(now.wall);
+        let before = of_project.said_of(&said.chain).find(same).cloned();
         let entry = Entry {
-            before: of_project.said_of(&said.chain).find(same).map(describe_word).unwrap_or_default(),
+            before: before.as_ref().map(describe_word).unwrap_or_default(),
             after: describe_word(&said),
             ..actor.entry(action(&said), project.as_str(), &*said.chain)
         };
         self.write_chains(vec![record::by_hand_document(project, &said)], entry, &[], (project, actor), now)?;
         self.chains.change_of(project, |chains| chains.say(said.clone()));
-        Ok(said)
+        Ok((said, before))
     }
 
-    /// Ends what is said by hand of a model now; returns it with that end.
+    /// Ends what is said by hand of a model now; returns it as it was.
     ///
     /// # Errors
     /// `NotFound` when there is no such chain or nothing is said of the model, `Store` when it is not durable, and then it
@@ -148,7 +158,7 @@ impl Service {
         };
         self.write_chains(vec![record::by_hand_removed(project, &said)], entry, &[], (project, actor), now)?;
         self.chains.change_of(project, |chains| chains.unsay(&said.chain, &said.model));
-        Ok(ByHand { end: now.wall, ..said })
+        Ok(said)
     }
 
     /// Removes what was said by hand and has come to its end, with a row of the audit log for each. Called each second.
