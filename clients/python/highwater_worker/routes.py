@@ -24,11 +24,13 @@ def model(route: rpb.ChainRoute, job: bytes, failed: Sequence[types.Meter]) -> t
     leader = route.leader if route.leader < len(route.models) else 0
     places = [*range(leader, len(route.models)), *range(leader)]
     left = [place for place in places if not any(is_same(route.models[place].meter, meter) for meter in failed)]
+    if not left:
+        return None
     named = _named(route, leader, job)
     usable = [place for place in left if route.models[place].stand not in _CLOSED]
     if named in usable:
         return route.models[named].meter
-    return route.models[(usable or left)[0]].meter if left else None
+    return route.models[(usable or left)[0]].meter
 
 
 def _named(route: rpb.ChainRoute, leader: int, job: bytes) -> int:

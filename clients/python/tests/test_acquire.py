@@ -12,45 +12,13 @@ import pytest
 from conftest import binary
 from highwater.v1 import ingest_pb2 as pb
 from highwater.v1.types_pb2 import KIND_STT, KIND_TTS
-from support import PROJECT, Service, hex_of, until
+from support import ELEVEN, PROJECT, RESTART_SECONDS, SONIC, Service, fill, held, hex_of, models, refusal, until
 
 from highwater_worker import OUTCOME_CONCURRENCY, Acquiring, Refused, Slot, Worker
 from highwater_worker.admission import ANSWER_SECONDS
 
-ELEVEN = "elevenlabs/eleven_turbo_v2_5"
-SONIC = "cartesia/sonic-3"
-RESTART_SECONDS = 12.0
 # What is answered without the service must not be felt.
 AT_ONCE_SECONDS = 0.1
-
-
-@pytest.fixture
-def start():
-    """Starts workers, and closes them."""
-    started: list[Worker] = []
-
-    def start_one(service: Service, name: str = "agent", **options) -> Worker:
-        started.append(Worker(service.target, PROJECT, name, **options))
-        return started[-1]
-
-    yield start_one
-    for worker in started:
-        worker.close(timeout=1.0)
-
-
-def models(worker: Worker) -> list[int]:
-    return [worker.meter(KIND_TTS, ELEVEN), worker.meter(KIND_TTS, SONIC)]
-
-
-def held(service: Service) -> tuple[int, int]:
-    return service.level(KIND_TTS, ELEVEN), service.level(KIND_TTS, SONIC)
-
-
-def fill(worker: Worker, slots: int) -> list[Slot]:
-    """Takes slots of the first model."""
-    taken = [worker.acquire(models(worker)[:1]).wait() for _ in range(slots)]
-    assert all(slot.confirmed for slot in taken)
-    return taken
 
 
 def granted(acquiring: Acquiring) -> Slot | None:
@@ -59,13 +27,6 @@ def granted(acquiring: Acquiring) -> Slot | None:
         return acquiring.wait()
     except Refused:
         return None
-
-
-def refusal(acquiring: Acquiring) -> str:
-    """Why there is no slot."""
-    with pytest.raises(Refused) as refused:
-        acquiring.wait()
-    return refused.value.message
 
 
 def test_a_slot_is_held_for_as_long_as_the_block_runs(service, start):
