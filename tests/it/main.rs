@@ -13,6 +13,7 @@ mod annotations;
 mod bad_input;
 mod beyond;
 mod browser;
+mod chains;
 mod demo;
 mod doors;
 mod faults;
