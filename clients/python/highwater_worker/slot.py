@@ -121,8 +121,12 @@ class Acquiring:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(told.set)
 
-        with self._admission.asking(self._wish, wake) as ask, suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(told.wait(), ask.seconds)
+        with self._admission.asking(self._wish, wake) as ask:
+            late = loop.call_later(ask.seconds, told.set)
+            try:
+                await told.wait()
+            finally:
+                late.cancel()
         return ask.taken()
 
     def __enter__(self) -> Slot:
