@@ -9,7 +9,7 @@ use crate::{
     },
     history::LimitInForce,
     model::{
-        Coverage, Flags, Key, KeyId, LimitHistory, Minute, Now, Outcome, Target, Unit,
+        Bound, Coverage, Flags, Key, KeyId, LimitHistory, Minute, Now, Outcome, Target, Unit,
         key::DEFAULT_ACCOUNT,
         time::{MINUTES_PER_WEEK, SECONDS_PER_MINUTE},
     },
@@ -127,7 +127,8 @@ fn folded(service: &Service, row: &Row, host: &str, now: Now) -> Folded {
 /// How a meter or pool stands now.
 fn stands(service: &Service, id: KeyId, now: Now) -> Stands {
     let rollup = service.rollup();
-    let level = (rollup.coverage(id) != Coverage::None).then(|| rollup.level(id));
+    let is_known = !service.live.is_settling() && rollup.coverage(id) != Coverage::None;
+    let level = is_known.then(|| rollup.level(id));
     drop(rollup);
     Stands { level, limit: service.limits.slots_at(id, now.wall) }
 }
@@ -192,15 +193,16 @@ fn add_history(queries: &Queries, key: &Key, row: &Row, now: Now, facts: &mut Fa
     facts.wanted_slots = Some(view.wanted_slots()).filter(|wanted| *wanted > 0);
     if facts.delayed >= STALE && row.kind.is_of_level() && tells_of_now(row.notice) {
         facts.then = Some(Then { level: facts.level, limit: facts.limit, at: facts.at });
-        facts.level_known = view.covered;
-        if view.covered {
+        // After a restart, and where not all is counted, a level may be too low by all of it: that is not known, and no 0.
+        facts.level_known = view.covered && view.level_bound == Bound::Exact;
+        if facts.level_known {
             facts.level = view.level;
         }
         facts.limit = view.limit.as_ref().and_then(|limit| limit.slots);
         facts.peak = facts.peak.max(service.alerts.peak_of(&row.alert));
         facts.at = now.wall;
     }
-    if row.kind.is_of_level() {
+    if row.kind.is_of_level() && facts.level_known {
         (facts.trend, facts.time_to_limit) = service.pace(view.id, facts.level, facts.limit, now);
         facts.holders = holders(queries, key);
     }
