@@ -14,7 +14,7 @@ pub use engine::{Decided, Engine, Keys, Notice, Trouble};
 pub use facts::{Curve, Facts, Folded, Holder, HolderOf, Thread, Trend};
 pub use kind::{AlertKind, NoticeKind, Severity};
 pub use mail::{Mail, render};
-pub use outbox::{Batch, Delivery, Outbox, Row, Standing, Tried};
+pub use outbox::{Asked, Batch, Delivery, Outbox, Row, Sort, Standing, Tried};
 pub use recipient::{Address, QuietHours, Recipient, WebhookForm};
 pub use rule::{AlertRule, RuleBook, Rung, Scope, Threshold};
 pub use state::{Acknowledgement, Alert, Event, Phase, Snooze, Stage, Subject};

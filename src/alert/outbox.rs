@@ -6,6 +6,7 @@ mod expire;
 mod overtake;
 mod row;
 mod silence;
+mod turns;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use claim::Standing;
+pub use claim::{Asked, Sort, Standing};
 pub use expire::KEEP;
 pub use row::{Batch, Delivery, Row, Tried};
 
@@ -62,6 +63,7 @@ pub struct Outbox {
     dropped: HashMap<To, u64>,
     /// When anybody was told anything last.
     last_sent: Option<Time>,
+    turns: turns::Turns,
 }
 
 impl Outbox {
@@ -136,6 +138,7 @@ impl Outbox {
         }
         self.all.entry(row.to()).or_default().insert(row.id.clone());
         self.episodes.entry((row.subject, row.alert.began)).or_default().insert(row.id.clone());
+        self.turns.changed(row.to());
         if let Delivery::Sent { at, .. } = row.delivery {
             self.last_sent = self.last_sent.max(Some(at));
         }
@@ -160,6 +163,7 @@ impl Outbox {
 
     fn take_out(&mut self, id: &Arc<str>) {
         let Some(row) = self.rows.remove(id) else { return };
+        self.turns.changed(row.to());
         take_from(&mut self.all, &row.to(), id);
         take_from(&mut self.open, &row.to(), id);
         take_from(&mut self.episodes, &(row.subject, row.alert.began), id);

@@ -1,18 +1,20 @@
 //! The courier: takes what is to be told, sends it, and says what came of it. There is one a service, in a thread of its
 //! own; several messages are on their way at once, so that a server that stalls holds up no other recipient.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
 use crate::{
+    alert::mail::words::{number, span},
     alert::{Address, Batch, Facts, Recipient, Row, Severity, Tried, WebhookForm, render},
     alert::{Alert, AlertKind, Delivery, NoticeKind, Subject, recipient::NO_SECRET},
-    model::{Now, Project, Tick},
+    model::{Now, Project, Tick, Time},
     notify::{
         body::{body, signature},
         gather::gather,
         message::message,
+        pace::Pace,
         smtp::{Mailer, NotSent, host_of},
         webhook::{self, Call},
     },
@@ -21,15 +23,17 @@ use crate::{
         Service,
         access::random,
         alerts::deliver::{Delivered, Room},
-        health::MAIL,
+        health::{MAIL, NOTICES},
     },
 };
 
 /// Mails that are on their way at once, and webhooks as many: those that stall hold up none of the other sort.
 const MOST_AT_ONCE: usize = 16;
-const MINUTE: Duration = Duration::from_secs(60);
 /// How often it is looked at what is due, when nothing new is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked at how long notices wait, and what is long.
+const LOOK_AT_WAITING_EVERY: Duration = Duration::from_secs(10);
+const LATE: Duration = Duration::from_secs(5 * 60);
 /// How long somebody waits for what came of a test: less than a call may take.
 const TEST_WITHIN: Duration = Duration::from_secs(25);
 /// How long what is on its way is waited for when the service ends.
@@ -40,8 +44,10 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Courier {
     queries: Arc<Queries>,
     mailer: Option<Arc<Mailer>>,
-    /// When mails went out in the last minute.
-    mailed: VecDeque<Now>,
+    /// How many mails may go out.
+    pace: Option<Pace>,
+    /// When it was looked at last how long notices wait.
+    looked_at: Option<Time>,
     mails: JoinSet<Sent>,
     webhooks: JoinSet<Sent>,
     /// The last look found as many messages as there was room for: there may be thousands.
@@ -56,7 +62,8 @@ impl Courier {
         let mailer = service.config.alerts.smtp.clone().map(|smtp| Arc::new(Mailer::new(smtp)));
         let queries = Arc::new(Queries::new(service.clone()));
         let (mails, webhooks) = (JoinSet::new(), JoinSet::new());
-        Self { queries, mailer, mailed: VecDeque::new(), mails, webhooks, is_behind: false }
+        let pace = mailer.as_ref().map(|mailer| Pace::new(mailer.per_minute()));
+        Self { queries, mailer, pace, looked_at: None, mails, webhooks, is_behind: false }
     }
 
     /// Sends until `ends`; what is then on its way has a moment to arrive.
@@ -103,11 +110,8 @@ impl Courier {
         if service.live.is_settling() {
             return;
         }
-        while self.mailed.front().is_some_and(|sent| now.mono.since(sent.mono) >= MINUTE) {
-            self.mailed.pop_front();
-        }
-        let per_minute = self.mailer.as_ref().map_or(usize::MAX, |mailer| mailer.per_minute());
-        let left = per_minute.saturating_sub(self.mailed.len());
+        self.look_at_those_who_wait(now);
+        let left = self.pace.as_mut().map_or(usize::MAX, |pace| pace.room(now.mono));
         let room = Room {
             mails: MOST_AT_ONCE.saturating_sub(self.mails.len()).min(left),
             webhooks: MOST_AT_ONCE.saturating_sub(self.webhooks.len()),
@@ -122,12 +126,30 @@ impl Courier {
             let facts = self.facts(&delivered, now);
             let sending = send(self.mailer.clone(), service.clone(), delivered, facts, now);
             if is_mail {
-                self.mailed.push_back(now);
+                self.pace.as_mut().into_iter().for_each(|pace| pace.took(now.mono));
                 self.mails.spawn(sending);
             } else {
                 self.webhooks.spawn(sending);
             }
         }
+    }
+
+    /// Tells operators where mails wait for long although the server takes them.
+    fn look_at_those_who_wait(&mut self, now: Now) {
+        if self.looked_at.is_some_and(|at| now.mono.since(at) < LOOK_AT_WAITING_EVERY) {
+            return;
+        }
+        self.looked_at = Some(now.mono);
+        let service = self.queries.service();
+        let used_up = self.pace.as_ref().filter(|pace| pace.was_used_up(now.mono));
+        let counted = used_up.map(|_| service.alerts.counted(now.wall));
+        let oldest = counted.and_then(|counted| Some((counted.waiting, now.wall.since(counted.oldest_due?))));
+        let late = oldest.filter(|(_, waits)| *waits >= LATE);
+        let words = used_up.zip(late).map(|(pace, (count, waits))| {
+            let (count, waits, most) = (number(count), span(waits), pace.per_minute());
+            format!("{count} wait, the longest for {waits}: `smtp.per_minute` lets {most} go out a minute")
+        });
+        service.health.warn(NOTICES, words);
     }
 
     fn facts(&self, delivered: &Delivered, now: Now) -> Facts {

@@ -19,6 +19,8 @@ pub const RECORDER: &str = "recorder";
 pub const ACCESS: &str = "access";
 /// The part that sends mails.
 pub const MAIL: &str = "mail";
+/// What waits to be told.
+pub const NOTICES: &str = "notices";
 /// Every part that may be told of.
 pub const PARTS: &[&str] = &[STORE, RECORDER, ACCESS];
 

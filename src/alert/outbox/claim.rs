@@ -1,4 +1,4 @@
-//! What goes out now, together, and what leads it: what fires now and is worst.
+//! What goes out now, together, and what leads it: what fires now and is worst. Whose turn it is, says [`super::turns`].
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -6,7 +6,7 @@ use super::{Batch, Delivery, FOLD, HOUR, LEASE, LONGEST_PAUSE, LONGEST_WAIT, MOS
 use crate::{
     alert::{
         NoticeKind, Severity,
-        outbox::{row::To, silence::name_of},
+        outbox::{row::To, silence::name_of, turns::SILENCED_FOR},
     },
     model::Time,
 };
@@ -19,6 +19,23 @@ pub struct Standing {
     pub severity: Severity,
     pub level: u32,
     pub limit: Option<u32>,
+}
+
+/// What a message needs to go out: what one sort waits for holds up no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Mail,
+    Webhook,
+}
+
+/// What who claims knows of rows.
+pub struct Asked<'a> {
+    /// How its recipient is told.
+    pub sort_of: &'a dyn Fn(&Row) -> Sort,
+    /// Whether it may go out now.
+    pub wanted: &'a dyn Fn(&Row) -> bool,
+    /// How its alert stands now; `None` of one that is over.
+    pub standing: &'a dyn Fn(&Row) -> Option<Standing>,
 }
 
 /// What makes rows one message.
@@ -39,38 +56,29 @@ impl Outbox {
         (folded.max(full), full > folded)
     }
 
-    /// The messages that are to be sent now, at most `most`, of rows that are `wanted`: they are being sent from here on.
-    /// `standing` says how the alert of a row stands now; `None` of one that is over.
-    pub fn claim(
-        &mut self,
-        now: Time,
-        most: usize,
-        wanted: &dyn Fn(&Row) -> bool,
-        standing: &dyn Fn(&Row) -> Option<Standing>,
-    ) -> Vec<Batch> {
+    /// The messages of a sort that are to be sent now, at most `most`: they are being sent from here on.
+    pub fn claim(&mut self, now: Time, sort: Sort, most: usize, asked: &Asked<'_>) -> Vec<Batch> {
         let mut batches = Vec::new();
-        let recipients: Vec<_> = self.open.keys().cloned().collect();
-        for to in recipients {
-            if batches.len() >= most {
-                break;
-            }
-            let (which, mut rows) = self.of_message(&to, now, wanted);
+        self.look(now, asked.sort_of);
+        while batches.len() < most
+            && let Some(to) = self.turns.next(sort)
+        {
+            let (which, mut rows) = self.of_message(&to, now, asked.wanted);
             if rows.is_empty() {
+                self.turns.not_before(to, now.after(SILENCED_FOR));
                 continue;
             }
-            let (next, is_full) = self.next_message(&to, now);
+            // What was to be tried again is silenced, and what is due waits to be folded.
+            let (next, _) = self.next_message(&to, now);
             if matches!(which, Which::New) && next > now {
-                if is_full {
-                    rows.iter().for_each(|row| {
-                        self.rows.entry(row.id.clone()).and_modify(|row| row.held = true);
-                    });
-                }
+                self.turns.not_before(to, now.after(SILENCED_FOR));
                 continue;
             }
-            rows.sort_by_cached_key(|row| precedence(row, standing(row)));
+            rows.sort_by_cached_key(|row| precedence(row, (asked.standing)(row)));
             rows.truncate(MOST_FOLDED);
             let dropped = self.dropped.remove(&to).unwrap_or(0);
             let held_back = rows.iter().filter(|row| row.held).count() as u64 + dropped;
+            self.turns.served(&to.0);
             let lead = match which {
                 Which::Again(lead) => lead,
                 Which::New => {
@@ -117,6 +125,7 @@ impl Outbox {
         for batch in batches {
             let Some(first) = batch.rows.first() else { continue };
             let to = first.to();
+            self.turns.changed(to.clone());
             // It did not go out: the next one need not wait for it.
             if let Some(log) = self.log.get_mut(&to).filter(|_| first.attempts <= 1) {
                 log.retain(|(_, name)| *name != batch.lead);
@@ -139,7 +148,7 @@ impl Outbox {
 }
 
 /// Whether a time is there, or so far ahead that a clock must have been.
-fn is_there(at: Time, now: Time, longest: std::time::Duration) -> bool {
+pub(super) fn is_there(at: Time, now: Time, longest: std::time::Duration) -> bool {
     at <= now || at > now.after(longest)
 }
 

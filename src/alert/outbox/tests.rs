@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod turns;
 
 use super::*;
 use crate::{
@@ -61,8 +63,13 @@ fn queue(outbox: &mut Outbox, row: Row) {
     outbox.take(changed);
 }
 
+/// All are mails, and of alerts that are over.
+fn asked<'a>(wanted: &'a dyn Fn(&Row) -> bool) -> Asked<'a> {
+    Asked { sort_of: &|_| Sort::Mail, wanted, standing: &|_| None }
+}
+
 fn taken(outbox: &mut Outbox, seconds: u64, most: usize) -> Vec<Batch> {
-    outbox.claim(at(seconds), most, &|_| true, &|_| None)
+    outbox.claim(at(seconds), Sort::Mail, most, &asked(&|_| true))
 }
 
 /// The ids of each message that goes out.
@@ -326,7 +333,7 @@ fn a_message_goes_on_without_what_was_snoozed_which_has_a_name_of_its_own_then()
     assert_eq!((held.len(), &held[0].delivery, held[0].held), (1, &Delivery::Queued, true));
     outbox.take(held);
     assert!(outbox.hold(&silenced).is_empty(), "once");
-    let rest = outbox.claim(at(30), 9, &|row| !silenced(row), &|_| None).remove(0);
+    let rest = outbox.claim(at(30), Sort::Mail, 9, &asked(&|row| !silenced(row))).remove(0);
     assert_eq!((&*rest.lead, rest.rows.len()), ("a", 1), "the message that was tried");
     let rows = outbox.tried(&rest, &Tried::Sent(String::new()), at(30), 0);
     outbox.take(rows);

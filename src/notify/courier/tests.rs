@@ -93,6 +93,27 @@ async fn nothing_is_sent_while_levels_settle() {
 }
 
 #[tokio::test]
+async fn mails_that_wait_for_long_though_the_server_takes_them_are_told_to_operators() {
+    let (service, now) = started_again();
+    hold(&service, now);
+    Recorder::default().step(&service, later(now, 1));
+    let mut courier = Courier::new(&service);
+    courier.pace = Some(Pace::new(1));
+    // One of another has used up the minute.
+    courier.pace.as_mut().unwrap().took(later(now, 400).mono);
+    for seconds in [400, 411] {
+        courier.begin(later(now, seconds));
+    }
+    let warnings = service.health.warnings();
+    let expected = "notices: 2 wait, the longest for 8 min: `smtp.per_minute` lets 1 go out a minute";
+    assert_eq!(warnings, [expected]);
+    courier.begin(later(now, 461));
+    assert_eq!(courier.mails.len(), 1);
+    courier.begin(later(now, 530));
+    assert!(service.health.warnings().is_empty(), "{:?}", service.health.warnings());
+}
+
+#[tokio::test]
 async fn nothing_that_is_to_be_signed_is_sent_unsigned() {
     let queries = Queries::new(open(&Arc::new(EmbeddedStore::in_memory().unwrap())));
     let url = "https://hooks.example/x".to_owned();

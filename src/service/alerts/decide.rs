@@ -111,6 +111,7 @@ impl Service {
         };
         let put = self.recipient_document(&recipient);
         self.ledger.write(Change { documents: vec![put], ..Change::default() }, &[entry], now.wall)?;
+        state.outbox.look_again(&place.0, &place.1);
         state.recipients.insert(place, recipient.clone());
         Ok(recipient)
     }
@@ -229,6 +230,7 @@ impl Service {
         if let Some(there) = state.engine.get_mut(subject) {
             there.clone_from(&alert);
         }
+        state.outbox.look_again_at(&alert);
         Ok(alert)
     }
 }

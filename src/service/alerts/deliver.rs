@@ -4,7 +4,10 @@
 use std::sync::atomic::Ordering;
 
 use crate::{
-    alert::{Address, Alert, AlertKind, Batch, Delivery, Engine, Phase, Recipient, Row, Standing, Subject, Tried},
+    alert::{
+        Address, Alert, AlertKind, Asked, Batch, Delivery, Engine, Phase, Recipient, Row, Sort, Standing, Subject,
+        Tried,
+    },
     config::StorePlace,
     model::{Now, Time},
     service::{
@@ -56,8 +59,11 @@ impl Alerts {
     pub fn claim(&self, service: &Service, now: Now, room: Room) -> Vec<Delivered> {
         let mut state = self.state();
         let State { engine, outbox, .. } = &*state;
-        let held = outbox.hold(&|row| engine.is_snoozed(row.subject, now.wall));
-        state.put_rows(held);
+        // It goes through all that waits: only where there is a snooze.
+        if engine.alerts().any(|alert| engine.is_snoozed(alert.subject, now.wall)) {
+            let held = outbox.hold(&|row| engine.is_snoozed(row.subject, now.wall));
+            state.put_rows(held);
+        }
         if state.write(service, now.wall).is_err() {
             return state.claim_of_lost_store(now.wall, room);
         }
@@ -132,10 +138,13 @@ impl State {
             true => recipients.get(&(row.project.clone(), row.recipient.clone())).is_some_and(is_webhook),
             false => record::decode_recipient(&row.gone, |_| None).as_ref().is_some_and(is_webhook),
         };
-        let standing = |row: &Row| standing(engine, row);
-        let wanted = |row: &Row| wanted(row) && !engine.is_snoozed(row.subject, now);
-        let webhooks = outbox.claim(now, room.webhooks, &|row| wanted(row) && is_webhook(row), &standing);
-        let mails = outbox.claim(now, room.mails, &|row| wanted(row) && !is_webhook(row), &standing);
+        let asked = Asked {
+            sort_of: &|row| if is_webhook(row) { Sort::Webhook } else { Sort::Mail },
+            wanted: &|row| wanted(row) && !engine.is_snoozed(row.subject, now),
+            standing: &|row| standing(engine, row),
+        };
+        let webhooks = outbox.claim(now, Sort::Webhook, room.webhooks, &asked);
+        let mails = outbox.claim(now, Sort::Mail, room.mails, &asked);
         webhooks.into_iter().chain(mails).collect()
     }
 

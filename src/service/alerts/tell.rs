@@ -68,11 +68,10 @@ impl Told {
 impl State {
     /// Puts a row for each recipient into the outbox.
     pub(super) fn tell(&mut self, notice: &Notice, now: Time) {
-        let subject = notice.alert.subject;
         // Who was told of the episode is told of its end, whatever became of the rule and of what they want to be told.
         let is_end = notice.notice == NoticeKind::Resolved;
-        let of_episode = |row: &&Row| row.subject == subject && row.alert.began == notice.alert.began;
-        let earlier: Vec<Row> = self.outbox.rows().filter(of_episode).filter(|_| is_end).cloned().collect();
+        let earlier: Vec<Row> =
+            if is_end { self.outbox.of_alert(&notice.alert).cloned().collect() } else { Vec::new() };
         let last = earlier.iter().max_by_key(|row| row.created);
         let Some(told) = self.told(notice, last) else { return };
         let project = told.project.clone();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use highwater::{
     alert::{
-        Address, Delivery, Engine, Keys, NoticeKind, Outbox, Recipient, Row, Severity, Subject, Tried,
+        Address, Asked, Delivery, Engine, Keys, NoticeKind, Outbox, Recipient, Row, Severity, Sort, Subject, Tried,
         rule::KEEP_SECONDS, state::What,
     },
     import::{Gathered, trace::TraceReader},
@@ -83,6 +83,7 @@ fn a_month_of_calls_fires_once_a_model_and_hour_at_most() {
     let mut engine = Engine::default();
     let mut outbox = Outbox::default();
     let to = recipient(&project);
+    let asked = Asked { sort_of: &|_| Sort::Mail, wanted: &|_| true, standing: &|_| None };
     let mut told: BTreeMap<NoticeKind, u32> = BTreeMap::new();
     let mut firings: BTreeMap<(Subject, u64), u32> = BTreeMap::new();
     let (mut mails, mut number) = (0_u32, 0_u64);
@@ -135,7 +136,7 @@ fn a_month_of_calls_fires_once_a_model_and_hour_at_most() {
                 assert!(lasted >= u64::from(KEEP_SECONDS), "{:?} ended {lasted} s after it fired", alert.subject);
             }
         }
-        for batch in outbox.claim(now, 10, &|_| true, &|_| None) {
+        for batch in outbox.claim(now, Sort::Mail, 10, &asked) {
             mails += 1;
             let rows = outbox.tried(&batch, &Tried::Sent("250".into()), now, 0);
             outbox.take(rows);

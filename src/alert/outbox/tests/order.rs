@@ -106,7 +106,7 @@ fn a_message_is_of_what_fires_now_and_is_worst() {
             _ => None,
         }
     };
-    let batch = outbox.claim(at(60), 1, &|_| true, &standing).remove(0);
+    let batch = outbox.claim(at(60), Sort::Mail, 1, &Asked { standing: &standing, ..asked(&|_| true) }).remove(0);
     let order: Vec<_> = batch.rows.iter().map(|row| &*row.id).collect();
     assert_eq!(order, ["beyond", "full", "near", "over", "eased"]);
     assert_eq!(&*batch.lead, "beyond");
