@@ -12,6 +12,7 @@ use crate::{
     model::{Now, Project, Tick, Time},
     notify::{
         body::{body, signature},
+        breaker::Breaker,
         gather::gather,
         message::message,
         pace::Pace,
@@ -48,8 +49,9 @@ pub struct Courier {
     pace: Option<Pace>,
     /// When it was looked at last how long notices wait.
     looked_at: Option<Time>,
-    mails: JoinSet<Sent>,
-    webhooks: JoinSet<Sent>,
+    breaker: Breaker,
+    mails: JoinSet<Began>,
+    webhooks: JoinSet<Began>,
     /// The last look found as many messages as there was room for: there may be thousands.
     is_behind: bool,
 }
@@ -57,13 +59,16 @@ pub struct Courier {
 /// A message, what came of it, and what is wrong with the mail server, if anything is.
 type Sent = (Delivered, Tried, Option<String>);
 
+/// A message that began then.
+type Began = (Now, Sent);
+
 impl Courier {
     pub fn new(service: &Arc<Service>) -> Self {
         let mailer = service.config.alerts.smtp.clone().map(|smtp| Arc::new(Mailer::new(smtp)));
         let queries = Arc::new(Queries::new(service.clone()));
         let (mails, webhooks) = (JoinSet::new(), JoinSet::new());
         let pace = mailer.as_ref().map(|mailer| Pace::new(mailer.per_minute()));
-        Self { queries, mailer, pace, looked_at: None, mails, webhooks, is_behind: false }
+        Self { queries, mailer, pace, looked_at: None, breaker: Breaker::default(), mails, webhooks, is_behind: false }
     }
 
     /// Sends until `ends`; what is then on its way has a moment to arrive.
@@ -111,7 +116,14 @@ impl Courier {
             return;
         }
         self.look_at_those_who_wait(now);
-        let left = self.pace.as_mut().map_or(usize::MAX, |pace| pace.room(now.mono));
+        // A test that arrived says that the server is well.
+        if self.breaker.is_open() && !service.health.is_warned(MAIL) {
+            self.breaker = Breaker::default();
+        }
+        let left = match self.breaker.room(now.mono, self.mails.len()) {
+            0 => 0,
+            room => self.pace.as_mut().map_or(room, |pace| pace.room(now.mono).min(room)),
+        };
         let room = Room {
             mails: MOST_AT_ONCE.saturating_sub(self.mails.len()).min(left),
             webhooks: MOST_AT_ONCE.saturating_sub(self.webhooks.len()),
@@ -125,6 +137,7 @@ impl Courier {
             let is_mail = matches!(delivered.recipient.address, Address::Mailbox(_));
             let facts = self.facts(&delivered, now);
             let sending = send(self.mailer.clone(), service.clone(), delivered, facts, now);
+            let sending = async move { (now, sending.await) };
             if is_mail {
                 self.pace.as_mut().into_iter().for_each(|pace| pace.took(now.mono));
                 self.mails.spawn(sending);
@@ -157,11 +170,19 @@ impl Courier {
     }
 
     /// Says what came of a message. Of one whose task failed nothing is known: it is sent again when its lease is over.
-    fn end(&self, done: Option<Sent>) {
-        let Some((delivered, tried, trouble)) = done else { return };
+    fn end(&mut self, done: Option<Began>) {
+        let Some((began, (delivered, tried, trouble))) = done else { return };
         let service = self.queries.service();
+        let now = service.clock.now();
+        if matches!(delivered.recipient.address, Address::Mailbox(_)) {
+            match (&tried, &trouble) {
+                (Tried::Waits(_), _) => self.pace.as_mut().into_iter().for_each(Pace::give_back),
+                (_, Some(_)) => self.breaker.failed(began.mono, now.mono, u64::from_le_bytes(random())),
+                (_, None) => self.breaker.well(began.mono),
+            }
+        }
         tell(service, &delivered.recipient, &tried, trouble);
-        service.alerts.tried(service, &delivered, &tried, service.clock.now());
+        service.alerts.tried(service, &delivered, &tried, now);
     }
 }
 
@@ -177,6 +198,7 @@ fn tell(service: &Service, recipient: &Recipient, tried: &Tried, trouble: Option
         Tried::Sent(answer) => tracing::info!(project, recipient = name, answer, "a notice was taken"),
         Tried::Failed(reason) => tracing::warn!(project, recipient = name, reason, "a notice was not taken yet"),
         Tried::Refused(reason) => tracing::warn!(project, recipient = name, reason, "a notice was refused"),
+        Tried::Waits(reason) => tracing::debug!(project, recipient = name, reason, "a notice waits"),
     }
     if trouble.is_some() || matches!((tried, &recipient.address), (Tried::Sent(_), Address::Mailbox(_))) {
         service.health.warn(MAIL, trouble);
@@ -204,6 +226,7 @@ async fn send(
                 Ok(message) => match mailer.send(mailbox, &message).await {
                     Ok(answer) => (Tried::Sent(answer), None),
                     Err(NotSent::Server(words)) => (Tried::Failed(words.clone()), Some(words)),
+                    Err(NotSent::Waits(words)) => (Tried::Waits(words), None),
                     Err(NotSent::Later(words)) => (Tried::Failed(words), None),
                     Err(NotSent::Refused(words)) => (Tried::Refused(words), None),
                 },

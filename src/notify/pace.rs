@@ -54,6 +54,13 @@ impl Pace {
         self.paid = Time(self.paid.0.max(now.0) + self.interval());
     }
 
+    /// One that was to go out did not.
+    pub fn give_back(&mut self) {
+        if self.sent.pop_back().is_some() {
+            self.paid = Time(self.paid.0.saturating_sub(self.interval()));
+        }
+    }
+
     /// Whether somebody had to wait within the last minute.
     pub fn was_used_up(&self, now: Time) -> bool {
         self.used_up.is_some_and(|at| now.since(at) < MINUTE)

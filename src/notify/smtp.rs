@@ -1,7 +1,15 @@
 //! The mail server: connections that are protected as configured, kept for the next mail, and never waited for without an
 //! end. What goes wrong is told in words that hold no password.
 
-use std::{fs, future::Future, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    fs,
+    future::Future,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use lettre::{
     Address,
@@ -22,8 +30,14 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// After the last byte of a mail: who gives up while the server still takes it in would send it twice.
 const TAKE_WITHIN: Duration = Duration::from_secs(120);
-/// Connections that are kept for the next mail.
-const MOST_IDLE: usize = 4;
+/// From its address to a connection that takes mails.
+const READY_WITHIN: Duration = Duration::from_secs(50);
+/// One that was kept says that it is still there.
+const THERE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a mail waits for those before it to connect. All of these together are less than a message's lease.
+const DOOR_WITHIN: Duration = Duration::from_secs(20);
+/// Connections that are kept for the next mail: as many as there are mails on their way.
+const MOST_IDLE: usize = 16;
 /// Longest words of a server that are told, in bytes.
 const MAX_WORDS: usize = 300;
 
@@ -32,6 +46,8 @@ const MAX_WORDS: usize = 300;
 pub enum NotSent {
     /// The server can't be used: for every mail it is the same.
     Server(String),
+    /// Another mail has just found that the server can't be used, or still tries: this one was not.
+    Waits(String),
     /// This mail may be taken another time.
     Later(String),
     /// This mail, or its recipient, is refused for good.
@@ -43,6 +59,10 @@ pub struct Mailer {
     config: Smtp,
     hello: ClientId,
     idle: Mutex<Vec<AsyncSmtpConnection>>,
+    /// One mail connects at a time, so that what is wrong is found once.
+    door: tokio::sync::Mutex<()>,
+    /// Connections that could not be made.
+    failures: AtomicU64,
 }
 
 impl std::fmt::Debug for Mailer {
@@ -54,7 +74,7 @@ impl std::fmt::Debug for Mailer {
 impl NotSent {
     pub fn words(&self) -> &str {
         match self {
-            Self::Server(words) | Self::Later(words) | Self::Refused(words) => words,
+            Self::Server(words) | Self::Waits(words) | Self::Later(words) | Self::Refused(words) => words,
         }
     }
 }
@@ -67,7 +87,7 @@ pub fn host_of(mailbox: &str) -> &str {
 impl Mailer {
     pub fn new(config: Smtp) -> Self {
         let hello = ClientId::Domain(host_of(&config.from).to_owned());
-        Self { config, hello, idle: Mutex::default() }
+        Self { config, hello, idle: Mutex::default(), door: tokio::sync::Mutex::default(), failures: AtomicU64::new(0) }
     }
 
     pub fn from(&self) -> &str {
@@ -86,10 +106,7 @@ impl Mailer {
     pub async fn send(&self, to: &str, message: &[u8]) -> Result<String, NotSent> {
         let address = |text: &str| text.parse::<Address>().map_err(|_| NotSent::Refused("the address is none".into()));
         let (from, to) = (address(&self.config.from)?, address(to)?);
-        let mut connection = match self.reuse().await {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
+        let mut connection = self.connection().await?;
         let sent = send(&mut connection, from, to, message).await;
         match &sent {
             // The server is as it was before: the next mail may go the same way.
@@ -104,12 +121,39 @@ impl Mailer {
         sent
     }
 
+    /// A connection that was kept, or a new one. Where another mail could make none meanwhile, this one does not try.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, NotSent> {
+        let Smtp { host, port, .. } = &self.config;
+        let failures = self.failures.load(Ordering::Relaxed);
+        if let Some(connection) = self.reuse().await {
+            return Ok(connection);
+        }
+        let waits = || NotSent::Waits(format!("{host}:{port} could not be used for another mail just now"));
+        let Ok(_door) = timeout(DOOR_WITHIN, self.door.lock()).await else { return Err(waits()) };
+        if self.failures.load(Ordering::Relaxed) != failures {
+            return Err(waits());
+        }
+        if let Some(connection) = self.reuse().await {
+            return Ok(connection);
+        }
+        let connected = timeout(READY_WITHIN, self.connect()).await.unwrap_or_else(|_| {
+            Err(NotSent::Server(format!("{host}:{port} is not ready within {} s", READY_WITHIN.as_secs())))
+        });
+        if connected.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        connected
+    }
+
     /// A connection that was kept, if the server still has it.
     async fn reuse(&self) -> Option<AsyncSmtpConnection> {
         loop {
             let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if within(ANSWER_WITHIN, connection.command(Rset)).await.is_ok() {
-                return Some(connection);
+            match timeout(THERE_WITHIN, connection.command(Rset)).await {
+                Ok(Ok(_)) => return Some(connection),
+                Ok(Err(_)) => {}
+                // The way is gone, for the others, too.
+                Err(_) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
             }
         }
     }

@@ -66,6 +66,11 @@ impl Health {
         is_news
     }
 
+    /// Whether a part wants looking after.
+    pub fn is_warned(&self, part: &'static str) -> bool {
+        lock(&self.warnings).contains_key(part)
+    }
+
     /// Why nothing is counted for good any more, if so: workers had better go elsewhere. A store that is away is no reason,
     /// since the service counts on, and every other one would fare the same.
     pub fn no_use(&self) -> Option<String> {

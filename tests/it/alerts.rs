@@ -187,6 +187,36 @@ async fn a_password_goes_by_starttls_alone_and_a_wrong_one_is_shown_to_operators
     assert!(plain.taken().is_empty());
 }
 
+/// A provider locks out who asks with a wrong password over and over.
+#[tokio::test]
+async fn a_wrong_password_is_tried_by_one_mail_at_a_time_whoever_else_waits() {
+    const WAITING: usize = 68;
+    let directory = tempfile::tempdir().unwrap();
+    let (pem, options) = tls(directory.path());
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let server = MailServer::with(free_port(), &options, &[]);
+    let mut config = mailing(&server);
+    let smtp = config.alerts.smtp.as_mut().unwrap();
+    (smtp.security, smtp.ca_file) = (SmtpSecurity::StartTls, Some(pem));
+    (smtp.user, smtp.password) = (Some("highwater".into()), Some(Secret::from("wrong secret")));
+    let serving = Serving::with(config);
+    limit(&serving, LIMIT);
+    let names: Vec<_> = (0..WAITING).map(|nth| format!("r{nth:02}")).collect();
+    tell(&serving, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    hold(&serving, 2).await;
+    soon("a warning", || !serving.service.health.warnings().is_empty()).await;
+    // The second pause is 15 s at least.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    // A login is tried by two mechanisms.
+    assert!((1..=2).contains(&server.logins()), "{} logins", server.logins());
+    let alert = serving.service.alerts.list(None).remove(0).alert;
+    let sums = serving.service.alerts.deliveries(&alert).sums;
+    assert_eq!((sums.retrying, sums.waiting), (1, WAITING as u32 - 1), "the others were not tried");
+    let rows = serving.service.alerts.deliveries(&alert).rows;
+    assert_eq!(rows.iter().map(|row| row.attempts).max(), Some(1));
+    assert_eq!(rows.iter().filter(|row| row.attempts > 0).count(), 1);
+}
+
 #[tokio::test]
 async fn one_refused_recipient_of_three_blocks_no_other() {
     let server = MailServer::start(&["refuse-bad"]);

@@ -120,26 +120,31 @@ impl Outbox {
         (Which::New, due.map(|row| Row::clone(row)).collect())
     }
 
+    /// A message did not go out: the next one need not wait for it.
+    pub fn take_back(&mut self, batch: &Batch) {
+        let Some(first) = batch.rows.first() else { return };
+        let to = first.to();
+        if let Some(log) = self.log.get_mut(&to).filter(|_| batch.is_new()) {
+            log.retain(|(_, name)| *name != batch.lead);
+        }
+        let dropped = batch.held_back.saturating_sub(batch.rows.iter().filter(|row| row.held).count() as u64);
+        if dropped > 0 {
+            *self.dropped.entry(to).or_default() += dropped;
+        }
+    }
+
     /// Gives claimed rows back as they were, since it could not be written that they are being sent.
     pub fn unclaim(&mut self, batches: &[Batch]) {
         for batch in batches {
             let Some(first) = batch.rows.first() else { continue };
-            let to = first.to();
-            self.turns.changed(to.clone());
-            // It did not go out: the next one need not wait for it.
-            if let Some(log) = self.log.get_mut(&to).filter(|_| first.attempts <= 1) {
-                log.retain(|(_, name)| *name != batch.lead);
-            }
-            let dropped = batch.held_back - batch.rows.iter().filter(|row| row.held).count() as u64;
-            if dropped > 0 {
-                *self.dropped.entry(to).or_default() += dropped;
-            }
+            self.turns.changed(first.to());
+            self.take_back(batch);
             for row in &batch.rows {
                 self.rows.entry(row.id.clone()).and_modify(|row| {
                     row.attempts = row.attempts.saturating_sub(1);
-                    row.delivery = match row.attempts {
-                        0 => Delivery::Queued,
-                        _ => Delivery::Retry { lead: batch.lead.clone(), at: Time(0), reason: String::new() },
+                    row.delivery = match batch.is_new() {
+                        true => Delivery::Queued,
+                        false => Delivery::Retry { lead: batch.lead.clone(), at: Time(0), reason: String::new() },
                     };
                 });
             }

@@ -51,8 +51,11 @@ impl Outbox {
             Tried::Failed(reason) => {
                 Delivery::Retry { lead, at: now.after(pause(attempts, jitter)), reason: reason.clone() }
             }
+            Tried::Waits(_) if batch.is_new() => Delivery::Queued,
+            Tried::Waits(reason) => Delivery::Retry { lead, at: now, reason: reason.clone() },
         };
-        let is_retry = matches!(delivery, Delivery::Retry { .. });
+        let is_retry = matches!(delivery, Delivery::Retry { .. } | Delivery::Queued);
+        let untried = u32::from(matches!(tried, Tried::Waits(_)));
         let mut changed = Vec::with_capacity(batch.rows.len());
         for row in &batch.rows {
             match self.newer(row).filter(|_| is_retry) {
@@ -60,7 +63,10 @@ impl Outbox {
                     changed.push(row.superseded(now));
                     changed.push(self.instead_of(row, newer));
                 }
-                None => changed.push(Row { delivery: delivery.clone(), ..row.clone() }),
+                None => {
+                    let attempts = row.attempts.saturating_sub(untried);
+                    changed.push(Row { delivery: delivery.clone(), attempts, ..row.clone() });
+                }
             }
         }
         changed

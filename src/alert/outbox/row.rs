@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     alert::{
         AlertKind, NoticeKind, Severity,
+        outbox::silence::name_of,
         state::{Alert, Subject},
     },
     model::{Key, Project, Time},
@@ -91,6 +92,16 @@ pub enum Tried {
     Failed(String),
     /// It will never be taken.
     Refused(String),
+    /// It was not tried: the server can't be used at all, with these words.
+    Waits(String),
+}
+
+impl Batch {
+    /// Whether this is its first try: it is named for its first row as that was before.
+    pub(super) fn is_new(&self) -> bool {
+        let before = |row: &Row| Row { attempts: row.attempts.saturating_sub(1), ..row.clone() };
+        self.rows.first().is_some_and(|first| name_of(&before(first)) == self.lead)
+    }
 }
 
 /// Whom a row is for.

@@ -210,7 +210,7 @@ pub fn preview(preview: &Preview) -> PreviewAlertRuleResponse {
 pub fn tried(tried: &Tried) -> SendTestMessageResponse {
     let (taken, answer) = match tried {
         Tried::Sent(answer) => (true, answer),
-        Tried::Failed(reason) | Tried::Refused(reason) => (false, reason),
+        Tried::Failed(reason) | Tried::Refused(reason) | Tried::Waits(reason) => (false, reason),
     };
     SendTestMessageResponse { taken, answer: answer.clone() }
 }

@@ -99,6 +99,11 @@ impl Alerts {
         // What was removed meanwhile with its project stays so.
         batch.rows.retain(|row| state.outbox.get(&row.id).is_some());
         let rows = state.outbox.tried(&batch, tried, now.wall, u64::from_le_bytes(random()));
+        if matches!(tried, Tried::Waits(_)) {
+            state.outbox.take_back(&batch);
+            state.put_rows(rows);
+            return state.write(service, now.wall).is_ok();
+        }
         match (tried, rows.iter().any(Row::is_open)) {
             (Tried::Sent(_), _) => counts.sent.fetch_add(1, Ordering::Relaxed),
             (_, true) => counts.failed.fetch_add(1, Ordering::Relaxed),
@@ -107,8 +112,7 @@ impl Alerts {
         state.put_rows(rows);
         let trouble = match tried {
             Tried::Sent(_) => String::new(),
-            Tried::Failed(reason) => reason.clone(),
-            Tried::Refused(reason) => reason.clone(),
+            Tried::Failed(reason) | Tried::Refused(reason) | Tried::Waits(reason) => reason.clone(),
         };
         let Recipient { project, name, .. } = &delivered.recipient;
         let place = (project.clone(), name.clone());

@@ -3,7 +3,7 @@
 Each mail that it takes is a file in DIRECTORY, headers and all. Ways: `greylist` (451 at the first try of each recipient),
 `refuse-bad` (550 for recipients that begin with `bad`), `stall` (no answer to the first mail, ever), `drop` (the first
 connection is cut amid its mail), `forget` (the first mail is taken and the connection cut before the answer),
-`busy` (421 to every mail). It prints `ready` when connections are taken.
+`busy` (421 to every mail). Each login is a line of DIRECTORY/logins. It prints `ready` when connections are taken.
 """
 
 import argparse
@@ -74,6 +74,8 @@ class Server(SMTP):
 
 
 def authenticate(server, session, envelope, mechanism, data):
+    with (args.directory / "logins").open("a") as logins:
+        logins.write("login\n")
     right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"highwater", b"hush hush")
     return AuthResult(success=right, handled=False)
 

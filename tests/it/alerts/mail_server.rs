@@ -65,6 +65,11 @@ impl MailServer {
         files
     }
 
+    /// How often somebody logged in, or tried to.
+    pub fn logins(&self) -> usize {
+        fs::read_to_string(self.directory.path().join("logins")).map_or(0, |text| text.lines().count())
+    }
+
     /// The mails that it took, the first one first.
     pub fn taken(&self) -> Vec<Taken> {
         let read = |path: PathBuf| {

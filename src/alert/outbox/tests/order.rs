@@ -158,3 +158,33 @@ fn a_recipient_who_takes_nothing_is_late_only_while_nobody_is_told() {
     assert_eq!(outbox.late_since(at(8), &|_| false), None, "others are: what it does not take shows with it");
     assert_eq!(outbox.late_since(at(20), &|_| false), Some(at(11)), "and it is to be tried again");
 }
+
+#[test]
+fn what_could_not_be_tried_is_as_it_was_and_is_overtaken_as_before() {
+    let waits = |outbox: &mut Outbox, batch: &Batch, seconds| {
+        outbox.take_back(batch);
+        let rows = outbox.tried(batch, &Tried::Waits("no server".into()), at(seconds), 9);
+        outbox.take(rows);
+    };
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, 0));
+    queue(&mut outbox, fired("b", 2, 0));
+    let batch = taken(&mut outbox, 0, 1).remove(0);
+    waits(&mut outbox, &batch, 1);
+    for id in ["a", "b"] {
+        assert_eq!((of(&outbox, id).1, outbox.get(id).unwrap().attempts), ("queued", 0));
+    }
+    // What came while it was to be sent takes its place.
+    let batch = taken(&mut outbox, 2, 1).remove(0);
+    assert_eq!(batch.rows.len(), 2, "it need not wait to be folded");
+    queue(&mut outbox, resolved("r", 1, 3));
+    waits(&mut outbox, &batch, 4);
+    assert_eq!((of(&outbox, "a").1, of(&outbox, "r")), ("superseded", (NoticeKind::FiredAndResolved, "queued")));
+    // A message that was tried stays that message.
+    let batch = taken(&mut outbox, 5, 1).remove(0);
+    failed(&mut outbox, &batch, 5);
+    let again = taken(&mut outbox, 60, 1).remove(0);
+    waits(&mut outbox, &again, 61);
+    let next = taken(&mut outbox, 62, 1).remove(0);
+    assert_eq!((&next.lead, next.rows.len(), next.rows[0].attempts), (&batch.lead, 2, 2));
+}
