@@ -115,6 +115,8 @@ fn slack(facts: &Facts, mail: &Mail) -> Value {
 /// How long Alertmanager takes an alert to fire that it hears no more of. Without it that would be five minutes, and an alert
 /// is told once: its end is told, too, and ends it earlier.
 const FIRES_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A test ends by itself.
+const TEST_FIRES_FOR: Duration = Duration::from_secs(60);
 
 /// One alert of Alertmanager's.
 struct Told<'f> {
@@ -156,19 +158,31 @@ fn alertmanager(facts: &Facts, mail: &Mail) -> Value {
         description: "",
         link: link(facts, &folded.row_link),
     });
-    std::iter::once(first).chain(also).map(|told| alert(facts, &told)).collect()
+    // Routes are by severity, and an alert gets worse and better: each message ends it where it is not any more.
+    let severities = |told: &Told<'_>| -> Vec<Value> {
+        let others = Severity::ALL.iter().filter(|of| **of != told.severity && told.notice != NoticeKind::Test);
+        std::iter::once(&told.severity).chain(others).map(|severity| alert(facts, told, *severity)).collect()
+    };
+    std::iter::once(first).chain(also).flat_map(|told| severities(&told)).collect()
 }
 
-/// What its labels say is the same for the whole episode, so that it ends what it began.
-fn alert(facts: &Facts, told: &Told<'_>) -> Value {
+/// But for the severity its labels are the same for the whole episode, so that it ends what it began.
+fn alert(facts: &Facts, told: &Told<'_>, severity: Severity) -> Value {
     let mut labels = serde_json::Map::new();
     let mut label = |name: &str, value: &str| {
         if !value.is_empty() {
             labels.insert(name.to_owned(), value.into());
         }
     };
-    label("alertname", if told.kind.is_of_level() { "HighwaterLevel" } else { "HighwaterAlert" });
-    label("alert", if told.kind.is_of_level() { "" } else { told.kind.as_str() });
+    let is_test = told.notice == NoticeKind::Test;
+    let (name, of) = match told.kind {
+        _ if is_test => ("HighwaterTest", ""),
+        kind if kind.is_of_level() => ("HighwaterLevel", ""),
+        kind => ("HighwaterAlert", kind.as_str()),
+    };
+    label("alertname", name);
+    label("alert", of);
+    label("severity", severity.as_str());
     label("project", facts.project.as_str());
     if let Some(target) = told.target {
         label("kind", target.kind().as_str());
@@ -176,10 +190,13 @@ fn alert(facts: &Facts, told: &Told<'_>) -> Value {
         label("account", target.account());
     }
     let over = matches!(told.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
-    let ends = if over { told.resolved.unwrap_or(told.at) } else { told.at.after(FIRES_FOR) };
+    let ends = match over || severity != told.severity {
+        true => told.resolved.unwrap_or(told.at),
+        false => told.at.after(if is_test { TEST_FIRES_FOR } else { FIRES_FOR }),
+    };
     let mut alert = json!({
         "labels": labels,
-        "annotations": {"summary": told.summary, "description": told.description, "severity": told.severity.as_str()},
+        "annotations": {"summary": told.summary, "description": told.description},
         "startsAt": time(told.since),
         "endsAt": time(ends),
     });
@@ -276,10 +293,36 @@ mod tests {
         let end = Some(Time::from_secs(1_700_000_300));
         facts.also = vec![folded("c/d", NoticeKind::Fired, None), folded("e/f", NoticeKind::Resolved, end)];
         let told = json(WebhookForm::Alertmanager, &facts);
-        let models: Vec<_> = told.as_array().unwrap().iter().map(|alert| alert["labels"]["model"].clone()).collect();
+        let mut models: Vec<_> =
+            told.as_array().unwrap().iter().map(|alert| alert["labels"]["model"].clone()).collect();
+        models.dedup();
         assert_eq!(models, ["a/b", "c/d", "e/f"]);
-        assert_eq!(told[1]["annotations"]["summary"], "[demo] Nova at 4 of 4");
-        assert_eq!(told[1]["startsAt"], "2023-11-14T22:13:30Z");
-        assert_eq!(told[2]["endsAt"], "2023-11-14T22:18:20Z", "the end of one that was folded in ends it");
+        assert_eq!(told[3]["annotations"]["summary"], "[demo] Nova at 4 of 4");
+        assert_eq!(told[3]["startsAt"], "2023-11-14T22:13:30Z");
+        assert_eq!(told[6]["endsAt"], "2023-11-14T22:18:20Z", "the end of one that was folded in ends it");
+    }
+
+    #[test]
+    fn alertmanager_routes_by_severity_and_what_got_worse_fires_once() {
+        let mut facts = of_level();
+        facts.severity = Severity::Critical;
+        let told = json(WebhookForm::Alertmanager, &facts);
+        let of = |severity: &str| -> Vec<_> {
+            let alerts = told.as_array().unwrap().iter();
+            alerts.filter(|told| told["labels"]["severity"] == severity).map(|told| told["endsAt"].clone()).collect()
+        };
+        assert_eq!(of("critical"), ["2023-11-21T22:15:20Z"]);
+        assert_eq!(of("warning"), ["2023-11-14T22:15:20Z"], "that it was told before ends");
+    }
+
+    #[test]
+    fn a_test_of_an_alertmanager_is_an_alert_of_its_own_for_a_minute() {
+        let mut facts = facts(AlertKind::StoreDegraded);
+        facts.notice = NoticeKind::Test;
+        let told = json(WebhookForm::Alertmanager, &facts);
+        assert_eq!(told.as_array().unwrap().len(), 1);
+        assert_eq!(told[0]["labels"]["alertname"], "HighwaterTest");
+        assert_eq!((&told[0]["labels"]["alert"], &told[0]["labels"]["severity"]), (&Value::Null, &json!("warning")));
+        assert_eq!(told[0]["endsAt"], "2023-11-14T22:16:20Z");
     }
 }
