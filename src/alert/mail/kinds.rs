@@ -7,6 +7,9 @@ pub fn label(facts: &Facts) -> &'static str {
     match (facts.notice, facts.kind) {
         (NoticeKind::Test, _) => "Test",
         (NoticeKind::Resolved | NoticeKind::FiredAndResolved, _) => "Resolved",
+        (_, AlertKind::Approaching) if !is_so_now(facts) => "Was near its limit",
+        (_, AlertKind::AtLimit) if !is_so_now(facts) => "Was at its limit",
+        (_, AlertKind::Over) if !is_so_now(facts) => "Was over its limit",
         (NoticeKind::Repeated, AlertKind::Approaching) => "Still near its limit",
         (NoticeKind::Repeated, AlertKind::AtLimit) => "Still at its limit",
         (NoticeKind::Repeated, AlertKind::Over) => "Still over its limit",
@@ -21,6 +24,18 @@ pub fn label(facts: &Facts) -> &'static str {
         (_, AlertKind::ProviderDisagrees) => "Refused below our limit",
         _ => "Trouble",
     }
+}
+
+/// Whether a level that is told of late is still what its rule says.
+fn is_so_now(facts: &Facts) -> bool {
+    let Some(then) = facts.then else { return true };
+    let (level, limit) = (u64::from(facts.level), facts.limit.map(u64::from));
+    let is_so = match (facts.kind, limit) {
+        (AlertKind::Over, limit) => limit.is_some_and(|limit| level > limit),
+        (_, Some(limit)) if facts.stage_percent > 0 => level * 100 >= limit * u64::from(facts.stage_percent),
+        _ => facts.level >= then.level,
+    };
+    facts.level_known && is_so
 }
 
 /// What a trouble is, and what it is no more.

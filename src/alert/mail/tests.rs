@@ -237,6 +237,23 @@ fn a_mail_that_waited_says_how_it_stands_now_beside_how_it_was() {
     assert!(mail.text.contains("Highest                 7\n"), "of which limit is not known: {}", mail.text);
 }
 
+/// A red "Over its limit" stood above "54 of 60 (90 %), falling".
+#[test]
+fn the_label_of_a_mail_that_waited_is_of_now() {
+    let check = |kind, (level, known), expected: &str| {
+        let mut facts = Facts { kind, stage_percent: 100, level, level_known: known, limit: Some(60), ..busy() };
+        facts.then = Some(Then { level: 61, limit: Some(60), at: facts.at });
+        assert_eq!(kinds::label(&facts), expected, "{kind} at {level}");
+        assert!(render(&facts).html.contains(expected));
+    };
+    check(AlertKind::Over, (54, true), "Was over its limit");
+    check(AlertKind::Over, (60, true), "Was over its limit");
+    check(AlertKind::Over, (61, true), "Over its limit");
+    check(AlertKind::AtLimit, (60, true), "At its limit");
+    check(AlertKind::AtLimit, (59, true), "Was at its limit");
+    check(AlertKind::Approaching, (61, false), "Was near its limit");
+}
+
 #[test]
 fn the_end_of_a_deleted_project_says_so_in_its_subject() {
     for notice in [NoticeKind::Resolved, NoticeKind::FiredAndResolved] {
