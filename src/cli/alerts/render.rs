@@ -7,6 +7,7 @@ use recipients::{RecipientOut, of_recipients};
 use serde::Serialize;
 
 use crate::{
+    alert::AlertKind,
     cli::{
         alerts::Answer,
         moment,
@@ -16,6 +17,7 @@ use crate::{
         target::Named,
         text,
     },
+    model::Kind,
     proto::{
         Alert, AlertDelivery, AlertPhase, AlertRule, DeliverySums, PreviewAlertRuleResponse, Severity,
         alert_delivery::State,
@@ -24,21 +26,29 @@ use crate::{
     },
 };
 
-const ALERTS: [Column; 7] = [
+const ALERTS: [Column; 11] = [
     Column::left("alert", Column::ALWAYS),
-    Column::name("project", 60, 8),
+    Column::name("project", 110, 8),
     Column::name("of", Column::ALWAYS, 20),
+    Column::left("is", 60),
     Column::left("state", Column::ALWAYS),
-    Column::right("peak", 80),
+    Column::left("severity", 100),
+    Column::right("level", 75),
     Column::right("limit", 75),
-    Column::left("since", 50),
+    Column::right("peak", 120),
+    Column::left("since", 90),
+    Column::name("decided", 60, 12),
 ];
-const RULES: [Column; 6] = [
+const RULES: [Column; 10] = [
     Column::name("rule", Column::ALWAYS, 12),
+    Column::left("of", 90),
+    Column::name("only", 100, 10),
     Column::left("from", Column::ALWAYS),
     Column::left("for", 80),
     Column::left("ends below", 60),
+    Column::left("after", 110),
     Column::left("severity", 70),
+    Column::left("told again", 120),
     Column::left("in use", 75),
 ];
 
@@ -67,6 +77,8 @@ pub struct AlertOut {
     #[serde(flatten)]
     target: TargetOut,
     display_name: String,
+    /// What it is of: `over`.
+    alert: &'static str,
     state: &'static str,
     severity: &'static str,
     began: Option<Rfc3339>,
@@ -76,6 +88,7 @@ pub struct AlertOut {
     peak: u32,
     limit: Option<u32>,
     acknowledged_by: String,
+    acknowledged: Option<Rfc3339>,
     snoozed_until: Option<Rfc3339>,
     events: Vec<EventOut>,
     /// At most 50: of more, what has not arrived, and then the newest.
@@ -110,11 +123,19 @@ struct DeliveryOut {
 #[derive(Debug, Serialize)]
 pub struct RuleOut {
     name: String,
+    /// What it is of: `approaching`.
+    alert: &'static str,
+    /// Only of this kind and this model; absent for any.
+    only_kind: Option<&'static str>,
+    only_model: Option<String>,
     enabled: bool,
     from: String,
     hold_seconds: i64,
     ends_below: String,
+    ends_after_seconds: i64,
     severity: &'static str,
+    /// 0 for never.
+    repeat_seconds: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,6 +161,19 @@ const fn severity(severity: Severity) -> &'static str {
         Severity::Warning => "warning",
         Severity::Info | Severity::Unspecified => "info",
     }
+}
+
+/// What an alert or a rule is of: `at-limit`.
+fn kind(number: i32) -> &'static str {
+    AlertKind::ALL.iter().find(|kind| **kind as i32 == number).map_or("", |kind| kind.as_str())
+}
+
+fn only_kind(rule: &AlertRule) -> Option<&'static str> {
+    Kind::ALL.iter().find(|kind| **kind as i32 == rule.only_kind).map(|kind| kind.as_str())
+}
+
+fn seconds(span: Option<&prost_types::Duration>) -> i64 {
+    span.map_or(0, |span| span.seconds)
 }
 
 fn threshold(threshold: Option<&Threshold>) -> String {
@@ -185,6 +219,7 @@ impl From<&Alert> for AlertOut {
             project: alert.project.clone(),
             target: TargetOut::of(alert.target.as_ref()),
             display_name: alert.display_name.clone(),
+            alert: kind(alert.kind),
             state: state(alert),
             severity: severity(alert.severity()),
             began: output::time(alert.begin_time.as_ref()),
@@ -194,6 +229,7 @@ impl From<&Alert> for AlertOut {
             peak: alert.peak,
             limit: alert.limit_plus_one.checked_sub(1),
             acknowledged_by: alert.acknowledged_by.clone(),
+            acknowledged: output::time(alert.acknowledge_time.as_ref()),
             snoozed_until: output::time(alert.snooze_time.as_ref()),
             events: alert.events.iter().map(event).collect(),
             deliveries: alert.deliveries.iter().map(delivery).collect(),
@@ -206,11 +242,16 @@ impl From<&AlertRule> for RuleOut {
     fn from(rule: &AlertRule) -> Self {
         Self {
             name: rule.name.clone(),
+            alert: kind(rule.kind),
+            only_kind: only_kind(rule),
+            only_model: Some(rule.only_model.clone()).filter(|model| !model.is_empty()),
             enabled: rule.enabled,
             from: threshold(rule.threshold.as_ref()),
-            hold_seconds: rule.hold.as_ref().map_or(0, |hold| hold.seconds),
+            hold_seconds: seconds(rule.hold.as_ref()),
             ends_below: threshold(rule.clear.as_ref()),
+            ends_after_seconds: seconds(rule.keep.as_ref()),
             severity: severity(rule.severity()),
+            repeat_seconds: seconds(rule.repeat.as_ref()),
         }
     }
 }
@@ -276,25 +317,51 @@ fn of_alerts(alerts: &[Alert], width: usize, zone: &TimeZone) -> Vec<Line> {
             Line::from(alert.name.as_str()),
             alert.project.as_str().into(),
             of.into(),
+            kind(alert.kind).into(),
             Line::of(style, state(alert)),
-            text::number(alert.peak.into()).into(),
+            severity(alert.severity()).into(),
+            text::number(alert.level.into()).into(),
             limit.map(|limit| text::number(limit.into())).unwrap_or_default().into(),
+            text::number(alert.peak.into()).into(),
             Line::of(Style::Dim, since.unwrap_or_default()),
+            decided(alert, zone).into(),
         ]);
     }
     table.lay_out(width)
 }
 
+/// What people decided of an alert: `snoozed until 2026-11-27 12:00, seen by kim`.
+fn decided(alert: &Alert, zone: &TimeZone) -> String {
+    let until = alert.snooze_time.as_ref().and_then(moment::of_wire).map(|time| moment::full(time, zone));
+    let snoozed = until.map(|until| format!("snoozed until {until}"));
+    let by = Some(&alert.acknowledged_by).filter(|by| !by.is_empty());
+    let seen = by.map(|by| format!("seen by {}", text::line(by)));
+    [seen, snoozed].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What a rule is of alone: `tts deepgram/nova-3`; empty for any.
+fn only(rule: &AlertRule) -> String {
+    let model = Some(rule.only_model.as_str()).filter(|model| !model.is_empty());
+    [only_kind(rule), model].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 fn of_rules(rules: &[AlertRule], width: usize) -> Vec<Line> {
     let mut table = Table::new(&RULES);
     for rule in rules {
-        let hold = rule.hold.as_ref().map_or(0, |hold| u64::try_from(hold.seconds).unwrap_or(0));
+        let span = |span: Option<&prost_types::Duration>, none: &str| match u64::try_from(seconds(span)) {
+            Ok(0) | Err(_) => none.to_owned(),
+            Ok(seconds) => moment::duration(seconds),
+        };
         table.row([
             Line::from(rule.name.as_str()),
+            kind(rule.kind).into(),
+            text::line(&only(rule)).into(),
             threshold(rule.threshold.as_ref()).into(),
-            if hold == 0 { "at once".into() } else { moment::duration(hold).into() },
+            span(rule.hold.as_ref(), "at once").into(),
             threshold(rule.clear.as_ref()).into(),
+            span(rule.keep.as_ref(), "at once").into(),
             severity(rule.severity()).into(),
+            span(rule.repeat.as_ref(), "never").into(),
             if rule.enabled { "yes".into() } else { "no".into() },
         ]);
     }

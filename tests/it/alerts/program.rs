@@ -143,8 +143,16 @@ fn rules_and_recipients_are_set_by_the_command_line() {
     check(
         at,
         "rules set ours --of approaching --from 12 --ends-below 9 --kind-only tts",
-        &["ours", "12 slots", "9 slots"],
+        &["ours", "approaching", "tts", "12 slots", "9 slots", "never"],
     );
+    check(at, "rules set ours --repeat 1h --ends-after 90s", &["1 h", "tts", "1 min 30 s"]);
+    let json = [
+        "\"alert\": \"approaching\"",
+        "\"only_kind\": \"tts\"",
+        "\"repeat_seconds\": 3600",
+        "\"ends_after_seconds\": 90",
+    ];
+    check(at, "rules --json", &json);
     check(at, "rules set ours --off", &["12 slots", "no"]);
     check(at, "rules preview near --from 95%", &["0 times", "0 meters and pools"]);
     check(at, "rules remove near", &["90 %"]);
