@@ -89,6 +89,16 @@ pub struct RuleBook {
 }
 
 impl Threshold {
+    /// Where a rule ends of which nobody said it: a tenth lower and at least a slot, or ten points of percent; what is over a
+    /// limit ends at it.
+    pub fn default_clear(self, kind: AlertKind) -> Self {
+        match self {
+            _ if kind == AlertKind::Over => self,
+            Self::Percent(percent) => Self::Percent(percent.saturating_sub(CLEAR_POINTS)),
+            Self::Slots(slots) => Self::Slots(slots.saturating_sub((slots / 10).max(1))),
+        }
+    }
+
     /// The level under a limit, rounded up; `None` when it is a share of no limit.
     fn slots(self, limit: Option<u32>) -> Option<u32> {
         match self {
@@ -311,6 +321,14 @@ mod tests {
         check(Some(1), &[("approaching", 1, 1), ("near", 1, 1), ("at-limit", 1, 1), ("over", 2, 1)]);
         check(Some(0), &[("approaching", 1, 1), ("near", 1, 1), ("at-limit", 1, 1), ("over", 1, 1)]);
         check(None, &[]);
+    }
+
+    #[test]
+    fn a_rule_ends_lower_than_it_begins_where_nobody_said_otherwise() {
+        let ends = |threshold: Threshold| threshold.default_clear(AlertKind::Approaching);
+        assert_eq!([12, 40, 1].map(|up| ends(Threshold::Slots(up))), [11, 36, 0].map(Threshold::Slots));
+        assert_eq!(ends(Threshold::Percent(85)), Threshold::Percent(75));
+        assert_eq!(Threshold::Slots(12).default_clear(AlertKind::Over), Threshold::Slots(12));
     }
 
     #[test]

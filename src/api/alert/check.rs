@@ -77,7 +77,7 @@ pub fn rule(project: &Project, rule: Option<proto::AlertRule>) -> Checked<AlertR
         },
         threshold: up,
         hold_seconds: seconds("hold", rule.hold)?,
-        clear: threshold("clear", rule.clear)?.unwrap_or(up),
+        clear: threshold("clear", rule.clear)?.unwrap_or_else(|| up.default_clear(kind)),
         keep_seconds: seconds("keep", rule.keep)?,
         severity: number("severity", rule.severity, Severity::from_number)?,
         repeat_seconds: seconds("repeat", rule.repeat)?,

@@ -58,7 +58,7 @@ struct ChangeArgs {
     /// For so long, such as 2m; 0 for at once
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     hold: Option<Duration>,
-    /// It ends below this level, in the unit of --from
+    /// It ends below this level, in the unit of --from; else a tenth lower, or ten points of percent
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     ends_below: Option<Level>,
     /// When it has been below for so long
@@ -136,7 +136,7 @@ impl ChangeArgs {
                 _ => false,
             };
             rule.threshold = of_level(from);
-            rule.clear = if fits { rule.clear } else { of_level(from) };
+            rule.clear = rule.clear.filter(|_| fits);
         }
         if let Some(level) = self.ends_below {
             rule.clear = of_level(level);
@@ -217,14 +217,18 @@ mod tests {
     fn what_is_not_said_of_a_rule_stays() {
         let made = change(&["--of", "approaching", "--from", "16", "--for", "2m", "--repeat", "1h"], None).unwrap();
         let slots = |slots| Some(Threshold { level: Some(Level::Slots(slots)) });
-        assert_eq!((made.threshold, made.clear, made.enabled), (slots(16), slots(16), true));
+        assert_eq!(
+            (made.threshold, made.clear, made.enabled),
+            (slots(16), None, true),
+            "the service says where it ends"
+        );
         assert_eq!(made.hold.unwrap().seconds, 120);
         let lower = change(&["--ends-below", "12", "--kind-only", "tts"], Some(made)).unwrap();
         assert_eq!((lower.clear, lower.threshold), (slots(12), slots(16)));
         let changed = change(&["--off", "--repeat", "0", "--kind-only", "any"], Some(lower.clone())).unwrap();
         assert_eq!(changed, AlertRule { enabled: false, repeat: None, only_kind: 0, ..lower.clone() });
         let shares = change(&["--from", "90%"], Some(lower)).unwrap();
-        assert_eq!(shares.clear, shares.threshold, "an end in slots is none of a share");
+        assert_eq!(shares.clear, None, "an end in slots is none of a share");
     }
 
     #[test]

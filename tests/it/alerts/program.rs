@@ -153,6 +153,7 @@ fn rules_and_recipients_are_set_by_the_command_line() {
         "\"ends_after_seconds\": 90",
     ];
     check(at, "rules --json", &json);
+    check(at, "rules set slots --of approaching --from 12", &["slots", "11 slots"]);
     check(at, "rules set ours --off", &["12 slots", "no"]);
     check(at, "rules preview near --from 95%", &["0 times", "0 meters and pools"]);
     check(at, "rules remove near", &["90 %"]);
