@@ -255,10 +255,10 @@ fn said(response: &Response) -> String {
 
 /// What went wrong, and what is behind it.
 fn words(error: &SmtpError) -> String {
-    let mut words = error.to_string();
+    let mut words = without_address(&error.to_string());
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
-        let more = error.to_string();
+        let more = without_address(&error.to_string());
         if !words.contains(&more) {
             words = format!("{words}: {more}");
         }
@@ -267,7 +267,25 @@ fn words(error: &SmtpError) -> String {
     cut(&words)
 }
 
+/// Libraries say where they explain themselves to programmers: nobody who reads this is helped.
+fn without_address(words: &str) -> String {
+    let end = words.find(": https://docs.rs").unwrap_or(words.len());
+    words[..end].to_owned()
+}
+
 fn cut(words: &str) -> String {
     let words: String = words.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     words[..words.floor_char_boundary(MAX_WORDS.min(words.len()))].trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_is_told_without_addresses_for_programmers() {
+        let said = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/x";
+        assert_eq!(without_address(said), "peer closed connection without sending TLS close_notify");
+        assert_eq!(without_address("550: see https://mail.example"), "550: see https://mail.example");
+    }
 }

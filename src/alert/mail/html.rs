@@ -339,7 +339,7 @@ fn push_also(body: &mut String, facts: &Facts) {
 
 /// Below the card: whose mail it is, and how to end it. The card itself ends with some room.
 fn footer(facts: &Facts) -> String {
-    let zone = facts.zone.iana_name().unwrap_or("UTC");
+    let zone = facts.zone.iana_name().filter(|zone| *zone != "Etc/UTC").unwrap_or("UTC");
     let unsubscribe = facts.unsubscribe_link.as_ref().map(|link| {
         format!(
             " <a href=\"{}\" class=\"muted\" style=\"color:#5f5f69;text-decoration:underline\">No more of these mails</a>",

@@ -123,7 +123,7 @@ fn the_subject_says_it_all() {
     const NAME: &str = "[demo] elevenlabs/eleven_turbo_v2_5";
     check_subject(&busy(), &format!("{NAME} at 18 of 20 (90 %), rising"));
     check_subject(&over(), &format!("{NAME} at 22 of 20 (110 %), rising"));
-    check_subject(&resolved(), &format!("{NAME} resolved: back to 12 of 20 (60 %), falling"));
+    check_subject(&resolved(), &format!("{NAME} resolved: back to 12 of 20 (60 %)"));
     check_subject(
         &Facts { notice: NoticeKind::Repeated, ..busy() },
         &format!("{NAME} still at 18 of 20 (90 %), rising"),
@@ -235,6 +235,12 @@ fn a_mail_that_waited_says_how_it_stands_now_beside_how_it_was() {
     (facts.level_known, facts.peak, facts.limit) = (true, 7, Some(9));
     let mail = render(&facts);
     assert!(mail.text.contains("Highest                 7\n"), "of which limit is not known: {}", mail.text);
+}
+
+#[test]
+fn utc_is_called_so() {
+    let facts = Facts { zone: TimeZone::get("Etc/UTC").unwrap(), ..busy() };
+    assert!(render(&facts).html.contains("Times are of UTC."));
 }
 
 /// A red "Over its limit" stood above "54 of 60 (90 %), falling".

@@ -27,7 +27,7 @@ pub fn text(facts: &Facts) -> String {
     text.push('\n');
     lines(facts).iter().for_each(|line| push_line(&mut text, line));
     if let Some(week) = week(facts) {
-        push_line(&mut text, &("In a word", week.to_owned()));
+        push_line(&mut text, &("Its pattern", week.to_owned()));
     }
     push_holders(&mut text, facts);
     if !facts.also.is_empty() {

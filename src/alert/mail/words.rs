@@ -48,9 +48,14 @@ pub fn tone(facts: &Facts) -> Tone {
 
 /// `18 of 20 (90 %), rising`.
 pub fn standing(facts: &Facts) -> String {
+    format!("{}{}", share(facts), trend(facts))
+}
+
+/// `18 of 20 (90 %)`.
+fn share(facts: &Facts) -> String {
     let limit = facts.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
     let percent = facts.percent().map(|percent| format!(" ({} %)", number(percent))).unwrap_or_default();
-    format!("{}{limit}{percent}{}", number(facts.level), trend(facts))
+    format!("{}{limit}{percent}", number(facts.level))
 }
 
 fn trend(facts: &Facts) -> &'static str {
@@ -68,7 +73,7 @@ pub fn state(facts: &Facts) -> String {
         NoticeKind::Test => "test mail".to_owned(),
         _ if over && facts.deleted => "ended: the project was deleted".to_owned(),
         NoticeKind::FiredAndResolved if facts.kind.is_of_level() => format!("was at {}, and is resolved", peak(facts)),
-        NoticeKind::Resolved if facts.kind.is_of_level() => format!("resolved: back to {}", standing(facts)),
+        NoticeKind::Resolved if facts.kind.is_of_level() => format!("resolved: back to {}", share(facts)),
         NoticeKind::Fired | NoticeKind::Repeated if facts.kind.is_of_level() && is_so_still(facts) => {
             format!("still at {}", standing(facts))
         }
