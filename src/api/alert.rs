@@ -103,6 +103,9 @@ impl AlertService for Alerts {
         let snoozed = self.aside.run(move |queries| {
             let (service, now) = (queries.service(), queries.service().clock.now());
             let (name, by) = (&request.alert, &request.set_by);
+            if request.until.is_some() && until <= now.wall {
+                return Err(Error::invalid("until", "is over: say a time ahead, or none to end the snooze"));
+            }
             let alert = service.snooze_alert(&project, name, until, by, &caller.actor(), now)?;
             Ok(view::alert_of(service, alert, now))
         });

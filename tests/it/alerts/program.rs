@@ -168,6 +168,7 @@ fn rules_and_recipients_are_set_by_the_command_line() {
         ("test-mail bad", "550): 5.1.1 there is nobody of that name"),
         ("test-mail nobody", "nobody"),
         ("rules set new --from 80%", "--of"),
+        ("snooze level-0 --until 2020-01-01", "until"),
         ("rules set ours --from 5 --ends-below 9", "clear"),
         ("recipients set new", "--mail"),
         ("recipients set new --mail a,b@x", "mailbox"),
