@@ -84,7 +84,7 @@ fn priority(word: &str) -> Result<Priority, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     let spelled = || text.parse::<jiff::SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
     seconds.or_else(spelled).ok_or_else(|| "a duration such as 10s, 500ms or 15min is needed".to_owned())

@@ -13,8 +13,9 @@ use crate::{
     model::key::DEFAULT_PROJECT,
     proto::{
         GetCallerRequest, admin_service_client::AdminServiceClient, alert_service_client::AlertServiceClient,
-        ingest_service_client::IngestServiceClient, limit_service_client::LimitServiceClient,
-        quota_service_client::QuotaServiceClient, request_service_client::RequestServiceClient,
+        chain_service_client::ChainServiceClient, ingest_service_client::IngestServiceClient,
+        limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient,
+        request_service_client::RequestServiceClient, route_service_client::RouteServiceClient,
     },
 };
 
@@ -162,8 +163,16 @@ impl Server {
         QuotaServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
+    pub fn routes(&self) -> RouteServiceClient<Known> {
+        RouteServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
     pub fn limits(&self) -> LimitServiceClient<Known> {
         LimitServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
+    pub fn chains(&self) -> ChainServiceClient<Known> {
+        ChainServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
     pub fn ingest(&self) -> IngestServiceClient<Known> {

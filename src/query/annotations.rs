@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    alert::Subject,
+    alert::{AlertKind, Subject},
     model::{IncreaseRequest, LimitHistory, Now, Project, Target, Time, request::Ruling, text::number},
     query::{Queries, Result},
     service::{alerts::Past, outages::Outage},
@@ -134,12 +134,23 @@ fn of_request(request: &IncreaseRequest, called: &dyn Fn(&str) -> String) -> Vec
     marks
 }
 
+/// How the way of sessions was, in words.
+const fn was(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Refused => "callers were turned away",
+        AlertKind::FallbackInUse => "new sessions went to the fallback",
+        AlertKind::ProviderDown => "the provider was down",
+        _ => "the provider refused below our limit",
+    }
+}
+
 /// That it fired, from its beginning on.
 fn of_alert(past: &Past) -> Option<Annotation> {
     let fired = past.alert.fired?;
     let of = past.alert.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
     let text = match past.alert.subject {
         Subject::Level(_) => format!("Alert: up to {}{of}", number(past.alert.peak)),
+        Subject::Way(kind, _) => format!("Alert: {}", was(kind)),
         Subject::Silence(_) | Subject::Service(_) => "Alert: its workers were silent".to_owned(),
     };
     Some(Annotation {

@@ -22,6 +22,7 @@ pub mod step;
 pub mod tell;
 #[cfg(test)]
 mod tests;
+mod troubles;
 pub mod unsubscribe;
 
 use std::{
@@ -108,8 +109,10 @@ struct State {
     retry_at: Time,
     /// Keys whose limit changes by its time.
     scheduled: BTreeMap<Tick, Vec<KeyId>>,
-    /// What is wrong with the service, in words.
-    details: HashMap<AlertKind, String>,
+    /// What is wrong with the service, or was with the way of sessions, in words.
+    details: HashMap<Subject, String>,
+    /// The last second in which callers of a model were turned away.
+    refused: HashMap<KeyId, Tick>,
     /// Sums of disagreements with LiveKit, of the last minutes.
     disagreements: VecDeque<(Tick, u64)>,
     expired_at: Option<Time>,
@@ -166,10 +169,7 @@ impl Names {
     }
 
     fn of(&self, subject: Subject) -> Option<&Key> {
-        match subject {
-            Subject::Level(id) | Subject::Silence(id) => self.get(id),
-            Subject::Service(_) => None,
-        }
+        subject.key().and_then(|id| self.get(id))
     }
 }
 
@@ -188,6 +188,7 @@ pub fn name_of(subject: Subject) -> String {
     match subject {
         Subject::Level(id) => format!("level-{}", id.0),
         Subject::Silence(id) => format!("silence-{}", id.0),
+        Subject::Way(kind, id) => format!("{kind}-{}", id.0),
         Subject::Service(kind) => kind.to_string(),
     }
 }
@@ -198,7 +199,11 @@ pub fn subject_of(name: &str) -> Option<Subject> {
     match name.split_once('-') {
         Some(("level", id)) => Some(Subject::Level(number(id)?)),
         Some(("silence", id)) => Some(Subject::Silence(number(id)?)),
-        _ => name.parse().ok().filter(|kind: &AlertKind| kind.is_of_service()).map(Subject::Service),
+        _ => name.parse().ok().filter(|kind: &AlertKind| kind.is_of_service()).map(Subject::Service).or_else(|| {
+            let (kind, id) = name.rsplit_once('-')?;
+            let kind = kind.parse().ok().filter(|kind: &AlertKind| kind.is_of_way())?;
+            Some(Subject::Way(kind, number(id)?))
+        }),
     }
 }
 

@@ -299,8 +299,10 @@ async fn check_deletion(serving: Serving) {
     let author = Author { set_by: "kim".into(), reason: String::new(), actor: Actor::service() };
     let limited = Key { project: project("acme"), target };
     serving.service.set_limit(&limited, 9, None, author, serving.service.clock.now()).unwrap();
-    ask(&serving, "acme");
-    ask(&serving, "beside");
+    for of in ["acme", "beside"] {
+        ask(&serving, of);
+        crate::access_matrix::asks::chain(&serving, of);
+    }
     assert_eq!(level_across(&serving), 2);
     let highest = serving.service.store.keys_end().unwrap();
 
@@ -318,7 +320,10 @@ async fn check_deletion(serving: Serving) {
     assert!(store.keys().unwrap().iter().all(|(_, key)| key.project != project("acme")));
     assert!(store.limits().unwrap().is_empty() && store.documents(Shelf::Projects).unwrap().is_empty());
     assert_eq!(store.documents(Shelf::ApiKeys).unwrap().len(), 1, "the operator's");
-    assert_eq!(store.documents(Shelf::Requests).unwrap().len(), 1, "the other project's");
+    for shelf in [Shelf::Requests, Shelf::Chains, Shelf::ByHand] {
+        assert_eq!(store.documents(shelf).unwrap().len(), 1, "the other project's");
+    }
+    assert_eq!(serving.service.chains.projects(), [project("beside")]);
     let all = ListAuditRowsRequest { all_projects: true, ..ListAuditRowsRequest::default() };
     let rows = client.list_audit_rows(all).await.unwrap().into_inner().rows;
     assert_eq!((&*rows[0].action, &*rows[1].action), ("project.deleted", "project.delete"));

@@ -3,7 +3,7 @@
 //! answers as what does not exist, byte for byte.
 
 mod alerts;
-mod asks;
+pub mod asks;
 mod descriptors;
 mod raw;
 
@@ -230,6 +230,7 @@ impl World {
         let alert = alerts::firing(&serving, OWN).await;
         let world = Self { serving, channel, alert };
         world.limit(FOREIGN);
+        asks::chain(&world.serving, FOREIGN);
         world
     }
 
@@ -245,7 +246,7 @@ impl World {
     /// What a caller names of its own; keys, limits, requests and sessions are new each time, since some calls end them.
     fn own(&self, method: &MethodDescriptor, by: &str) -> Ids {
         self.limit(OWN);
-        alerts::recipient(&self.serving, OWN);
+        [alerts::recipient, asks::chain].iter().for_each(|make| make(&self.serving, OWN));
         let project = match method.name() {
             "CreateProject" => format!("made-{}", Clock::wall().0),
             "DeleteProject" => {

@@ -6,9 +6,9 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use crate::{
     alert::{
-        AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
+        Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
         facts::{Stands, Then},
-        mail::days::days,
+        mail::{days::days, kinds::trouble},
     },
     model::Time,
 };
@@ -46,23 +46,6 @@ pub fn tone(facts: &Facts) -> Tone {
     }
 }
 
-/// In a word or two: what the coloured label says.
-pub fn label(facts: &Facts) -> &'static str {
-    match (facts.notice, facts.kind) {
-        (NoticeKind::Test, _) => "Test",
-        (NoticeKind::Resolved | NoticeKind::FiredAndResolved, _) => "Resolved",
-        (NoticeKind::Repeated, AlertKind::Approaching) => "Still near its limit",
-        (NoticeKind::Repeated, AlertKind::AtLimit) => "Still at its limit",
-        (NoticeKind::Repeated, AlertKind::Over) => "Still over its limit",
-        (_, AlertKind::Approaching) => "Near its limit",
-        (_, AlertKind::AtLimit) => "At its limit",
-        (_, AlertKind::Over) => "Over its limit",
-        (NoticeKind::Repeated, _) => "Still so",
-        (_, AlertKind::WorkersSilent) => "Silent",
-        _ => "Trouble",
-    }
-}
-
 /// `18 of 20 (90 %), rising`.
 pub fn standing(facts: &Facts) -> String {
     let limit = facts.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
@@ -75,30 +58,6 @@ fn trend(facts: &Facts) -> &'static str {
         Trend::Rising => ", rising",
         Trend::Steady => "",
         Trend::Falling => ", falling",
-    }
-}
-
-/// What a trouble is, and what it is no more.
-pub fn trouble(kind: AlertKind, over: bool) -> &'static str {
-    match (kind, over) {
-        (AlertKind::WorkersSilent, false) => "its workers are silent: the level is not known",
-        (AlertKind::WorkersSilent, true) => "its workers are heard again",
-        (AlertKind::StoreDegraded, false) => "the store does not take what is written",
-        (AlertKind::StoreDegraded, true) => "the store is well again",
-        (AlertKind::AuditDrift, false) => "levels differ from the records they stand for",
-        (AlertKind::AuditDrift, true) => "levels are those of their records again",
-        (AlertKind::WebhooksDisagree, false) => "LiveKit's webhooks and its lists disagree",
-        (AlertKind::WebhooksDisagree, true) => "LiveKit's webhooks and its lists agree again",
-        (AlertKind::Refused, false) => "attempts are turned away",
-        (AlertKind::Refused, true) => "nothing is turned away any more",
-        (AlertKind::FallbackInUse, false) => "new sessions go to the fallback",
-        (AlertKind::FallbackInUse, true) => "new sessions go to the first choice again",
-        (AlertKind::ProviderDown, false) => "the provider is down",
-        (AlertKind::ProviderDown, true) => "the provider is up again",
-        (AlertKind::ProviderDisagrees, false) => "the provider counts otherwise",
-        (AlertKind::ProviderDisagrees, true) => "the provider counts as we do again",
-        (AlertKind::Approaching | AlertKind::AtLimit | AlertKind::Over, false) => "is near its limit",
-        (AlertKind::Approaching | AlertKind::AtLimit | AlertKind::Over, true) => "is no longer near its limit",
     }
 }
 

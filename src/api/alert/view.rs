@@ -88,7 +88,7 @@ fn worst(service: &Service, alert: &Alert, project: &Project) -> (AlertKind, Sev
     let by_subject = || match alert.subject {
         Subject::Level(_) => (AlertKind::Approaching, Severity::Warning),
         Subject::Silence(_) => (AlertKind::WorkersSilent, Severity::Critical),
-        Subject::Service(kind) => (kind, Severity::Warning),
+        Subject::Way(kind, _) | Subject::Service(kind) => (kind, Severity::Warning),
     };
     fires.or_else(fired).unwrap_or_else(by_subject)
 }
