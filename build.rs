@@ -11,10 +11,11 @@ use std::{
 
 use prost::Message as _;
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 11] = [
     "highwater/v1/types.proto",
     "highwater/v1/limit.proto",
     "highwater/v1/quota.proto",
+    "highwater/v1/route.proto",
     "highwater/v1/ingest.proto",
     "highwater/v1/admin.proto",
     "highwater/v1/forecast.proto",

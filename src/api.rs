@@ -16,3 +16,4 @@ pub mod pages;
 pub mod peer;
 pub mod quota;
 pub mod request;
+pub mod routed;

@@ -93,6 +93,7 @@ impl App {
         let servers = Servers::start(&self.service, &notifier, &health, &places, certificates.as_ref())?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
+        let router = Routine::router(self.service.clone())?;
         let keeper = Routine::keeper(self.service.clone())?;
         let livekit = Routine::livekit(self.service.clone(), notifier.notices().draining)?;
         let courier = Routine::courier(self.service.clone(), notifier.notices().draining)?;
@@ -121,6 +122,7 @@ impl App {
         courier.stop();
         renewer.into_iter().for_each(Routine::stop);
         auditor.stop();
+        router.stop();
         keeper.stop();
         recorder.stop();
         outcome

@@ -27,6 +27,7 @@ pub mod channel;
 pub mod credential;
 pub mod journal;
 pub mod name;
+pub mod routes;
 mod stream;
 mod wire;
 
@@ -137,6 +138,8 @@ struct Shared {
     /// Tells waiting callers that a session was released.
     released: Notify,
     status: watch::Sender<ClientStatus>,
+    /// The newest routes that were heard.
+    routes: routes::Newest,
 }
 
 #[derive(Default)]
@@ -214,6 +217,7 @@ impl WorkerClient {
             progress: Notify::new(),
             released: Notify::new(),
             status: watch::Sender::new(ClientStatus::Connecting),
+            routes: routes::Newest::default(),
         });
         let task = tokio::spawn(stream::run(Arc::clone(&shared), channel));
         Self { shared, task }

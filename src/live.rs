@@ -11,7 +11,8 @@
 //! - [`release`]: slots that are freed by hand.
 //! - [`gate`], [`starts`], [`scope`]: what of a level is enforced. [`enter`]: the way in, through three levels or none.
 //!   [`waiting`]: who waits for a slot. [`admit`]: who asks for one, and what they are told; `asked`, what a book says of it;
-//!   [`holders`], who holds most.
+//!   [`holders`], who holds most; [`chained`], the sessions that were asked for by chain.
+//! - [`ends`]: what the ends of sessions say of their provider.
 //! - [`learn`]: what is awaited after a restart.
 //! - [`roll`] makes one frame a second, out of `entries`; `lasted` puts together how long sessions lasted.
 //! - [`audit`] recounts them.
@@ -23,7 +24,9 @@ pub mod attach;
 pub mod audit;
 pub mod beyond;
 pub mod book;
+pub mod chained;
 mod early_ends;
+pub mod ends;
 pub mod enter;
 mod entries;
 pub mod gate;
@@ -64,6 +67,7 @@ pub use admit::{Answer, Ask, Granted};
 pub use apply::{Applied, Event, Said, Told};
 pub use attach::{Attachment, Gone, Hello, Refusal};
 pub use book::{Book, Link};
+pub use chained::{Chained, OfChain, Probes};
 pub use enter::{Refused, Why};
 pub use meter::{Meter, Tally};
 pub use registry::Registry;

@@ -20,6 +20,7 @@ pub mod promised;
 pub mod record;
 pub mod release;
 pub mod requests;
+pub mod routing;
 pub mod simulation;
 pub mod start;
 pub mod throttle;
@@ -41,6 +42,7 @@ pub use limits::Limits;
 pub use outages::Outages;
 pub use projects::Leaving;
 pub use requests::Requests;
+pub use routing::Routing;
 pub use simulation::Simulation;
 
 use crate::{
@@ -69,6 +71,8 @@ pub struct Service {
     pub ceilings: Ceilings,
     /// The chains of models, and what is said of them by hand.
     pub chains: Chains,
+    /// Which model of each chain new sessions use, and how the providers of all models do.
+    pub routing: Routing,
     pub requests: Requests,
     pub alerts: Alerts,
     pub outages: Outages,

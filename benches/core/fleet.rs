@@ -126,7 +126,14 @@ impl Fleet {
             assert_eq!(given, GivenBack::Free);
             let next = nth + SESSIONS_EACH as u64;
             let wanted = self.wanted[self.meter(turn, next)].clone();
-            let ask = Ask { id: id(turn, next), wanted, priority: Priority::Standard, labels: None, waits: false };
+            let ask = Ask {
+                id: id(turn, next),
+                wanted,
+                priority: Priority::Standard,
+                labels: None,
+                waits: false,
+                of_chain: None,
+            };
             let (answer, _) = self.live.acquire(Holder::Stream(&stream), &ask, None, now).expect("it is there");
             assert!(matches!(answer, Answer::Granted(_)));
         }

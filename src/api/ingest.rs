@@ -32,6 +32,7 @@ use crate::{
         convert,
         ingest::{
             acquire::{Asked, Told},
+            asks::Wants,
             seats::Seats,
         },
         notices::Notices,
@@ -114,7 +115,14 @@ impl IngestService for Ingest {
         caller.scope(&mut request.project)?;
         let service = &self.service;
         let now = service.clock.now();
-        let (who, ask, wait) = asks::acquire(service, &request, now)?;
+        let (who, wants, wait) = asks::acquire(service, &request, now)?;
+        let ask = match wants {
+            Wants::Ask(ask) => ask,
+            Wants::Refused(refused) => {
+                let result = Some(Outcome::Refused(refused));
+                return Ok(Response::new(AcquireResponse { result, lease_until: None }));
+            }
+        };
         let asked = acquire::ask(service, &who, &ask, now).inspect_err(|error| service.counts.ingest.refused(error))?;
         let (told, lease_end) = match asked {
             Asked::Told(told, lease_end) => (told, lease_end),

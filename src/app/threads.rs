@@ -1,4 +1,4 @@
-//! The threads beside the servers: one makes each second durable, one audits, one keeps credentials, one reads LiveKit's
+//! The threads beside the servers: one makes each second durable, one audits, one decides routes, one keeps credentials, one reads LiveKit's
 //! lists, one sends what is to be told of alerts. They end when they are told to, their last work done.
 
 use std::{
@@ -22,6 +22,7 @@ use crate::{
         access::{REFRESH_EVERY, keep::Keeper},
         health::RECORDER,
         record::Recorder,
+        routing,
     },
 };
 
@@ -65,6 +66,18 @@ impl Routine {
                 for drift in service.live.audit() {
                     tracing::error!(key = drift.key.0, drift.level, drift.records, "a level differs from its records");
                 }
+            }
+        })
+    }
+
+    /// Decides routes, and tells them.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn router(service: Arc<Service>) -> Result<Self, AppError> {
+        Self::start("route", move |stop| {
+            while goes_on(stop, routing::INTERVAL) {
+                service.step_routes(service.clock.now());
             }
         })
     }

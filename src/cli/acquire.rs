@@ -18,8 +18,8 @@ use crate::{
     },
     model::{Kind, Meter as ModelMeter, Unit},
     proto::{
-        AcquireRequest, AcquireResponse, Granted, HeartbeatRequest, Labels, Meter, Priority, Refused, ReleaseRequest,
-        ReleaseResult, acquire_response::Result as Answer, target,
+        AcquireRequest, AcquireResponse, GrantReason, Granted, HeartbeatRequest, Labels, Meter, Priority, Refused,
+        ReleaseRequest, ReleaseResult, acquire_response::Result as Answer, target,
     },
 };
 
@@ -32,8 +32,11 @@ pub struct AcquireArgs {
     #[command(flatten)]
     project: ProjectArgs,
     /// What is asked for: llm, stt, tts, realtime, agent, participant, sip, ingress or egress
-    #[arg(long, value_name = "KIND")]
-    kind: Kind,
+    #[arg(long, value_name = "KIND", required_unless_present = "chain", conflicts_with = "chain")]
+    kind: Option<Kind>,
+    /// A chain, of which the service chooses the model
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["models", "account", "unit"])]
+    chain: Option<String>,
     /// One model, as provider/model; several in the order of preference
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
@@ -66,6 +69,8 @@ struct AnswerOut<'a> {
     granted: bool,
     model: Option<String>,
     diverted: bool,
+    /// Why it is this model of its chain.
+    reason: Option<&'static str>,
     message: Option<&'a str>,
     expected_wait_seconds: Option<f64>,
 }
@@ -113,15 +118,21 @@ pub async fn run(mut args: AcquireArgs) -> Result<(), CliError> {
     }
 }
 
-fn request(args: &AcquireArgs) -> Result<AcquireRequest, CliError> {
+fn meters(args: &AcquireArgs) -> Result<Vec<Meter>, CliError> {
+    let Some(kind) = args.kind else { return Ok(Vec::new()) };
     let named: Vec<String> = if args.models.is_empty() { vec![String::new()] } else { args.models.clone() };
     let mut meters = Vec::with_capacity(named.len());
     for model in named {
-        ModelMeter::new(args.kind, &model, &args.account, args.unit)
+        ModelMeter::new(kind, &model, &args.account, args.unit)
             .map_err(|error| CliError::Usage(format!("--{}: {}", error.field, error.problem)))?;
         let unit = args.unit.map_or(0, |unit| unit as i32);
-        meters.push(Meter { kind: args.kind as i32, model, account: args.account.clone(), unit });
+        meters.push(Meter { kind: kind as i32, model, account: args.account.clone(), unit });
     }
+    Ok(meters)
+}
+
+fn request(args: &AcquireArgs) -> Result<AcquireRequest, CliError> {
+    let meters = meters(args)?;
     Ok(AcquireRequest {
         project: args.project.project.clone(),
         worker_id: "highwater acquire".to_owned(),
@@ -132,6 +143,8 @@ fn request(args: &AcquireArgs) -> Result<AcquireRequest, CliError> {
         labels: (!args.job.is_empty()).then(|| Labels { job: args.job.clone(), room: String::new() }),
         priority: args.priority as i32,
         wait: (!args.wait.is_zero()).then(|| wire(args.wait)),
+        chain: args.chain.clone().unwrap_or_default(),
+        failed: Vec::new(),
     })
 }
 
@@ -193,15 +206,37 @@ fn spelled(meter: Option<&Meter>) -> String {
     Named::of(target.as_ref()).spelled()
 }
 
+/// Why it is this model of its chain, in words.
+const fn reason(reason: GrantReason) -> Option<&'static str> {
+    match reason {
+        GrantReason::Unspecified => None,
+        GrantReason::Leads => Some("leads the chain"),
+        GrantReason::Stays => Some("a session of the job is there"),
+        GrantReason::Share => Some("takes a share of the chain"),
+        GrantReason::Overflow => Some("those before it have no room"),
+        GrantReason::Probe => Some("was down, and is tried"),
+        GrantReason::LastResort => Some("last resort"),
+    }
+}
+
 fn say_granted(args: &AcquireArgs, granted: &Granted) -> Result<(), CliError> {
     if args.json {
         let model = granted.meter.as_ref().map(|meter| meter.model.clone());
         let project = &args.project.project;
         let (diverted, message) = (granted.diverted, granted.passed_over.first().map(|first| first.message.as_str()));
-        let out = AnswerOut { project, granted: true, model, diverted, message, expected_wait_seconds: None };
+        let out = AnswerOut {
+            project,
+            granted: true,
+            model,
+            diverted,
+            reason: reason(granted.reason()),
+            message,
+            expected_wait_seconds: None,
+        };
         return output::print(&out, true);
     }
-    say(&format!("granted: {}", spelled(granted.meter.as_ref())))?;
+    let why = reason(granted.reason()).map(|why| format!(" ({why})")).unwrap_or_default();
+    say(&format!("granted: {}{why}", spelled(granted.meter.as_ref())))?;
     for passed in &granted.passed_over {
         say(&format!("  not {}: {}", spelled(passed.meter.as_ref()), passed.message))?;
     }
@@ -219,6 +254,7 @@ fn say_refused(args: &AcquireArgs, refused: &Refused) -> Result<(), CliError> {
             granted: false,
             model: None,
             diverted: false,
+            reason: None,
             message: Some(&refused.message),
             expected_wait_seconds: expected,
         };

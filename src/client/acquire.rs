@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     client::{ClientError, MeterHandle, SessionName, Shared, WorkerClient, journal::Live},
     model::{Outcome, SessionId, session::ID_BYTES},
-    proto::{self, Granted, Labels, Priority, Refused, acquired},
+    proto::{self, Granted, Labels, Meter, Priority, Refused, acquired},
 };
 
 /// How long the service may take to answer, beside the time that is waited for a slot.
@@ -20,8 +20,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What a session wants.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// The meters that it may count on, in the order of preference: 1 to 8.
+    /// The meters that it may count on, in the order of preference: 1 to 8, and none where it names a chain.
     pub meters: Vec<MeterHandle>,
+    /// A chain, of which the service chooses the model; empty for none.
+    pub chain: String,
+    /// Models of the chain that failed the session already.
+    pub failed: Vec<Meter>,
     pub labels: Option<Arc<Labels>>,
     pub priority: Priority,
     /// How long to wait for a slot, up to 60 s.
@@ -31,8 +35,14 @@ pub struct Wanted {
 impl Wanted {
     /// One of these meters, at once or not at all.
     pub fn of(meters: &[MeterHandle]) -> Self {
+        Self { meters: meters.to_vec(), ..Self::by_chain("") }
+    }
+
+    /// A model of a chain, at once or not at all.
+    pub fn by_chain(chain: &str) -> Self {
+        let (meters, failed) = (Vec::new(), Vec::new());
         let (labels, priority, wait) = (None, Priority::Standard, Duration::ZERO);
-        Self { meters: meters.to_vec(), labels, priority, wait }
+        Self { meters, chain: chain.to_owned(), failed, labels, priority, wait }
     }
 }
 
@@ -49,6 +59,8 @@ pub enum Acquired {
 pub(super) struct Asking {
     pub name: SessionName,
     pub meters: Vec<u32>,
+    pub chain: String,
+    pub failed: Vec<Meter>,
     pub labels: Option<Arc<Labels>>,
     pub priority: Priority,
     pub wait: Duration,
@@ -64,9 +76,10 @@ impl WorkerClient {
     /// worker: whether there is a slot is not known then.
     pub async fn acquire(&self, name: impl Into<SessionName>, wanted: Wanted) -> Result<Acquired, ClientError> {
         let (tell, told) = oneshot::channel();
-        let Wanted { meters, labels, priority, wait } = wanted;
+        let Wanted { meters, chain, failed, labels, priority, wait } = wanted;
         let meters = meters.iter().map(|meter| meter.0).collect();
-        self.shared.state().asks.push_back(Asking { name: name.into(), meters, labels, priority, wait, tell });
+        let asking = Asking { name: name.into(), meters, chain, failed, labels, priority, wait, tell };
+        self.shared.state().asks.push_back(asking);
         self.shared.wake.notify_one();
         let within = wait + ANSWER_WITHIN;
         match timeout(within, told).await {
@@ -96,6 +109,8 @@ pub(super) fn take(shared: &Shared) -> Vec<proto::StreamAcquire> {
             labels: asking.labels.as_deref().cloned(),
             priority: asking.priority as i32,
             wait: prost_types::Duration::try_from(asking.wait).ok().filter(|_| !asking.wait.is_zero()),
+            chain: asking.chain.clone(),
+            failed: asking.failed.clone(),
         });
         state.asked.insert(asking.name.id(), asking);
     }

@@ -334,6 +334,7 @@ impl<'a> Stream<'a> {
             }
             Message::Authenticated(taken) => self.renewal.before(taken.expire_time.as_ref()),
             Message::Release(asked) => release::close(self.shared, asked),
+            Message::Routes(routes) => self.shared.routes.heard(routes),
             Message::Acquired(answer) => self.grants += u64::from(acquire::answered(self.shared, answer)),
             // A slot is given back by a disconnect in a batch, which is not answered by this.
             Message::Released(_) | Message::Welcome(_) => {}

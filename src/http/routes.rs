@@ -46,6 +46,7 @@ use crate::{
         peer::Peer,
         quota::Quotas,
         request::Requests,
+        routed::RouteSignals,
     },
     error::Error,
     http::{
@@ -62,7 +63,7 @@ use crate::{
         chain_service_server::ChainServiceServer, demo_service_server::DemoServiceServer,
         forecast_service_server::ForecastServiceServer, ingest_service_server::IngestServiceServer,
         limit_service_server::LimitServiceServer, quota_service_server::QuotaServiceServer,
-        request_service_server::RequestServiceServer,
+        request_service_server::RequestServiceServer, route_service_server::RouteServiceServer,
     },
     query::Queries,
     service::{
@@ -86,6 +87,7 @@ const SERVICES: &[&str] = &[
     RequestServiceServer::<Requests>::NAME,
     AlertServiceServer::<Alerts>::NAME,
     AdminServiceServer::<Admin>::NAME,
+    RouteServiceServer::<RouteSignals>::NAME,
 ];
 
 /// What the plain pages are made of.
@@ -140,6 +142,7 @@ impl Routes {
         let chains = Chains::new(aside.clone());
         let requests = Requests::new(aside.clone());
         let alerts = Alerts::new(aside.clone());
+        let signals = RouteSignals::new(service.clone(), notices.draining.clone());
         let reflection = || {
             Reflection::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -147,6 +150,7 @@ impl Routes {
         };
         let of_all = tonic::service::Routes::new(HealthServer::new(HealthService::from_health_reporter(health)))
             .add_service(DemoServiceServer::new(Demo::new(service.clone())).max_decoding_message_size(message_bytes))
+            .add_service(RouteServiceServer::new(signals).max_decoding_message_size(message_bytes))
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let pages = Router::new()

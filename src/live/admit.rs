@@ -10,6 +10,7 @@ use crate::{
         asked::Asked,
         attach::{Attachment, Refusal},
         book::Book,
+        chained::OfChain,
         enter::{Entered, Refused, Why},
         gate::{self, Promise},
         meter::{Meter, Tally},
@@ -39,6 +40,8 @@ pub struct Ask {
     pub labels: Option<Box<Labels>>,
     /// Whether it waits when there is none.
     pub waits: bool,
+    /// The chain that it is asked of, where it is by chain.
+    pub of_chain: Option<Box<OfChain>>,
 }
 
 /// A slot that is held.
@@ -51,6 +54,15 @@ pub struct Granted {
     pub again: bool,
     /// What the models before it say; not told after waiting.
     pub passed: Vec<Refused>,
+    /// Why it is this model of its chain, as was told when it was granted; 0 where it was not asked for by chain.
+    pub why: u8,
+}
+
+impl Ask {
+    /// The model that it would rather have: what that does not give is unmet demand there.
+    pub fn first(&self) -> &Arc<Meter> {
+        self.of_chain.as_ref().map_or(&self.wanted[0], |of| &of.primary)
+    }
 }
 
 /// What a worker is told.
@@ -136,7 +148,8 @@ impl Live {
         match book.asked(&ask.id) {
             Asked::Held(meter) => {
                 let nth = ask.wanted.iter().position(|wanted| Arc::ptr_eq(wanted, &meter));
-                return Ok(Answer::Granted(Granted { meter, nth, again: true, passed: Vec::new() }));
+                let why = book.claims.get(&ask.id).map_or(0, |claim| claim.why);
+                return Ok(Answer::Granted(Granted { meter, nth, again: true, passed: Vec::new(), why }));
             }
             Asked::Ended => return Ok(Answer::Ended),
             Asked::New => {}
@@ -165,10 +178,13 @@ impl Live {
             Way::Entered(entered) => meter.commit(entered, Promise::Passing),
             Way::Handed(permit) => permit.used(),
         }
-        if nth > 0 {
-            ask.wanted[0].count_diverted();
+        if !Arc::ptr_eq(meter, ask.first()) {
+            ask.first().count_diverted();
         }
-        Ok(Answer::Granted(Granted { meter: meter.clone(), nth: Some(nth), again: false, passed }))
+        let claim = ask.of_chain.as_ref().map(|of| of.claim(nth, meter));
+        let why = claim.as_ref().map_or(0, |claim| claim.why);
+        book.claims.extend(claim.map(|claim| (ask.id, claim)));
+        Ok(Answer::Granted(Granted { meter: meter.clone(), nth: Some(nth), again: false, passed, why }))
     }
 
     /// The promise of a slot, or what is to be said instead.
@@ -191,30 +207,39 @@ impl Live {
         if !ask.waits {
             return Err(Box::new(self.refuse(ask, refused)));
         }
+        if let Some(probe) = ask.of_chain.as_ref().and_then(|of| of.probe.as_ref()) {
+            // Who waits tries nothing.
+            probe.give_up();
+        }
         match self.room.wait(project, &ask.wanted, ask.priority, self.bounds.waiting_per_project, now) {
             Turn::Now(nth, entered) => Ok((nth, entered, Vec::new())),
             Turn::Wait(ticket) => Err(Box::new(Answer::Waits(ticket))),
             Turn::TooMany => {
-                ask.wanted[0].count_refused();
+                ask.first().count_refused();
                 Err(Box::new(Answer::TooManyWait))
             }
         }
     }
 
     fn refuse(&self, ask: &Ask, refused: Vec<Refused>) -> Answer {
-        ask.wanted[0].count_refused();
+        ask.first().count_refused();
         Answer::Refused(refused)
     }
 
     /// A caller is turned away for a reason that is no level's.
     pub fn count_refused(&self, ask: &Ask) {
-        ask.wanted[0].count_refused();
+        self.count_refused_of(ask.first());
+    }
+
+    /// The same, of the model that it would rather have had.
+    pub fn count_refused_of(&self, meter: &Meter) {
+        meter.count_refused();
     }
 
     /// One that waited has given up; what its models say now. It counts as refused.
     pub fn give_up_waiting(&self, ask: &Ask, ticket: Ticket, now: Now) -> Vec<Refused> {
         drop(ticket);
-        ask.wanted[0].count_refused();
+        ask.first().count_refused();
         let says = |meter: &Arc<Meter>| match meter.enter(ask.priority, now) {
             Ok(entered) => {
                 meter.leave(entered, Promise::Passing);
@@ -337,5 +362,10 @@ impl Scope {
     /// Most slots that may be held at all, if that is enforced.
     pub fn limit(&self) -> Option<u32> {
         Some(self.gate.limit()).filter(|limit| *limit != gate::NONE)
+    }
+
+    /// The same for one priority.
+    pub fn most(&self, priority: Priority) -> Option<u32> {
+        Some(self.gate.most(priority)).filter(|most| *most != gate::NONE)
     }
 }

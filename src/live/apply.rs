@@ -5,6 +5,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use crate::{
     live::{
         book::{Book, Departed, Link},
+        ends,
         left_out::Room,
         meter::Meter,
         moves::Moves,
@@ -143,6 +144,12 @@ struct Course<'a> {
     left_out: u32,
 }
 
+impl When {
+    const fn is_now(self) -> bool {
+        !self.late && !self.dropped
+    }
+}
+
 impl Moment<'_> {
     fn when(&self, age: Duration) -> When {
         let late = age > self.bounds.late_after;
@@ -168,8 +175,13 @@ impl Book {
     pub(super) fn apply_all(&mut self, events: &mut [impl Told], moment: &Moment<'_>, room: Room<'_>) -> Applied {
         self.touch(events);
         let mut applied = Applied::default();
-        let mut course =
-            Course { moment, moves: Moves::with_room(events.len(), moment.tick), room, grown: 0, left_out: 0 };
+        let mut course = Course {
+            moment,
+            moves: Moves::with_room(&self.worker, events.len(), moment.tick),
+            room,
+            grown: 0,
+            left_out: 0,
+        };
         for event in events {
             let before = course.left_out;
             let changed = match event.said() {
@@ -226,7 +238,8 @@ impl Book {
                 moves.pulse(&self.declared, slot, moment.tick);
             }
             moves.count_opened(&self.declared, slot);
-            moves.count_closed(&self.declared, slot, outcome, Bucket::of(ended.millis_since(when.at)));
+            let lasted = Bucket::of(ended.millis_since(when.at));
+            moves.count_closed(&self.declared, slot, (outcome, when.is_now()), lasted);
             self.places.bury(id, moment.keep());
             return true;
         }
@@ -277,7 +290,8 @@ impl Book {
         if let Some(record) = self.end(id, moment.last_tick(), moment.keep(), moves) {
             *grown -= 1;
             room.give();
-            self.settle(&record, outcome, when.at, moves);
+            self.settle(&record, (outcome, when.is_now()), when.at, moves);
+            self.unclaim(&id, Some(outcome));
             if when.late || when.dropped {
                 flag_late(self.meter(&record), record.counted_from(), when, moment.tick);
             }
@@ -285,6 +299,9 @@ impl Book {
         }
         if let Some(Departed { held, left, .. }) = self.departed.remove(&id) {
             finish(&held, outcome, when, left);
+            if when.is_now() {
+                held.meter.ends.end(ends::place(&self.worker), outcome, held.meter.tally.word.level());
+            }
             self.places.bury(id, moment.keep());
             return true;
         }

@@ -7,6 +7,7 @@ use crate::{
     live::{
         apply::Moment,
         book::{Book, Link},
+        ends,
         meter::Meter,
         places::{Keep, Known},
         record::Record,
@@ -99,11 +100,13 @@ impl Book {
             meter.account_inherited();
         }
         meter.count_closed(outcome, moment.now.wall.millis_since(record.since()));
+        meter.ends.end(ends::place(&self.worker), outcome, meter.tally.word.level());
         if self.link == Link::Cut {
             meter.add_silent_level(-1);
         }
         self.digest ^= id.digest();
         meter.lower(moment.now.wall.tick_before());
+        self.unclaim(&id, Some(outcome));
         true
     }
 

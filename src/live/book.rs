@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     live::{
         asked::Unseen,
+        chained::Claim,
         early_ends::EarlyEnds,
         left_out::LeftOut,
         meter::Meter,
@@ -106,6 +107,8 @@ pub struct Book {
     /// The store knows of the worker: a restart waits for it.
     pub(super) is_known: bool,
     pub(super) unseen: Unseen,
+    /// Of its sessions, those that were asked for by chain.
+    pub(super) claims: BySession<Claim>,
 }
 
 impl Book {
@@ -139,6 +142,7 @@ impl Book {
             fresh: true,
             is_known: false,
             unseen: Unseen::default(),
+            claims: BySession::default(),
         }
     }
 
@@ -249,10 +253,11 @@ impl Book {
     pub(super) fn end_all(&mut self, outcome: Outcome, now: Time, last: Tick) -> u64 {
         self.forget_left_out();
         let ids: Vec<_> = self.places.iter().map(|(id, _)| *id).collect();
-        let mut moves = Moves::default();
+        let mut moves = Moves::of(&self.worker);
         for id in &ids {
             if let Some(record) = self.remove(*id, last, &mut moves) {
-                self.settle(&record, outcome, now, &mut moves);
+                self.unclaim(id, Some(outcome));
+                self.settle(&record, (outcome, true), now, &mut moves);
             }
         }
         moves.flush(&self.declared);
@@ -264,14 +269,14 @@ impl Book {
         ids.len() as u64
     }
 
-    /// Counts the end of a session that is out of the book.
-    pub(super) fn settle(&self, record: &Record, outcome: Outcome, ended: Time, moves: &mut Moves) {
+    /// Counts the end of a session that is out of the book: how, and whether that was just now.
+    pub(super) fn settle(&self, record: &Record, how: (Outcome, bool), ended: Time, moves: &mut Moves) {
         if record.is_restored() {
             // Its connect was before the restart: it is one of those that the history held then.
             self.meter(record).account_inherited();
         }
         let lasted = Bucket::of(ended.millis_since(record.since()));
-        moves.count_closed(&self.declared, record.slot(), outcome, lasted);
+        moves.count_closed(&self.declared, record.slot(), how, lasted);
     }
 
     /// Asks the stream for a snapshot: what it has sent already is passed over.

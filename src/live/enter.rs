@@ -66,6 +66,15 @@ impl Meter {
         [&self.tally, &self.pools[0], &self.pools[1]]
     }
 
+    /// What the first of its levels says of which no slot can be given to one of this priority; `None` when all have some.
+    pub fn is_full(&self, priority: Priority) -> Option<Refused> {
+        self.enforced().find_map(|(nth, tally, scope)| {
+            let (held, most) = (tally.word.level(), scope.most(priority)?);
+            let why = Why::Slots { held, most, limit: scope.gate.limit() };
+            (held >= most).then_some(Refused { scope: nth, why })
+        })
+    }
+
     fn enforced(&self) -> impl Iterator<Item = (usize, &Tally, &Scope)> {
         let scopes = self.scopes().into_iter().enumerate();
         scopes.filter_map(|(nth, tally)| Some((nth, &**tally, tally.scope()?)))

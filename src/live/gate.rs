@@ -185,6 +185,11 @@ impl Gate {
         self.most[Priority::Priority.rank()].load(Ordering::Acquire)
     }
 
+    /// The most slots that may be held by one of this priority; [`NONE`] for no limit.
+    pub fn most(&self, priority: Priority) -> u32 {
+        self.most[priority.rank()].load(Ordering::Acquire)
+    }
+
     /// What the store knows may be held; [`NONE`] where it is not asked.
     pub fn ceiling(&self) -> u32 {
         self.ceiling.load(Ordering::Acquire)

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     live::{
+        ends::{Ends, Taken},
         moves::Rise,
         scope::Scope,
         sums::{Counted, Sums, Totals},
@@ -62,6 +63,8 @@ pub struct Meter {
     silent_level: AtomicU32,
     /// Sessions that the sums of earlier processes left open and no worker has accounted for since.
     inherited: AtomicI64,
+    /// What its sessions' ends say of its provider.
+    pub(super) ends: Ends,
 }
 
 impl Tally {
@@ -130,7 +133,13 @@ impl Meter {
             tally,
             silent_level: AtomicU32::new(0),
             inherited: AtomicI64::new(0),
+            ends: Ends::default(),
         }
+    }
+
+    /// Takes what the ends of its sessions say of its provider since the last call; `None` when none ended.
+    pub fn take_ends(&self) -> Option<Taken> {
+        self.ends.take()
     }
 
     /// Whether it is in the lists no more.

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use crate::{
-    live::meter::{Meter, Tally},
+    live::{
+        ends,
+        meter::{Meter, Tally},
+    },
     model::{Outcome, Tick, counts::Bucket},
 };
 
@@ -55,6 +58,8 @@ const UNTOUCHED: Run = Run { rise: Rise { net: 0, high: 0 }, opened: 0, ok: 0, p
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     tick: Tick,
+    /// The place of the worker whose batch it is.
+    place: u8,
     runs: Vec<Run>,
     touched: Vec<Slot>,
     /// The pools of kinds: few, since a kind has one an account.
@@ -65,8 +70,13 @@ pub(super) struct Moves {
 
 impl Moves {
     /// With room for so many events, of which most are of this second.
-    pub fn with_room(events: usize, tick: Tick) -> Self {
-        Self { tick, durations: Vec::with_capacity(events), touched: Vec::with_capacity(events), ..Self::default() }
+    pub fn with_room(worker: &str, events: usize, tick: Tick) -> Self {
+        let (durations, touched) = (Vec::with_capacity(events), Vec::with_capacity(events));
+        Self { tick, durations, touched, ..Self::of(worker) }
+    }
+
+    pub fn of(worker: &str) -> Self {
+        Self { place: ends::place(worker), ..Self::default() }
     }
 
     /// A record was put in: its slot is held from `now` on.
@@ -102,15 +112,25 @@ impl Moves {
         self.run(meters, slot).opened += 1;
     }
 
-    /// An end is counted, and how long it lasted.
-    pub fn count_closed(&mut self, meters: &[Arc<Meter>], slot: Slot, outcome: Outcome, duration: Bucket) {
+    /// An end is counted, and how long it lasted. What failed long ago says nothing of how its provider does now.
+    pub fn count_closed(
+        &mut self,
+        meters: &[Arc<Meter>],
+        slot: Slot,
+        (outcome, is_now): (Outcome, bool),
+        duration: Bucket,
+    ) {
         let at = self.durations.len() as u32;
         let run = self.run(meters, slot);
         let before = std::mem::replace(&mut run.durations, at);
         if outcome == Outcome::Ok {
             run.ok += 1;
         } else {
-            meters[slot as usize].count_unmeasured(outcome, 1);
+            let meter = &meters[slot as usize];
+            meter.count_unmeasured(outcome, 1);
+            if is_now {
+                meter.ends.end(self.place, outcome, meter.tally.word.level());
+            }
         }
         self.durations.push((duration, before));
     }
@@ -146,7 +166,11 @@ impl Moves {
                     Some(duration)
                 })
             });
-            meters[slot as usize].add(tick, run.rise, (run.opened, run.ok), durations);
+            let meter = &meters[slot as usize];
+            meter.add(tick, run.rise, (run.opened, run.ok), durations);
+            if run.ok > 0 {
+                meter.ends.well(self.place, run.ok);
+            }
         }
         self.durations.clear();
         for (pool, rise) in self.pools.drain(..) {

@@ -116,9 +116,10 @@ impl Book {
             // A flood of snapshots: of those that left earlier, no more than a project may hold are waited for.
             self.give_up_departed(moment);
         }
-        let mut moves = Moves::default();
+        let mut moves = Moves::of(&self.worker);
         for id in gone {
             if let Some(record) = self.remove(id, now.wall.tick_before(), &mut moves) {
+                self.unclaim(&id, None);
                 let held = record.to_held(&self.declared[record.slot() as usize]);
                 if self.departed.len() < moment.bounds.tombstones_per_book {
                     let until = now.mono.after(moment.bounds.lease);

@@ -117,6 +117,15 @@ impl Outcome {
     pub const fn index(self) -> usize {
         self as usize - 1
     }
+
+    /// Whether it says that the provider failed; `None` where it says nothing of it. A refusal is an answer.
+    pub const fn failed(self) -> Option<bool> {
+        match self {
+            Self::Unavailable | Self::Timeout | Self::Auth => Some(true),
+            Self::Ok | Self::Concurrency | Self::Rate | Self::Credits | Self::Other => Some(false),
+            Self::Cancelled | Self::Lost => None,
+        }
+    }
 }
 
 #[cfg(test)]

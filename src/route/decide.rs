@@ -62,6 +62,9 @@ pub struct ModelRoute {
     /// Of the new sessions, in percent; those of a chain add up to 100.
     pub percent: u32,
     pub stand: Stand,
+    pub condition: Condition,
+    /// The learned ceiling.
+    pub ceiling: Option<u32>,
 }
 
 /// The route of a chain.
@@ -116,7 +119,11 @@ impl State {
             Condition::Up if self.course.away && self.course.leader == place => Stand::Filling,
             Condition::Up => Stand::Open,
         };
-        let models = (0..).zip(percents).map(|(place, percent)| ModelRoute { percent, stand: stand(place) }).collect();
+        let of = |(place, percent): (usize, u32)| {
+            let View { standing, condition } = views[place];
+            ModelRoute { percent, stand: stand(place), condition, ceiling: standing.ceiling }
+        };
+        let models = (0..).zip(percents).map(of).collect();
         ChainRoute { leader: self.course.leader, models }
     }
 

@@ -2,6 +2,7 @@
 //! breaker, and a learned ceiling. Each project judges by its own sessions: none can talk another's model down.
 
 use crate::{
+    live::ends::Taken,
     model::{Outcome, Time},
     route::{
         breaker::{Breaker, Condition},
@@ -41,15 +42,6 @@ pub struct Health {
     others: bool,
     breaker: Breaker,
     ceiling: Option<Ceiling>,
-}
-
-/// Whether an outcome says that the provider failed; `None` where it says nothing of it. A refusal is an answer.
-pub const fn failed(outcome: Outcome) -> Option<bool> {
-    match outcome {
-        Outcome::Unavailable | Outcome::Timeout | Outcome::Auth => Some(true),
-        Outcome::Ok | Outcome::Concurrency | Outcome::Rate | Outcome::Credits | Outcome::Other => Some(false),
-        Outcome::Cancelled | Outcome::Lost => None,
-    }
 }
 
 impl Health {
@@ -96,30 +88,63 @@ impl Health {
 
     /// A session on the model ended.
     pub fn ended(&mut self, ended: Ended, now: Time) {
-        self.step(now);
         let Ended { session, worker, outcome, scope } = ended;
-        if outcome == Outcome::Concurrency {
-            self.ceiling = Ceiling::learn(self.ceiling, scope.level, scope.limit, now);
+        self.probe_ended(session, Some(outcome), now);
+        let mut counts = Taken::default();
+        let (well, failed) = &mut counts.counts[window::place(worker)];
+        match outcome.failed() {
+            Some(true) => *failed = 1,
+            Some(false) => *well = 1,
+            None => {}
         }
-        let failed = failed(outcome);
-        self.breaker.ended(session, failed, now, self.seed ^ now.0);
-        let Some(failed) = failed else { return };
-        self.window.add(now.tick(), worker, failed);
-        self.count_in_a_row(window::place(worker), failed);
-        if failed && self.condition() == Condition::Up && self.is_failing(now) {
+        counts.refused_at = (outcome == Outcome::Concurrency).then_some(scope.level);
+        self.seen(&counts, scope.limit, now);
+    }
+
+    /// A session that tried it is over; without an outcome when it never was held.
+    pub fn probe_ended(&mut self, session: u64, outcome: Option<Outcome>, now: Time) {
+        self.step(now);
+        self.breaker.ended(session, outcome.and_then(Outcome::failed), now, self.seed ^ now.0);
+    }
+
+    /// What ended on the model since the last call. In which order is not known: where one did well, the others were not in a
+    /// row.
+    pub fn seen(&mut self, ends: &Taken, limit: Option<u32>, now: Time) {
+        self.step(now);
+        if let Some(level) = ends.refused_at {
+            self.ceiling = Ceiling::learn(self.ceiling, level, limit, now);
+        }
+        let of = ends.counts.iter().enumerate().filter(|(_, counts)| **counts != (0, 0));
+        of.for_each(|(place, counts)| self.window.add(now.tick(), place, *counts));
+        let (well, failed) = ends.counts.iter().fold((0_u32, 0_u32), |(well, failed), counts| {
+            (well.saturating_add(counts.0), failed.saturating_add(counts.1))
+        });
+        if well > 0 {
+            self.in_a_row = 0;
+        } else {
+            let of = ends.counts.iter().enumerate().filter(|(_, (_, failed))| *failed > 0);
+            of.for_each(|(place, (_, failed))| self.count_in_a_row(place, *failed));
+        }
+        if failed > 0 && self.condition() == Condition::Up && self.is_failing(now) {
             self.breaker.open(now, self.seed ^ now.0);
         }
     }
 
-    fn count_in_a_row(&mut self, place: usize, failed: bool) {
-        match (failed, self.in_a_row) {
-            (false, _) => self.in_a_row = 0,
-            (true, 0) => (self.in_a_row, self.first, self.others) = (1, place, false),
-            (true, _) => {
-                self.in_a_row = self.in_a_row.saturating_add(1);
-                self.others |= place != self.first;
-            }
+    /// Whether there is nothing to be remembered: it is as one that nobody used.
+    pub fn is_forgotten(&mut self, limit: Option<u32>, now: Time) -> bool {
+        self.condition() == Condition::Up
+            && self.breaker.openings() == 0
+            && self.in_a_row == 0
+            && self.ceiling(limit, now).is_none()
+            && self.window.is_empty(now.tick())
+    }
+
+    fn count_in_a_row(&mut self, place: usize, failed: u32) {
+        if self.in_a_row == 0 {
+            (self.first, self.others) = (place, false);
         }
+        self.in_a_row = self.in_a_row.saturating_add(failed);
+        self.others |= place != self.first;
     }
 
     fn is_failing(&mut self, now: Time) -> bool {

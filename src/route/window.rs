@@ -1,14 +1,13 @@
-//! The outcomes of the last 30 s of one model, by second and worker, in bounded space. It counts; `health` judges.
+//! The outcomes of the last 30 s of one model, by second and worker, in bounded space. It counts; `health` judges. Workers
+//! are told apart by their place of [`PLACES`]: two that share one count as one, so that it takes a little more to call a
+//! provider down, never less.
 
 use std::collections::VecDeque;
 
-use crate::model::Tick;
+use crate::{live::ends::PLACES, model::Tick};
 
 /// Seconds that are looked at.
 pub const WINDOW_SECONDS: u64 = 30;
-/// Workers are told apart by their place of so many. Two that share one count as one, so that it takes a little more to
-/// call a provider down, never less.
-const PLACES: usize = 16;
 /// No worker's outcomes weigh more than one part of so many of all: a broken network is not a broken provider.
 const LEAST_PARTS: u32 = 4;
 
@@ -42,17 +41,23 @@ pub const fn place(worker: u64) -> usize {
 }
 
 impl Window {
-    pub fn add(&mut self, now: Tick, worker: u64, failed: bool) {
+    /// Adds what ended, well or not, of a worker's place.
+    pub fn add(&mut self, now: Tick, place: usize, (well, failed): (u32, u32)) {
         self.forget(now);
         if self.seconds.back().is_none_or(|(second, _)| *second < now) {
             self.seconds.push_back((now, [Counts::default(); PLACES]));
         }
-        let place = place(worker);
         let newest = self.seconds.back_mut().map(|(_, counts)| &mut counts[place]);
         for counts in newest.into_iter().chain([&mut self.sums[place]]) {
-            let count = if failed { &mut counts.failed } else { &mut counts.well };
-            *count = count.saturating_add(1);
+            counts.well = counts.well.saturating_add(well);
+            counts.failed = counts.failed.saturating_add(failed);
         }
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&mut self, now: Tick) -> bool {
+        self.forget(now);
+        self.seconds.is_empty()
     }
 
     /// Drops what is older than the window.
@@ -89,15 +94,19 @@ impl Window {
 mod tests {
     use super::*;
 
+    fn add(window: &mut Window, now: Tick, worker: u64, failed: bool) {
+        window.add(now, place(worker), if failed { (0, 1) } else { (1, 0) });
+    }
+
     #[test]
     fn the_last_seconds_count_and_no_worker_more_than_a_quarter() {
         let mut window = Window::default();
         for worker in 0..5 {
-            (0..4).for_each(|_| window.add(Tick(100), worker, worker == 0));
+            (0..4).for_each(|_| add(&mut window, Tick(100), worker, worker == 0));
         }
         assert_eq!(window.seen(Tick(100)), Seen { outcomes: 20, failed_percent: 20, many_workers: false });
         // Sixty more failures of one worker: a quarter of 80 at the most, beside 16 that went well.
-        (0..60).for_each(|_| window.add(Tick(101), 0, true));
+        (0..60).for_each(|_| add(&mut window, Tick(101), 0, true));
         assert_eq!(window.seen(Tick(101)), Seen { outcomes: 80, failed_percent: 56, many_workers: false });
         assert_eq!(window.seen(Tick(130)).outcomes, 60);
         assert_eq!(window.seen(Tick(131)), Seen { outcomes: 0, failed_percent: 0, many_workers: false });
@@ -111,7 +120,7 @@ mod tests {
         for n in 0_u64..2_000 {
             let (now, worker, failed) = (Tick(n * n % 7 + n / 5), n * 31 % 23, n * 17 % 3 == 0);
             let now = Tick(now.0.max(all.last().map_or(0, |(at, ..): &(Tick, u64, bool)| at.0)));
-            window.add(now, worker, failed);
+            add(&mut window, now, worker, failed);
             all.push((now, worker, failed));
             let inside = all.iter().filter(|(at, ..)| at.0 + WINDOW_SECONDS > now.0).count();
             assert_eq!(window.seen(now).outcomes as usize, inside);

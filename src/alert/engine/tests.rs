@@ -1,5 +1,7 @@
 //! The engine against a naive oracle on random days, and a table of cases.
 
+mod troubles;
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -325,18 +327,6 @@ fn workers_that_do_not_return_after_a_restart_are_told_of() {
     assert_eq!(engine.take(&settling, &[], &keys).notices, []);
     let told = engine.take(&Frame { tick: 12, repeat: 200, full: true, ..Frame::default() }, &[], &keys).notices;
     assert_eq!(told.iter().map(|notice| &*notice.rule).collect::<Vec<_>>(), ["workers-silent"]);
-}
-
-#[test]
-fn troubles_of_the_service_have_their_time() {
-    let (mut engine, keys) = (Engine::default(), pools(None));
-    let trouble = |there| [Trouble { kind: AlertKind::StoreDegraded, there }];
-    let mut told = Vec::new();
-    for (tick, repeat, there) in [(0, 28, true), (29, 0, false), (30, 40, true), (71, 400, false)] {
-        let decided = engine.take(&Frame { tick, repeat, ..Frame::default() }, &trouble(there), &keys);
-        told.extend(decided.notices.iter().map(|notice| (notice.alert.told_at.unwrap().0, notice.notice)));
-    }
-    assert_eq!(told, [(59, Fired), (370, Resolved)]);
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub enum Rule {
 
 const REPORT: Rule = Rule::Roles(Roles::of(&[Worker, Operator]));
 const READ: Rule = Rule::Roles(Roles::of(&[Viewer, Editor, Operator]));
+/// What new sessions use is for those who begin them and for those who look on.
+const ROUTES: Rule = Rule::Roles(Roles::of(&[Worker, Viewer, Editor, Operator]));
 const EDIT: Rule = Rule::Roles(Roles::of(&[Editor, Operator]));
 const OPERATE: Rule = Rule::Roles(Roles::of(&[Operator]));
 /// Of the caller alone, or of the contract: anyone who is known.
@@ -54,6 +56,8 @@ pub const TABLE: &[(&str, Rule)] = &[
     ("/highwater.v1.ChainService/DeleteChain", EDIT),
     ("/highwater.v1.ChainService/SetOverride", EDIT),
     ("/highwater.v1.ChainService/EndOverride", EDIT),
+    ("/highwater.v1.RouteService/GetRoutes", ROUTES),
+    ("/highwater.v1.RouteService/WatchRoutes", ROUTES),
     // Who reads a project may ask for more, and take back what they asked for.
     ("/highwater.v1.RequestService/CreateIncreaseRequest", READ),
     ("/highwater.v1.RequestService/ListIncreaseRequests", READ),

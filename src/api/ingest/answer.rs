@@ -1,13 +1,14 @@
 //! What a worker that asked for a slot is told, in numbers and in words. Nothing of another project is ever in it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     api::convert,
+    error::Error,
     live::{Ask, Granted, Meter, Refused, Tally, Why},
     model::{Meter as MeterName, Now, Target},
     proto::{self, Refusal, RefusalCause, SlotHolder},
-    service::Service,
+    service::{Service, routing::Routed},
 };
 
 /// The places of a meter's levels.
@@ -24,17 +25,34 @@ fn name(meter: &Meter) -> Option<&MeterName> {
 pub fn granted(service: &Service, ask: &Ask, granted: &Granted, now: Now) -> proto::Granted {
     let passed_over =
         ask.wanted.iter().zip(&granted.passed).map(|(meter, says)| refusal(service, ask, meter, *says, now));
+    let mut passed_over: Vec<_> = passed_over.collect();
+    let of_chain = ask.of_chain.as_deref();
+    if let Some(of) = of_chain.filter(|_| passed_over.is_empty() && !granted.again) {
+        // What stands before it in the chain and is full was not even tried.
+        let place = |nth: usize| of.places.get(nth).map_or(0, |place| place.0);
+        let granted_place = granted.nth.map_or(0, place);
+        let before = ask.wanted.iter().enumerate().filter(|(nth, _)| place(*nth) < granted_place);
+        let full = before.filter_map(|(_, meter)| Some((meter, meter.is_full(ask.priority)?)));
+        passed_over.extend(full.map(|(meter, says)| refusal(service, ask, meter, says, now)));
+    }
     proto::Granted {
         meter: name(&granted.meter).map(convert::to_meter),
-        diverted: granted.nth.is_none_or(|nth| nth > 0),
-        passed_over: passed_over.collect(),
+        diverted: !Arc::ptr_eq(&granted.meter, ask.first()),
+        passed_over,
         again: granted.again,
+        chain: of_chain.map(|of| of.name.to_string()).unwrap_or_default(),
+        reason: if of_chain.is_some() { i32::from(granted.why) } else { 0 },
     }
 }
 
 pub fn refused(service: &Service, ask: &Ask, says: &[Refused], now: Now) -> proto::Refused {
+    let mut said: Vec<_> = ask.wanted.iter().zip(says).enumerate().collect();
+    if let Some(of) = &ask.of_chain {
+        // In the order of the chain, whichever was tried first.
+        said.sort_by_key(|(nth, _)| of.places.get(*nth).map_or(0, |place| place.0));
+    }
     let refusals: Vec<_> =
-        ask.wanted.iter().zip(says).map(|(meter, says)| refusal(service, ask, meter, *says, now)).collect();
+        said.into_iter().map(|(_, (meter, says))| refusal(service, ask, meter, *says, now)).collect();
     let soonest =
         |a: &prost_types::Duration, b: &prost_types::Duration| (a.seconds, a.nanos).cmp(&(b.seconds, b.nanos));
     proto::Refused {
@@ -55,6 +73,20 @@ pub fn refused_for(cause: RefusalCause) -> proto::Refused {
         _ => "there is no slot",
     };
     proto::Refused { cause: cause as i32, message: message.to_owned(), ..proto::Refused::default() }
+}
+
+/// What is refused since no model is left to be asked.
+pub fn no_model(routed: &Routed) -> proto::Refused {
+    let models: Vec<_> = routed.chain.models.iter().map(|model| &*model.model).collect();
+    let name = &routed.chain.name;
+    let message =
+        format!("each model of chain {name} failed this session or is drained by hand: {}", models.join(", "));
+    proto::Refused { cause: RefusalCause::NoModel as i32, message, ..proto::Refused::default() }
+}
+
+/// What is refused since the project has no such chain; `error` says which it has.
+pub fn no_chain(error: &Error) -> proto::Refused {
+    proto::Refused { cause: RefusalCause::NoChain as i32, message: error.client_message(), ..proto::Refused::default() }
 }
 
 fn refusal(service: &Service, ask: &Ask, meter: &Meter, says: Refused, now: Now) -> Refusal {

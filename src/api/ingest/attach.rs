@@ -26,13 +26,14 @@ use crate::{
         },
         notices::Notices,
         peer::Peer,
+        routed,
     },
     error::Error,
     proto::{
         AttachRequest, AttachResponse, Authenticate, Authenticated, Drain, RefusalCause, Release,
         attach_request::Message as Said, attach_response::Message as Answer,
     },
-    service::{Service, guard::Why},
+    service::{Service, guard::Why, routing::Listener},
 };
 
 /// How long a stream may stay silent before its hello.
@@ -131,13 +132,21 @@ impl Stream {
             }
             self.answer(answer).await?;
         }
-        match self.listen(&mut conversation, &seat, messages, true).await {
+        let mut routes = self.service.routing.listen(conversation.project());
+        let version = routes.newest();
+        if !version.chains.is_empty() {
+            self.answer(Answer::Routes(routed::to_routes(&version))).await?;
+        }
+        drop(version);
+        let heard = (&seat, &mut routes);
+        match self.listen(&mut conversation, heard, messages, true).await {
             Err(End::Draining) => {}
             ended => return ended,
         }
         self.answer(Answer::Drain(Drain { within: Some(convert::to_duration(DRAIN_WITHIN)) })).await?;
         // In a box, since few streams ever come here and all would have to keep room for it.
-        let rest = Box::pin(timeout(DRAIN_WITHIN, self.listen(&mut conversation, &seat, messages, false)));
+        let heard = (&seat, &mut routes);
+        let rest = Box::pin(timeout(DRAIN_WITHIN, self.listen(&mut conversation, heard, messages, false)));
         rest.await.unwrap_or_else(|_| Err(Error::ShuttingDown.into()))
     }
 
@@ -145,7 +154,7 @@ impl Stream {
     async fn listen(
         &mut self,
         conversation: &mut Conversation,
-        seat: &Seat,
+        (seat, routes): (&Seat, &mut Listener),
         messages: &mut Streaming<AttachRequest>,
         until_drained: bool,
     ) -> Result<std::convert::Infallible, End> {
@@ -185,6 +194,9 @@ impl Stream {
                     let stopped = |error: tokio::task::JoinError| Error::Internal { detail: error.to_string() };
                     self.answer(told.map_err(stopped)??).await?;
                 }
+                () = routes.changed() => {
+                    self.answer(Answer::Routes(routed::to_routes(&routes.newest()))).await?;
+                }
                 () = self.notices.draining.begun(), if until_drained => return Err(End::Draining),
                 () = self.peer.is_old(), if until_drained => return Err(End::Draining),
                 // What it sends meanwhile waits in its own windows.
@@ -212,12 +224,12 @@ impl Stream {
         if self.asking.len() >= MOST_ASKING {
             self.service.live.count_refused(&ask);
             let refused = answer::refused_for(RefusalCause::TooManyWait);
-            return self.answer(acquired(&ask, acquire::Told::Refused(refused))).await;
+            return self.answer(acquired(ask.id, acquire::Told::Refused(refused))).await;
         }
         let aside = self.aside.clone();
         self.asking.spawn(async move {
             let (told, _) = acquire::wait(&aside, &who, &ask, pending, Instant::now() + wait).await?;
-            Ok(acquired(&ask, told))
+            Ok(acquired(ask.id, told))
         });
         Ok(())
     }

@@ -8,14 +8,15 @@ use crate::{
         convert,
         ingest::{
             acquire::{self, Told, Who},
-            asks, decode,
+            asks::{self, Wants},
+            decode,
             handles::Handles,
             seats::Name,
         },
     },
     error::Error,
     live::{self, Ask, Attachment, Batch, snapshot::ChunkProblem},
-    model::{Incarnation, Now, Project},
+    model::{Incarnation, Now, Project, SessionId},
     proto::{
         Ack, Acquired, AttachRequest, Beat, Declare, Hello, LeaseExpired, Released, SnapshotChunk, SnapshotNeeded,
         StreamAcquire, StreamGoodbye, StreamRelease, Welcome, acquired::Result as Outcome,
@@ -63,6 +64,7 @@ pub struct Asking {
 pub struct Conversation {
     service: Arc<Service>,
     project: Project,
+    worker: Box<str>,
     incarnation: Incarnation,
     attachment: Attachment,
     handles: Handles,
@@ -100,6 +102,7 @@ impl Conversation {
         let conversation = Self {
             service: service.clone(),
             project: hello.project,
+            worker: hello.worker,
             incarnation: hello.incarnation,
             attachment,
             handles: Handles::default(),
@@ -159,10 +162,15 @@ impl Conversation {
     }
 
     fn acquire(&self, said: &StreamAcquire, now: Now) -> Result<Next, Error> {
-        let (ask, wait) = asks::on_stream(said, &self.handles).map_err(|problem| problem.within("acquire"))?;
+        let asked = asks::on_stream(&self.service, (&self.project, &self.worker), said, &self.handles, now);
+        let (id, wants, wait) = asked.map_err(|error| error.within("acquire"))?;
+        let ask = match wants {
+            Wants::Ask(ask) => ask,
+            Wants::Refused(refused) => return Ok(Next::Answer(acquired(id, Told::Refused(refused)))),
+        };
         let who = Who::Stream(self.attachment.clone());
         Ok(match acquire::ask(&self.service, &who, &ask, now)? {
-            acquire::Asked::Told(told, _) => Next::Answer(acquired(&ask, told)),
+            acquire::Asked::Told(told, _) => Next::Answer(acquired(id, told)),
             acquire::Asked::Pending(pending) => Next::Asked(Box::new(Asking { who, ask, pending, wait })),
         })
     }
@@ -278,12 +286,12 @@ impl Drop for Conversation {
 }
 
 /// What became of a slot that was asked for.
-pub fn acquired(ask: &Ask, told: Told) -> Answer {
+pub fn acquired(id: SessionId, told: Told) -> Answer {
     let result = match told {
         Told::Granted(granted) => Outcome::Granted(granted),
         Told::Refused(refused) => Outcome::Refused(refused),
     };
-    Answer::Acquired(Acquired { session_id: ask.id.0.to_vec(), result: Some(result) })
+    Answer::Acquired(Acquired { session_id: id.0.to_vec(), result: Some(result) })
 }
 
 fn check(hello: &Hello) -> convert::Checked<live::Hello> {

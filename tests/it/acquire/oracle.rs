@@ -124,7 +124,8 @@ fn engine(events: &[(u64, bool, usize)], primary: &Name) -> [Came; 2] {
             continue;
         }
         let wanted: Arc<[Arc<Meter>]> = meters.to_vec().into();
-        let ask = Ask { id: id(*nth), wanted, priority: Priority::Standard, labels: None, waits: false };
+        let ask =
+            Ask { id: id(*nth), wanted, priority: Priority::Standard, labels: None, waits: false, of_chain: None };
         match live.acquire(who, &ask, None, now).unwrap().0 {
             Answer::Granted(granted) => came[granted.nth.unwrap()].granted += 1,
             Answer::Refused(_) => {}

@@ -4,14 +4,14 @@ import { useState } from "react";
 
 import { type AlertRule, type AlertRule_Threshold as Threshold, Severity } from "../../gen/highwater/v1/alert_pb";
 import { Kind } from "../../gen/highwater/v1/types_pb";
-import { ALERT_WORD, SEVERITY_WORD, SLEEPING_KINDS, alerts, isOfLevel } from "../../lib/alerts";
+import { ALERT_WORD, SEVERITY_WORD, alerts, isOfLevel } from "../../lib/alerts";
 import { useCaller } from "../../lib/caller";
 import { useCatalogue } from "../../lib/names";
 import { say } from "../../lib/said";
 import { words } from "../../lib/service";
 import { spanWords } from "../../lib/spans";
 import { KIND_NAME } from "../../lib/target";
-import { count } from "../../lib/time";
+import { count, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Empty, Part, Unread } from "../../parts/page";
 import { SkeletonRows } from "../../parts/skeleton";
@@ -23,7 +23,7 @@ const long = (of: { seconds: bigint } | undefined): number => Number(of?.seconds
 
 /** "80 %", or "16 slots". */
 export const thresholdWords = (threshold: Threshold | undefined): string =>
-  threshold?.level.case === "slots" ? `${count(threshold.level.value)} ${threshold.level.value === 1 ? "slot" : "slots"}` : `${count(threshold?.level.value ?? 0)} %`;
+  threshold?.level.case === "slots" ? many(threshold.level.value, "slot") : `${count(threshold?.level.value ?? 0)} %`;
 
 /** What a rule watches: it begins "from 80 % of the limit, for 2 min", and ends "below 70 %, for 5 min". */
 export function ruleWords(rule: AlertRule): { begins: string; ends: string } {
@@ -70,8 +70,7 @@ export function Rules({ project }: { project: string }) {
     onError: (problem, { name }) => say(`The rule ${name} was not deleted. ${words(problem)}`),
   });
   const modelName = ({ onlyModel }: AlertRule) => catalogue.data?.find(({ model }) => model === onlyModel)?.displayName || onlyModel;
-  const isAsleep = ({ kind }: AlertRule) => SLEEPING_KINDS.includes(kind);
-  const muted = (rule: AlertRule) => (rule.enabled && !isAsleep(rule) ? "" : "text-muted");
+  const muted = (rule: AlertRule) => (rule.enabled ? "" : "text-muted");
 
   const columns: Column<AlertRule>[] = [
     {
@@ -91,14 +90,13 @@ export function Rules({ project }: { project: string }) {
       cell: (rule) => (
         <span className={muted(rule)}>
           {ruleWords(rule).begins}
-          {isAsleep(rule) && <span title="It comes alive with routes and providers">; not yet in use</span>}
         </span>
       ),
     },
     { key: "ends", head: "Ends", cell: (rule) => <span className="text-muted">{ruleWords(rule).ends || "when it is gone"}</span> },
     { key: "of", head: "Of", className: "md:min-w-24", cell: (rule) => <span className={muted(rule)}>{rule.onlyModel ? modelName(rule) : rule.onlyKind !== Kind.UNSPECIFIED ? KIND_NAME[rule.onlyKind] : "everything"}</span> },
-    { key: "severity", head: "Severity", cell: (rule) => <span className={`whitespace-nowrap ${muted(rule)}`}>{SEVERITY_WORD[rule.severity]}</span> },
-    { key: "repeat", head: "Again", cell: ({ repeat }) => <span className="whitespace-nowrap text-muted">{repeat ? `each ${spanWords(long(repeat))}` : "never"}</span> },
+    { key: "severity", half: true, head: "Severity", cell: (rule) => <span className={`whitespace-nowrap ${muted(rule)}`}>{SEVERITY_WORD[rule.severity]}</span> },
+    { key: "repeat", half: true, head: "Again", cell: ({ repeat }) => <span className="whitespace-nowrap text-muted">{repeat ? `each ${spanWords(long(repeat))}` : "never"}</span> },
     {
       key: "on",
       head: "On",
@@ -149,7 +147,7 @@ export function Rules({ project }: { project: string }) {
         ) : data.rules.length === 0 ? (
           <Empty title="There is no rule." />
         ) : (
-          <Table label="Rules" columns={columns} rows={data.rules.toSorted((a, b) => Number(isAsleep(a)) - Number(isAsleep(b)))} keyOf={({ name }) => name} />
+          <Table label="Rules" columns={columns} rows={data.rules} keyOf={({ name }) => name} />
         )}
       </Part>
       {caller?.edits && (
