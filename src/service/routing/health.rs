@@ -75,7 +75,8 @@ impl Service {
         }
         watched.retain(|_, Watched { meter, health }| {
             health.step(now.mono);
-            !meter.is_removed() && !(all && health.is_forgotten(limit(meter), now.mono))
+            let is_over = meter.is_removed() || all && health.is_forgotten(limit(meter), now.mono);
+            !is_over
         });
     }
 
