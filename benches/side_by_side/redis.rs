@@ -188,6 +188,7 @@ impl Connection {
         self.command(&[b"FCALL", name.as_bytes(), b"3", &session.id, b"levels", b"peaks", meter.as_bytes()]);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "leases end by the clock")]
     fn slot(&mut self, begins: bool, session: Session) {
         let semaphore = format!("semaphore-{}", session.meter);
         if !begins {

@@ -120,6 +120,7 @@ struct WhyArgs {
 }
 
 /// What a command found or did.
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Answer {
     Listed(Vec<Chain>),
     Set(Box<SetChainResponse>),

@@ -1,4 +1,4 @@
-"""The worker client of Highwater: tells the service which inference sessions a process holds.
+"""The worker client of Highwater: tells the service which inference sessions a process holds, and asks it for slots.
 
 The stubs of the contract (`highwater.v1`, made by `make_stubs.py`) must be importable.
 """
@@ -15,6 +15,7 @@ from highwater.v1.types_pb2 import (
     OUTCOME_UNAVAILABLE,
 )
 
+from highwater_worker.slot import Acquiring, Refused, Slot
 from highwater_worker.worker import Worker
 
 __all__ = [
@@ -27,5 +28,8 @@ __all__ = [
     "OUTCOME_RATE",
     "OUTCOME_TIMEOUT",
     "OUTCOME_UNAVAILABLE",
+    "Acquiring",
+    "Refused",
+    "Slot",
     "Worker",
 ]

@@ -44,6 +44,8 @@ class Session:
     room: str
     job: str
     since: float
+    # The service was asked for it, and may hold it already.
+    was_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,14 @@ class Book:
             return False
         self.live[session.key] = session
         self._add(Event(session, None, session.since))
+        return True
+
+    def hold(self, session: Session) -> bool:
+        """Adds a session that the service granted and so knows. False, and no change, as of `connect`."""
+        if session.key in self.live or len(self.live) >= MAX_SESSIONS:
+            return False
+        self.live[session.key] = session
+        self.live_digest ^= key_digest(session.key)
         return True
 
     def disconnect(self, key: bytes, outcome: int, now: float) -> bool:
@@ -143,14 +153,15 @@ class Book:
         return not self._open and self.applied_seq >= self.last_seq
 
     def live_as_of_applied(self) -> list[Session]:
-        """The sessions that were live before the batches and open events that the service has not applied."""
+        """The sessions that were live before the batches and open events that the service has not applied, and those
+        that it was asked for and may have granted."""
         before = dict(self.live)
         unapplied = [event for batch in self._batches if batch.seq > self.applied_seq for event in batch.events]
         for event in reversed([*unapplied, *self._open]):
-            if event.outcome is None:
-                before.pop(event.session.key, None)
-            else:
+            if event.outcome is not None:
                 before[event.session.key] = event.session
+            elif not event.session.was_asked:
+                before.pop(event.session.key, None)
         return list(before.values())
 
     def _add(self, event: Event) -> None:

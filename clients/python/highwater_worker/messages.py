@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from highwater.v1 import ingest_pb2 as pb
-from highwater.v1.types_pb2 import Labels
+from highwater.v1.types_pb2 import OUTCOME_CANCELLED, Labels
 
 from highwater_worker.book import Batch, Book, Event, Session, digest, session_key
 
@@ -32,9 +32,15 @@ def label(text: str | None) -> str:
     return (text or "").encode(errors="replace")[:MAX_LABEL_BYTES].decode(errors="ignore")
 
 
-def beat(book: Book) -> pb.Beat:
+def labels(room: str, job: str) -> Labels | None:
+    """The labels of a session; None when it has none."""
+    return Labels(room=room, job=job) if room or job else None
+
+
+def beat(book: Book, grants_heard: int) -> pb.Beat:
     """A beat with the digest of all that was sent; nothing is open when it is made."""
     return pb.Beat(
+        grants_heard=grants_heard,
         has_digest=True,
         live_count=len(book.live),
         live_digest=book.live_digest,
@@ -48,7 +54,14 @@ def batch_message(batch: Batch, now: float) -> pb.AttachRequest:
     return pb.AttachRequest(events=pb.EventBatch(seq=batch.seq, events=events))
 
 
-def snapshot_messages(sessions: list[Session], chunk_size: int, now: float) -> Iterator[pb.AttachRequest]:
+def cancel_message(session_id: bytes) -> pb.AttachRequest:
+    """A session that was asked for is not wanted any more."""
+    return pb.AttachRequest(release=pb.StreamRelease(session_id=session_id, outcome=OUTCOME_CANCELLED))
+
+
+def snapshot_messages(
+    sessions: list[Session], chunk_size: int, now: float, grants_heard: int
+) -> Iterator[pb.AttachRequest]:
     """The chunks of a snapshot, at least one."""
     starts = range(0, max(len(sessions), 1), chunk_size)
     for index, start in enumerate(starts):
@@ -58,6 +71,7 @@ def snapshot_messages(sessions: list[Session], chunk_size: int, now: float) -> I
             chunk.last = True
             chunk.count = len(sessions)
             chunk.digest = digest(sessions)
+            chunk.grants_heard = grants_heard
         yield pb.AttachRequest(snapshot=chunk)
 
 
@@ -77,8 +91,8 @@ def _event(event: Event, now: float) -> pb.Event:
     session = event.session
     age_us = _age_us(event.at, now)
     if event.outcome is None:
-        labels = Labels(room=session.room, job=session.job) if session.room or session.job else None
-        return pb.Event(connect=pb.Connect(session_id=session.id, handle=session.handle, labels=labels), age_us=age_us)
+        said = labels(session.room, session.job)
+        return pb.Event(connect=pb.Connect(session_id=session.id, handle=session.handle, labels=said), age_us=age_us)
     disconnect = pb.Disconnect(session_id=session.id, outcome=event.outcome, handle=session.handle)
     return pb.Event(disconnect=disconnect, age_us=age_us)
 

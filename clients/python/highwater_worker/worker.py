@@ -4,25 +4,29 @@ It must never harm a call: what it is told is noted in memory and returned from 
 or not, and what cannot be kept is dropped and counted.
 """
 
-import asyncio
 import logging
 import random
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
 import grpc
 from highwater.v1 import ingest_pb2 as pb
+from highwater.v1 import route_pb2 as rpb
 from highwater.v1 import types_pb2 as types
 from highwater.v1.ingest_pb2_grpc import IngestServiceStub
 
-from highwater_worker import messages
+from highwater_worker import messages, meters
+from highwater_worker import outcome as outcomes
+from highwater_worker import wish as wishes
+from highwater_worker.admission import ANSWER_SECONDS, Admission
 from highwater_worker.book import Book, Session, session_key
+from highwater_worker.slot import Acquiring
 from highwater_worker.way import RENEW_SECONDS, Way
 
 CLIENT = "highwater-python/0.1.0"
@@ -35,11 +39,6 @@ MAX_BACKOFF_SECONDS = 10.0
 WELCOME_SECONDS = 10.0
 # Stands for a token that is due, which is minted outside the lock.
 _RENEW: list[pb.AttachRequest] = [pb.AttachRequest()]
-MAX_METERS = 1_024
-MODEL = re.compile(r"[a-z0-9._:/@+-]{1,128}")
-MODEL_KINDS = {types.KIND_LLM, types.KIND_STT, types.KIND_TTS, types.KIND_REALTIME}
-# How a session can end in a report; `OUTCOME_LOST` is the service's to say.
-REPORTED_OUTCOMES = range(types.OUTCOME_OK, types.OUTCOME_OTHER + 1)
 
 log = logging.getLogger("highwater")
 
@@ -66,7 +65,8 @@ class _Stream:
 
 
 class Worker:
-    """Reports the sessions of this process to a Highwater service. Safe to use from any thread; not across a fork."""
+    """Reports the sessions of this process to a Highwater service, and asks it for slots. Safe to use from any thread;
+    not across a fork."""
 
     def __init__(
         self,
@@ -79,14 +79,14 @@ class Worker:
     ) -> None:
         """Starts to attach to `target` (`host:port`) in the background; reports may begin at once.
 
-        `token` is what the service knows this worker by: an API key (`hwm_...`), or a function that mints a LiveKit access
-        token; it is called for each stream, and again before the token of a stream ends. The project is the key's own
-        when none is named. With `tls`, as `grpc.ssl_channel_credentials()` makes it, the stream is in TLS, else in plain
-        text.
+        `token` is what the service knows this worker by: an API key (`hwm_...`), or a function that mints a LiveKit
+        access token; it is called for each stream, and again before the token of a stream ends. The project is the
+        key's own when none is named. With `tls`, as `grpc.ssl_channel_credentials()` makes it, the stream is in TLS,
+        else in plain text.
 
-        `on_release` is called with a session's id and a reason when somebody wants its slot free: it should end the call,
-        and the slot is held until `disconnect`. It runs on the thread that listens to the service, so it must not block.
-        Without it such a session is noted as cancelled.
+        `on_release` is called with a session's id and a reason when somebody wants its slot free: it should end the
+        call, and the slot is held until `disconnect`. It runs on the thread that listens to the service, so it must not
+        block. Without it such a session is noted as cancelled.
 
         Raises ValueError for names that the service would refuse.
         """
@@ -100,13 +100,16 @@ class Worker:
         self._on_release = on_release
         self.incarnation = uuid.uuid4().bytes
         self._attach_seq = 0
-        self._meters: dict[int, types.Meter] = {}
-        self._handles: dict[bytes, int] = {}
+        self._meters = meters.Meters()
         self._book = Book()
         self._stream: _Stream | None = None
         self._closing: int | None = None
         # Guards all of the above, and tells of every change to it.
         self._changed = threading.Condition()
+        self._admission = Admission(self._changed, self._book, self._meters)
+        # Those who are told of routes; held while they are, so that each hears them in order.
+        self._listeners: list[Callable[[rpb.Routes], None]] = []
+        self._telling = threading.RLock()
         self._thread = threading.Thread(target=self._run, name="highwater-worker", daemon=True)
         self._thread.start()
 
@@ -115,24 +118,8 @@ class Worker:
 
         Raises ValueError for what the service would refuse: this is set-up, and a mistake in it is best seen there.
         """
-        if kind not in types.Kind.values() or kind == types.KIND_UNSPECIFIED:
-            raise ValueError(f"kind {kind} is not a kind")
-        if kind in MODEL_KINDS and not MODEL.fullmatch(model):
-            raise ValueError(f"model {model!r} is not 1 to 128 bytes of [a-z0-9._:/@+-]")
-        if kind not in MODEL_KINDS and model:
-            raise ValueError(f"a connection kind has no model, but got {model!r}")
-        if not re.fullmatch(r"[a-z0-9._-]{0,64}", account):
-            raise ValueError(f"account {account!r} is not at most 64 bytes of [a-z0-9._-]")
-        meter = types.Meter(kind=kind, model=model, account=account, unit=unit)
-        name = meter.SerializeToString(deterministic=True)
         with self._changed:
-            if name not in self._handles:
-                if len(self._handles) == MAX_METERS:
-                    raise ValueError(f"a worker has at most {MAX_METERS} meters")
-                handle = len(self._handles) + 1
-                self._handles[name] = handle
-                self._meters[handle] = meter
-            return self._handles[name]
+            return self._meters.handle(meters.checked(kind, model, account, unit))
 
     def connect(self, meter: int, session_id: bytes | str | None = None, room: str = "", job: str = "") -> bytes:
         """Notes that a session began, and returns its id, made here unless given. Never waits."""
@@ -146,31 +133,66 @@ class Worker:
                 self._changed.notify_all()
         return wire_id
 
-    def disconnect(self, session_id: bytes | str, outcome: int = types.OUTCOME_OK) -> None:
+    def disconnect(self, session_id: bytes | str, outcome: int | str = types.OUTCOME_OK) -> None:
         """Notes that a session ended. Never waits; a session that is not held is left alone."""
-        key = session_key(messages.wire_id(session_id))
-        if outcome not in REPORTED_OUTCOMES:
-            outcome = types.OUTCOME_OTHER
-        with self._changed:
-            if self._book.disconnect(key, outcome, time.monotonic()):
-                self._changed.notify_all()
+        number = outcomes.number(outcome)
+        self._admission.end(messages.wire_id(session_id), types.OUTCOME_OTHER if number is None else number)
 
     @contextmanager
     def session(self, meter: int, room: str = "", job: str = "") -> Iterator[bytes]:
         """Holds a session while the block runs; its outcome is taken from how the block ends."""
         session_id = self.connect(meter, room=room, job=job)
-        outcome = types.OUTCOME_OTHER
+        ended_by: type[BaseException] | None = None
         try:
             yield session_id
-            outcome = types.OUTCOME_OK
-        except (asyncio.CancelledError, GeneratorExit):
-            outcome = types.OUTCOME_CANCELLED
-            raise
-        except TimeoutError:
-            outcome = types.OUTCOME_TIMEOUT
+        except BaseException as error:
+            ended_by = type(error)
             raise
         finally:
-            self.disconnect(session_id, outcome)
+            self.disconnect(session_id, outcomes.of_block(ended_by))
+
+    def acquire(
+        self,
+        models: Sequence[int] = (),
+        chain: str = "",
+        room: str = "",
+        job: str = "",
+        priority: int | str = "standard",
+        wait: float = 0.0,
+        session_id: bytes | str | None = None,
+    ) -> Acquiring:
+        """A slot for a session: of the first of `models` (handles of meters, at most 8) that has one, or of a `chain`
+        by its route. It is asked for by `with`, `async with`, `await` or `wait()` of what is returned, which give a
+        `Slot`, or raise Refused.
+
+        `priority` is `priority`, `standard` or `low`; `wait` the seconds to wait for a slot when there is none, up to
+        60. Sessions of one `job` stay with one model while it has room. Who asks again for a `session_id` that is held
+        is told the same.
+
+        A call never hangs on the service: when it can't be reached, or takes more than a second beside the wait, the
+        slot is of the model that the last route gives, or of the first of `models` (which may be named beside a chain
+        for this), is marked as not `confirmed`, and is reported when the service is back.
+
+        Raises ValueError that names what is wrong with what was asked for.
+        """
+        with self._changed:
+            wanted = wishes.checked(self._meters, models, chain, room, job, priority, wait, session_id)
+        return Acquiring(self._admission, wanted)
+
+    @property
+    def routes(self) -> rpb.Routes | None:
+        """The newest routes that were heard: which models of each chain new sessions use. None before the first."""
+        with self._changed:
+            return self._admission.routes
+
+    def on_routes(self, told: Callable[[rpb.Routes], None]) -> Callable[[rpb.Routes], None]:
+        """Calls `told` with the newest routes, if any were heard, and with each newer version, on the thread that
+        listens to the service: it must not block. Returns it, so that it can be used as a decorator."""
+        with self._telling:
+            self._listeners.append(told)
+            if (newest := self.routes) is not None:
+                self._tell_routes(told, newest)
+        return told
 
     def live(self) -> set[bytes]:
         """The 16-byte ids of the sessions that are held."""
@@ -198,6 +220,7 @@ class Worker:
         """Says goodbye, so that sessions still held end at once. When the service is away, its lease ends them."""
         with self._changed:
             self._closing = outcome
+            self._admission.shut()
             self._changed.notify_all()
         self._thread.join(timeout)
         with self._changed:
@@ -227,6 +250,7 @@ class Worker:
             metadata = self._way.metadata()
             with self._changed:
                 self._stream = stream
+                self._admission.begin_stream()
                 self._attach_seq += 1
                 requests = self._requests(stream, self._attach_seq)
                 stream.call = IngestServiceStub(channel).Attach(requests, metadata=metadata)
@@ -235,21 +259,30 @@ class Worker:
                     with self._changed:
                         self._take(stream, answer)
                         self._changed.notify_all()
-                    if answer.WhichOneof("message") == "release":
-                        # Outside the lock: what is called is the caller's code.
-                        self._release(answer.release)
+                    # Outside the lock: what is called is the caller's code.
+                    match answer.WhichOneof("message"):
+                        case "release":
+                            self._release(answer.release)
+                        case "routes":
+                            self._hear_routes(answer.routes)
             except grpc.RpcError as error:
                 self._note_end(stream, error)
             finally:
                 with self._changed:
                     stream.ended = True
                     self._stream = None
+                    if stream.drain_at is None:
+                        # Where it was to leave, it attaches again at once, and what was asked is asked there.
+                        self._admission.lost()
                     self._changed.notify_all()
         return stream
 
     def _note_end(self, stream: _Stream, error: grpc.RpcError) -> None:
         log.info("the stream ended: %s %s", error.code(), error.details())
         if error.code() == grpc.StatusCode.INVALID_ARGUMENT and stream.attached:
+            if (error.details() or "").startswith("acquire"):
+                log.warning("the service refused what was asked for: %s", error.details())
+                return
             # Sent again, the same would be refused again. Levels are right by the snapshot all the same.
             with self._changed:
                 self._book.skip_unapplied()
@@ -257,6 +290,7 @@ class Worker:
 
     def _take(self, stream: _Stream, answer: pb.AttachResponse) -> None:
         """Applies an answer of the service."""
+        self._admission.heard()
         match answer.WhichOneof("message"):
             case "welcome":
                 stream.welcome = answer.welcome
@@ -268,6 +302,7 @@ class Worker:
                 self._book.acknowledge(answer.ack.applied_seq, answer.ack.durable_seq)
             case "declared":
                 for declared in answer.declared.meters:
+                    self._meters.counts_as(declared.handle, declared.meter)
                     if not declared.in_catalogue:
                         log.info("the catalogue does not know %s; it is counted", declared.meter.model)
             case "snapshot_needed":
@@ -280,6 +315,8 @@ class Worker:
                 stream.lease_expired = True
                 stream.wants_snapshot = True
                 stream.sent_seq = self._book.applied_seq
+            case "acquired":
+                self._admission.take(answer.acquired)
             case "drain":
                 within = answer.drain.within.ToTimedelta().total_seconds()
                 stream.drain_at = time.monotonic() + random.uniform(0.0, within)
@@ -298,6 +335,21 @@ class Worker:
             self._on_release(session.id, release.reason)
         except Exception:
             log.exception("what was to release a session failed; it is held")
+
+    def _hear_routes(self, heard: rpb.Routes) -> None:
+        """Routes came."""
+        with self._telling:
+            with self._changed:
+                if not self._admission.take_routes(heard):
+                    return
+            for told in list(self._listeners):
+                self._tell_routes(told, heard)
+
+    def _tell_routes(self, told: Callable[[rpb.Routes], None], newest: rpb.Routes) -> None:
+        try:
+            told(newest)
+        except Exception:
+            log.exception("what was to hear of routes failed")
 
     def _go_on_from(self, stream: _Stream, applied_seq: int, durable_seq: int) -> None:
         applied_seq = max(applied_seq, durable_seq)
@@ -331,6 +383,12 @@ class Worker:
                 now = time.monotonic()
                 if stream.welcome is None:
                     wake_at = stream.opened_at + WELCOME_SECONDS
+                    if self._admission.waits_for_stream:
+                        # A service that takes so long is none: whoever has asked goes on.
+                        wake_at = stream.opened_at + ANSWER_SECONDS
+                        if now >= wake_at:
+                            self._admission.lost()
+                            continue
                 elif stream.renew_at is not None and now >= stream.renew_at:
                     stream.renew_at = now + RENEW_SECONDS
                     return _RENEW
@@ -352,25 +410,31 @@ class Worker:
     def _due_now(self, stream: _Stream, welcome: pb.Welcome, now: float) -> Iterable[pb.AttachRequest] | None:
         items = messages.max_items(welcome)
         self._book.seal(items)
-        if stream.wants_snapshot:
+        if stream.wants_snapshot or self._admission.wants_snapshot:
             # Encoded as it is sent, when the lock is free again: it may be long.
-            snapshot = messages.snapshot_messages(self._sessions_to_state(stream), items, now)
-            due = chain(self._declarations(stream), snapshot)
-            stream.wants_snapshot = False
+            sessions = self._sessions_to_state(stream)
+            snapshot = messages.snapshot_messages(sessions, items, now, self._admission.grants_heard)
+            stream.wants_snapshot = self._admission.wants_snapshot = False
             stream.attached = True
             self._changed.notify_all()
-        elif batch := self._book.batch_after(stream.sent_seq):
-            due = [*self._declarations(stream), messages.batch_message(batch, now)]
+            return chain(self._declarations(stream), snapshot)
+        due: list[pb.AttachRequest] = []
+        if batch := self._book.batch_after(stream.sent_seq):
+            due.append(messages.batch_message(batch, now))
             stream.sent_seq = batch.seq
+        if stream.sent_seq >= self._book.last_seq:
+            # After what was given back before: that slot may be the one.
+            due += self._admission.due(now)
+        if due:
+            due = [*self._declarations(stream), *due]
         elif self._closing is not None:
-            due = [pb.AttachRequest(goodbye=pb.StreamGoodbye(outcome=self._closing))]
+            due.append(pb.AttachRequest(goodbye=pb.StreamGoodbye(outcome=self._closing)))
             stream.said_goodbye = True
-        elif now >= stream.beat_at:
-            due = [pb.AttachRequest(beat=messages.beat(self._book))]
+            return due
+        if now >= stream.beat_at and stream.sent_seq >= self._book.last_seq:
+            due.append(pb.AttachRequest(beat=messages.beat(self._book, self._admission.grants_heard)))
             stream.beat_at = now + welcome.beat_interval.ToTimedelta().total_seconds()
-        else:
-            due = None
-        return due
+        return due or None
 
     def _sessions_to_state(self, stream: _Stream) -> list[Session]:
         """The sessions of a snapshot.

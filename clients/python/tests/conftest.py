@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from make_stubs import make_stubs
 sys.path.insert(0, str(make_stubs()))
 importlib.invalidate_caches()
 
-from support import Service
+from support import PROJECT, Service
+
+from highwater_worker import Worker
 
 
 def binary() -> Path:
@@ -39,3 +41,17 @@ def service(tmp_path: Path) -> Iterator[Service]:
     yield running
     running.kill()
     print(running.log())
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Worker]]:
+    """Starts workers, and closes them."""
+    started: list[Worker] = []
+
+    def start_one(service: Service, name: str = "agent", **options) -> Worker:
+        started.append(Worker(service.target, PROJECT, name, **options))
+        return started[-1]
+
+    yield start_one
+    for worker in started:
+        worker.close(timeout=1.0)

@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
+import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 from highwater.v1 import ingest_pb2 as pb
 from highwater.v1 import quota_pb2, types_pb2
 from highwater.v1.ingest_pb2_grpc import IngestServiceStub
 from highwater.v1.quota_pb2_grpc import QuotaServiceStub
+from highwater.v1.types_pb2 import KIND_TTS
+
+from highwater_worker import Acquiring, Refused, Slot, Worker
 
 START_SECONDS = 20.0
 ANSWER_SECONDS = 5.0
+# The promise after a restart when all workers live is 3 s; first attempts are spread over 2 s.
+RESTART_SECONDS = 12.0
 PROJECT = "foreign"
+ELEVEN = "elevenlabs/eleven_turbo_v2_5"
+SONIC = "cartesia/sonic-3"
 T = TypeVar("T")
 
 
@@ -79,6 +87,20 @@ class Service:
         """What a command of the program says; the service must be stopped where it works at the store."""
         ran = subprocess.run([self._binary, *args], check=True, capture_output=True, text=True, cwd=self._folder)
         return ran.stdout.strip()
+
+    def say(self, *args: str) -> str:
+        """What a command of the program says that speaks to the running service, in the tests' project."""
+        return self.run(*args, "--server", f"http://{self.target}", "--project", PROJECT)
+
+    def enforce(self, kind: str, most: dict[str, int]) -> None:
+        """Limits models of a kind, and enforces that."""
+        for model, slots in most.items():
+            self.say("limits", "set", str(slots), "--kind", kind, "--model", model)
+        self.say("limits", "enforce", "--kind", kind)
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal."""
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """Ends it with SIGKILL, as a crash does."""
@@ -212,6 +234,28 @@ class RawStream:
             self._answers.put(None)
         except grpc.RpcError as error:
             self._answers.put(error)
+
+
+def models(worker: Worker) -> list[int]:
+    return [worker.meter(KIND_TTS, ELEVEN), worker.meter(KIND_TTS, SONIC)]
+
+
+def held(service: Service) -> tuple[int, int]:
+    return service.level(KIND_TTS, ELEVEN), service.level(KIND_TTS, SONIC)
+
+
+def fill(worker: Worker, slots: int) -> list[Slot]:
+    """Takes slots of the first model."""
+    taken = [worker.acquire(models(worker)[:1]).wait() for _ in range(slots)]
+    assert all(slot.confirmed for slot in taken)
+    return taken
+
+
+def refusal(acquiring: Acquiring) -> str:
+    """Why there is no slot."""
+    with pytest.raises(Refused) as refused:
+        acquiring.wait()
+    return refused.value.message
 
 
 def new_ids(count: int) -> list[bytes]:

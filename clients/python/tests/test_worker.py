@@ -7,12 +7,9 @@ import time
 import pytest
 from highwater.v1.quota_pb2 import ReleaseSessionRequest
 from highwater.v1.types_pb2 import KIND_STT, KIND_TTS, OUTCOME_CANCELLED, OUTCOME_OK
-from support import PROJECT, hex_of, until
+from support import PROJECT, RESTART_SECONDS, hex_of, until
 
 from highwater_worker import Worker
-
-# The promise after a restart when all workers live is 3 s; first attempts are spread over 2 s.
-RESTART_SECONDS = 12.0
 
 
 def held(workers) -> set[str]:

@@ -75,8 +75,7 @@ impl Service {
         }
         watched.retain(|_, Watched { meter, health }| {
             health.step(now.mono);
-            let is_over = meter.is_removed() || all && health.is_forgotten(limit(meter), now.mono);
-            !is_over
+            !(meter.is_removed() || all && health.is_forgotten(limit(meter), now.mono))
         });
     }
 

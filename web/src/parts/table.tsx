@@ -24,8 +24,9 @@ interface Props<Row> {
   tint?: (row: Row) => string;
 }
 
-const FOLD =
-  "max-md:flex max-md:flex-wrap max-md:items-baseline max-md:justify-between max-md:gap-x-4 max-md:px-0 max-md:py-0.5 max-md:text-left max-md:before:text-muted max-md:before:content-[attr(data-head)]";
+/** A cell that has a line of its own in a narrow window, with its head from `data-head` before it. */
+export const FOLD =
+  "max-md:flex max-md:flex-wrap max-md:items-baseline max-md:justify-between max-md:gap-x-2 max-md:px-0 max-md:py-0.5 max-md:text-left max-md:before:text-muted max-md:before:content-[attr(data-head)]";
 const NAME = "max-md:-order-1 max-md:block max-md:w-full max-md:px-0 max-md:pt-1 max-md:font-medium";
 
 /** A table whose rows fold into blocks where the window is narrow: nothing is lost there. */

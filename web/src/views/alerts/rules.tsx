@@ -95,8 +95,8 @@ export function Rules({ project }: { project: string }) {
     },
     { key: "ends", head: "Ends", cell: (rule) => <span className="text-muted">{ruleWords(rule).ends || "when it is gone"}</span> },
     { key: "of", head: "Of", className: "md:min-w-24", cell: (rule) => <span className={muted(rule)}>{rule.onlyModel ? modelName(rule) : rule.onlyKind !== Kind.UNSPECIFIED ? KIND_NAME[rule.onlyKind] : "everything"}</span> },
-    { key: "severity", head: "Severity", cell: (rule) => <span className={`whitespace-nowrap ${muted(rule)}`}>{SEVERITY_WORD[rule.severity]}</span> },
-    { key: "repeat", head: "Again", cell: ({ repeat }) => <span className="whitespace-nowrap text-muted">{repeat ? `each ${spanWords(long(repeat))}` : "never"}</span> },
+    { key: "severity", half: true, head: "Severity", cell: (rule) => <span className={`whitespace-nowrap ${muted(rule)}`}>{SEVERITY_WORD[rule.severity]}</span> },
+    { key: "repeat", half: true, head: "Again", cell: ({ repeat }) => <span className="whitespace-nowrap text-muted">{repeat ? `each ${spanWords(long(repeat))}` : "never"}</span> },
     {
       key: "on",
       head: "On",

@@ -17,6 +17,7 @@ import { Dialog } from "../../parts/dialog";
 import { Failed } from "../../parts/failed";
 import { Peak } from "../../parts/peak";
 import { SkeletonRows } from "../../parts/skeleton";
+import { FOLD } from "../../parts/table";
 
 interface Props {
   project: string;
@@ -37,6 +38,9 @@ interface Row {
   near: number;
   proposed: number;
 }
+
+/** In a narrow window a row is a block of its own. */
+const FOLDED = "[&>td]:px-2 max-md:grid max-md:h-auto max-md:grid-cols-2 max-md:gap-x-6 max-md:py-2 max-md:[&>td]:px-0";
 
 const slotsIn = (text: string): number | undefined => (slotsProblem(text, 0) ? undefined : Number(text));
 
@@ -83,6 +87,8 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
   const assigned = rows.reduce((all, row) => all + (row.limit ?? 0), 0);
   const peaks = rows.reduce((all, row) => all + (row.peak ?? 0), 0);
   const pool = proposal.data && proposal.data.poolLimitPlusOne > 0 ? proposal.data.poolLimitPlusOne - 1 : undefined;
+  const isOver = pool !== undefined && sum > pool;
+  const next = proposal.data ? "Proposed" : "Next";
   const isWrong = rows.some((row) => slotsIn(textOf(row)) === undefined);
   const changed = rows.filter((row) => slotsIn(textOf(row)) !== row.limit);
   const apply = useMutation({
@@ -116,8 +122,8 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
       ) : (
         <>
           <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Assignment">
-            <table aria-label={`Assignment of ${KIND_NAME[kind]}`} className="w-full">
-              <thead>
+            <table aria-label={`Assignment of ${KIND_NAME[kind]}`} className="w-full max-md:block">
+              <thead className="max-md:sr-only">
                 <tr className="border-b text-right text-muted [&>th]:h-7 [&>th]:px-2 [&>th]:font-normal [&>th]:whitespace-nowrap">
                   <th scope="col" className="text-left">
                     Model
@@ -125,24 +131,24 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
                   <th scope="col">Limit</th>
                   <th scope="col">7-day peak</th>
                   <th scope="col">At ≥ 90 %</th>
-                  <th scope="col">{proposal.data ? "Proposed" : "Next"}</th>
+                  <th scope="col">{next}</th>
                   <th scope="col">Time above</th>
                 </tr>
               </thead>
-              <tbody>
+              <tbody className="max-md:block">
                 {rows.map((row) => {
                   const slots = slotsIn(textOf(row));
                   const series = week.data?.get(row.key);
                   const above = series && slots !== undefined ? minutesAbove(series, slots) : undefined;
                   return (
-                    <tr key={row.key} className="h-9 border-b text-right [&>td]:px-2">
-                      <th scope="row" title={row.name} className="max-w-64 truncate px-2 text-left font-medium">
+                    <tr key={row.key} className={`h-9 border-b text-right ${FOLDED}`}>
+                      <th scope="row" title={row.name} className="max-w-64 truncate px-2 text-left font-medium max-md:col-span-2 max-md:max-w-full max-md:px-0 max-md:whitespace-normal">
                         {row.name}
                       </th>
-                      <td className={row.limit === undefined ? "text-muted" : ""}>{row.limit === undefined ? "none" : count(row.limit)}</td>
-                      <td>{row.peak === undefined ? "no data" : <Peak level={row.peak} bound={bounds.get(row.key) ?? Bound.UNSPECIFIED} />}</td>
-                      <td>{minutesLong(row.near)}</td>
-                      <td>
+                      <td data-head="Limit" className={`${FOLD} ${row.limit === undefined ? "text-muted" : ""}`}>{row.limit === undefined ? "none" : count(row.limit)}</td>
+                      <td data-head="7-day peak" className={FOLD}>{row.peak === undefined ? "no data" : <Peak level={row.peak} bound={bounds.get(row.key) ?? Bound.UNSPECIFIED} />}</td>
+                      <td data-head="At ≥ 90 %" className={FOLD}>{minutesLong(row.near)}</td>
+                      <td data-head={next} className={`${FOLD} max-md:order-last max-md:col-span-2`}>
                         <input
                           aria-label={`Slots of ${row.name}`}
                           aria-invalid={slots === undefined}
@@ -153,27 +159,31 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
                           className={`h-7 w-20 rounded-[4px] border bg-ground px-2 text-right aria-invalid:border-red ${slots === row.limit ? "" : "font-medium text-blue"}`}
                         />
                       </td>
-                      <td className={above ? "text-red" : ""}>{above === undefined ? "" : minutesLong(above)}</td>
+                      <td data-head="Time above" className={`${FOLD} ${above ? "text-red" : ""}`}>{above === undefined ? "" : minutesLong(above)}</td>
                     </tr>
                   );
                 })}
               </tbody>
-              <tfoot>
-                <tr className="h-9 text-right font-medium [&>td]:px-2">
-                  <th scope="row" className="px-2 text-left font-medium">
+              <tfoot className="max-md:block">
+                <tr className={`h-9 text-right font-medium ${FOLDED}`}>
+                  <th scope="row" className="px-2 text-left font-medium max-md:col-span-2 max-md:px-0">
                     Sum
                   </th>
-                  <td>{count(assigned)}</td>
-                  <td title="The sum of peaks is not the peak of the sum">
-                    {count(peaks)}
-                    {proposal.data?.poolPeak && <span className="font-normal text-muted"> · {count(proposal.data.poolPeak.level)} at once</span>}
+                  <td data-head="Limit" className={`${FOLD} max-md:col-span-2`}>{count(assigned)}</td>
+                  <td data-head="7-day peak" className={`${FOLD} max-md:col-span-2`} title="The sum of peaks is not the peak of the sum">
+                    <span>
+                      {count(peaks)}
+                      {proposal.data?.poolPeak && <span className="font-normal whitespace-nowrap text-muted"> · {count(proposal.data.poolPeak.level)} at once</span>}
+                    </span>
                   </td>
-                  <td />
-                  <td aria-live="polite" className={pool !== undefined && sum > pool ? "text-red" : ""}>
-                    {count(sum)}
-                    {pool !== undefined && <span className={pool !== undefined && sum > pool ? "" : "font-normal text-muted"}> of {count(pool)}</span>}
+                  <td className="max-md:hidden" />
+                  <td data-head={next} aria-live="polite" className={`${FOLD} max-md:col-span-2 ${isOver ? "text-red" : ""}`}>
+                    <span>
+                      {count(sum)}
+                      {pool !== undefined && <span className={isOver ? "" : "font-normal text-muted"}> of {count(pool)}</span>}
+                    </span>
                   </td>
-                  <td />
+                  <td className="max-md:hidden" />
                 </tr>
               </tfoot>
             </table>

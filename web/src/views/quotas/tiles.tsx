@@ -143,7 +143,7 @@ function Tile({ project, kind, quota, others, isOpen, series }: TileProps) {
   const isFull = quota.risk === Risk.AT_LIMIT || quota.risk === Risk.OVER;
   return (
     <>
-      <span className="flex items-baseline justify-between gap-2">
+      <span className="flex flex-wrap items-baseline justify-between gap-x-2">
         <h2 className="min-w-0 text-muted">
           <button
             type="button"
