@@ -26,7 +26,7 @@ check_scripts() {
     if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR "${scripts[@]}"; fi
 }
 
-check_rust() { cargo nextest run --locked --profile ci; }
+check_rust() { cargo nextest run --locked --cargo-profile ci --profile ci; }
 
 # The page's plain code; what it does in a browser is `browser`.
 check_page() {
@@ -37,35 +37,40 @@ check_page() {
     (cd web && npm test --silent)
 }
 
-# The page in a browser, against the binary of `make run`: a debug build answers a week too slowly for a person's patience,
-# which is what the page's timeouts are.
+# The binary that the Rust tests ran, for who speaks to it from outside.
+tested_binary() {
+    cargo test --locked --profile ci --no-run --test it
+    HIGHWATER_BIN="$TARGET/ci/highwater"
+    export HIGHWATER_BIN
+}
+
+# The page in a browser. A build that is not optimized at all answers a week too slowly for a person's patience, which is
+# what the page's timeouts are.
 check_browser() {
     if [ ! -f web/package.json ]; then
         echo "no web: nothing to run"
         return
     fi
-    cargo build --locked --profile quick
-    (cd web && HIGHWATER_BIN="$TARGET/quick/highwater" npm run --silent e2e)
+    tested_binary
+    (cd web && npm run --silent e2e)
 }
 
-check_doc() { cargo test --locked --doc; }
+check_doc() { cargo test --locked --profile ci --doc; }
 
 check_loom() {
     LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}" \
-        cargo test --locked --profile quick --features loom --lib loom
+        cargo test --locked --profile ci --features loom --lib loom
 }
 
 check_fuzz() { scripts/fuzz.sh "$FUZZ_SECONDS"; }
 
-# The foreign client speaks to the binary that the Rust tests ran.
 check_python() {
     if [ ! -f "$PYTHON_TESTS" ]; then
         echo "no clients/python: nothing to run"
         return
     fi
-    # As the tests build it: with other features of its dependencies, half of them would be compiled again.
-    cargo test --locked --no-run --test it
-    HIGHWATER_BIN="$TARGET/debug/highwater" "$PYTHON" -m pytest clients/python -q
+    tested_binary
+    "$PYTHON" -m pytest clients/python -q
 }
 
 # tally FILE: adds what the test runners' closing lines in FILE count to passed, failed and skipped.

@@ -29,6 +29,7 @@ pub mod quotas;
 pub mod replay;
 pub mod requests;
 pub mod restore;
+pub mod routes;
 pub mod screen;
 pub mod serve;
 pub mod sessions;
@@ -70,6 +71,8 @@ enum Command {
     Limits(limits::LimitsArgs),
     /// Chains: the models that take each other's sessions, pins and drains
     Chains(chains::ChainsArgs),
+    /// Routes: which model of each chain new sessions use now
+    Routes(routes::RoutesArgs),
     /// Ask for a slot as a worker would, and hold it
     Acquire(acquire::AcquireArgs),
     /// Requests for more capacity: asked, approved, declined
@@ -135,6 +138,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::History(args) => block_on(history::run(args)),
         Command::Limits(args) => block_on(limits::run(args)),
         Command::Chains(args) => block_on(chains::run(args)),
+        Command::Routes(args) => block_on(routes::run(args)),
         Command::Acquire(args) => block_on(acquire::run(args)),
         Command::Requests(args) => block_on(requests::run(args)),
         Command::Alerts(args) => block_on(alerts::run(args)),

@@ -13,6 +13,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     EnvFilter,
+    filter::ParseError,
     fmt::{
         FmtContext,
         format::{FormatEvent, FormatFields, Writer},
@@ -22,6 +23,10 @@ use tracing_subscriber::{
 };
 
 use crate::config::{Config, LogFormat};
+
+/// HTTP/2 warns of each attack on a connection, which its sender repeats as fast as connections are made: a disk of lines. Such
+/// connections are closed and counted (`highwater_turned_away_total`).
+const QUIET: &str = "h2=error";
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +39,7 @@ pub struct TelemetryError(String);
 /// When the process logs already, or the filter is not one.
 pub fn start(config: &Config) -> Result<(), TelemetryError> {
     let failed = |error: &dyn fmt::Display| TelemetryError(error.to_string());
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| failed(&error))?;
+    let filter = filter(&config.log).map_err(|error| failed(&error))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let colours = io::IsTerminal::is_terminal(&io::stderr());
     match config.log_format {
@@ -42,6 +47,13 @@ pub fn start(config: &Config) -> Result<(), TelemetryError> {
         LogFormat::Json => log.with_ansi(false).event_format(JsonLines).try_init(),
     }
     .map_err(|error| failed(&error))
+}
+
+/// What is logged; a filter that names a target of [`QUIET`] is followed.
+fn filter(wanted: &str) -> Result<EnvFilter, ParseError> {
+    // By itself first, so that what is wrong with it is told of it alone.
+    EnvFilter::try_new(wanted)?;
+    EnvFilter::try_new(format!("{QUIET},{wanted}"))
 }
 
 /// One object a line: `timestamp`, `level`, `target`, `message`, and the fields of the event.
@@ -92,5 +104,19 @@ impl Visit for Fields<'_> {
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_attackers_repeat_is_not_logged_unless_it_is_asked_for() {
+        let spelled = |wanted: &str| filter(wanted).unwrap().to_string();
+        assert!(spelled("info").contains("h2=error"), "{}", spelled("info"));
+        assert!(!spelled("info,h2=debug").contains("h2=error"), "{}", spelled("info,h2=debug"));
+        assert!(filter("highwater=loud").is_err());
     }
 }

@@ -33,6 +33,8 @@ pub struct Process {
     pub address: SocketAddr,
     /// The key of a worker, where one is needed.
     pub token: Option<String>,
+    /// The key of an operator, where there is one.
+    pub operator: Option<String>,
     _directory: tempfile::TempDir,
 }
 
@@ -41,17 +43,20 @@ impl Process {
     pub fn highwater() -> Self {
         let directory = directory();
         let store = directory.path().join("store.redb");
-        let mut keys = Command::new(env!("CARGO_BIN_EXE_highwater"));
-        let made =
-            keys.args(["keys", "create", "--role", "worker", "--project", "bench", "--store"]).arg(&store).output();
-        let made = made.expect("highwater can be started");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let token = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        let key = |more: &[&str]| {
+            let mut keys = Command::new(env!("CARGO_BIN_EXE_highwater"));
+            let made = keys.args(["keys", "create", "--store"]).arg(&store).args(more).output();
+            let made = made.expect("highwater can be started");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            Some(String::from_utf8_lossy(&made.stdout).trim().to_owned())
+        };
+        let token = key(&["--role", "worker", "--project", "bench"]);
+        let operator = key(&["--role", "operator"]);
         let more = std::env::var("HIGHWATER_BENCH_SERVE").unwrap_or_default();
         let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(store).args(SERVE);
         let mut started = Self::announced(command.args(more.split_whitespace()), directory);
-        started.token = Some(token);
+        (started.token, started.operator) = (token, operator);
         started
     }
 
@@ -79,7 +84,7 @@ impl Process {
         ]);
         command.arg("--dir").arg(directory.path()).stdout(Stdio::null());
         let child = command.spawn().expect("redis-server is installed (scripts/setup.sh bench)");
-        let process = Self { child, address, token: None, _directory: directory };
+        let process = Self { child, address, token: None, operator: None, _directory: directory };
         for _ in 0..START_POLLS {
             if TcpStream::connect(address).is_ok() {
                 return process;
@@ -96,7 +101,7 @@ impl Process {
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
         let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{command:?} said {line:?} instead of where it listens"));
-        Self { child, address, token: None, _directory: directory }
+        Self { child, address, token: None, operator: None, _directory: directory }
     }
 
     /// Processor time of all its threads, in the kernel and out of it.

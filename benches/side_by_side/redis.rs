@@ -1,7 +1,10 @@
 //! The same work in Redis, as teams do it: a Lua function that sets the session with an expiry, moves its level and raises
 //! its peak, and one that undoes it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,12 +13,17 @@ use tokio::{
 };
 
 use crate::{
-    CONNECTIONS, IN_FLIGHT, PLAIN_EVENTS,
+    IN_FLIGHT, PLAIN_EVENTS,
     fleet::{Fleet, Session, steps},
 };
 
+/// Slots of a semaphore: none is ever refused, so that what is compared is a grant.
+const SLOTS: &str = "1000";
+/// How long a slot is held at the most, in seconds: a lease, as in ours.
+const HELD_FOR: u64 = 300;
+
 /// Keys are the session, the hash of levels and that of peaks; the argument is the meter. A batch has the keys of the two
-/// hashes, and three arguments an event.
+/// hashes, and three arguments an event. A semaphore is a sorted set of its holders by when their leases end.
 const FUNCTIONS: &str = "#!lua name=highwater_bench
 local function connect(keys, args)
   if not redis.call('SET', keys[1], args[1], 'NX', 'EX', 3600) then return 0 end
@@ -35,6 +43,16 @@ local function batch(keys, args)
   end
   return #args
 end
+local function acquire(keys, args)
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', args[2])
+  if redis.call('ZCARD', keys[1]) >= tonumber(args[4]) then return 0 end
+  return redis.call('ZADD', keys[1], args[3], args[1])
+end
+local function release(keys, args)
+  return redis.call('ZREM', keys[1], args[1])
+end
+redis.register_function('acquire', acquire)
+redis.register_function('release', release)
 redis.register_function('connect', connect)
 redis.register_function('disconnect', disconnect)
 redis.register_function('batch', batch)
@@ -52,6 +70,8 @@ pub enum Way {
     Pipelined,
     /// A hundred in one call.
     Batch,
+    /// A slot of a semaphore, then its release; each waits for its answer.
+    Semaphore,
 }
 
 pub const WAYS: [(&str, Way); 3] = [
@@ -59,6 +79,8 @@ pub const WAYS: [(&str, Way); 3] = [
     ("Redis: function, pipeline of 100", Way::Pipelined),
     ("Redis: one function call for 100", Way::Batch),
 ];
+
+pub const SEMAPHORE: &str = "Redis: ZSET semaphore";
 
 pub struct Connection {
     socket: TcpStream,
@@ -69,10 +91,10 @@ pub struct Connection {
     early: usize,
 }
 
-/// Connects, and begins so many sessions.
-pub async fn connect(address: SocketAddr, live: usize) -> Vec<Connection> {
+/// Connects so often, and begins so many sessions.
+pub async fn connect(address: SocketAddr, count: usize, live: usize) -> Vec<Connection> {
     let mut connections = Vec::new();
-    for nth in 0..CONNECTIONS {
+    for nth in 0..count {
         let socket = TcpStream::connect(address).await.expect("redis-server takes connections");
         socket.set_nodelay(true).expect("the socket takes the option");
         let mut connection =
@@ -83,7 +105,7 @@ pub async fn connect(address: SocketAddr, live: usize) -> Vec<Connection> {
             let read = connection.socket.read(&mut connection.answers).await.expect("redis-server answers");
             assert_ne!(connection.answers[0], b'-', "{}", String::from_utf8_lossy(&connection.answers[..read]));
         }
-        for _ in 0..live / CONNECTIONS / FIRST_EVENTS {
+        for _ in 0..live / count / FIRST_EVENTS {
             for _ in 0..FIRST_EVENTS {
                 let session = connection.fleet.begin();
                 connection.call(true, session);
@@ -114,7 +136,7 @@ impl Connection {
         let (mut events, mut in_flight) = (0, 0);
         // An answer is awaited for each call.
         let (batch, calls, most) = match way {
-            Way::One => (1, 1, 1),
+            Way::One | Way::Semaphore => (1, 1, 1),
             Way::Pipelined => (PLAIN_EVENTS, PLAIN_EVENTS, IN_FLIGHT),
             Way::Batch => (PLAIN_EVENTS, 1, IN_FLIGHT),
         };
@@ -142,6 +164,12 @@ impl Connection {
             *ends = !*ends;
             return;
         }
+        if way == Way::Semaphore {
+            let session = if *ends { self.fleet.end() } else { self.fleet.begin() };
+            self.slot(!*ends, session);
+            *ends = !*ends;
+            return;
+        }
         let steps: Vec<_> = steps(&mut self.fleet, events).collect();
         if way == Way::Pipelined {
             steps.iter().for_each(|(begins, session)| self.call(*begins, *session));
@@ -158,6 +186,18 @@ impl Connection {
     fn call(&mut self, begins: bool, session: Session) {
         let (name, meter) = (if begins { "connect" } else { "disconnect" }, session.meter.to_string());
         self.command(&[b"FCALL", name.as_bytes(), b"3", &session.id, b"levels", b"peaks", meter.as_bytes()]);
+    }
+
+    fn slot(&mut self, begins: bool, session: Session) {
+        let semaphore = format!("semaphore-{}", session.meter);
+        if !begins {
+            return self.command(&[b"FCALL", b"release", b"1", semaphore.as_bytes(), &session.id]);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (now, until) = (now.to_string(), (now + HELD_FOR).to_string());
+        let times = [now.as_bytes(), until.as_bytes()];
+        let words: [&[u8]; 5] = [b"FCALL", b"acquire", b"1", semaphore.as_bytes(), &session.id];
+        self.command(&[&words[..], &times, &[SLOTS.as_bytes()]].concat());
     }
 
     fn command(&mut self, words: &[&[u8]]) {

@@ -29,6 +29,18 @@ const WHAT: &[(&str, &str, &str)] = &[
         "checks the request, looks up its meter, renews the lease, counts the event, answers when the lease ends",
         "what a stream does: snapshots, numbered batches",
     ),
+    (
+        "Redis: ZSET semaphore",
+        "a sorted set a model: leases that ended are taken out, holders counted, one put in or taken out; each call waits for \
+         its answer",
+        "pools, order of those who wait, peaks, outcomes, history, who is refused and why",
+    ),
+    (
+        "Highwater: Acquire, Release",
+        "a slot of the model, of its kind and of the model across projects, all or none; the session counted as one that is \
+         reported",
+        "waiting, where there is room",
+    ),
 ];
 
 /// The case that the others of its table are compared with.

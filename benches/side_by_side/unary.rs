@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use highwater::proto::{
-    HeartbeatRequest, Kind, Meter, Outcome, ReportRequest, ReportedEvent, ingest_service_client::IngestServiceClient,
+    AcquireRequest, HeartbeatRequest, Kind, Meter, Outcome, ReleaseRequest, ReportRequest, ReportedEvent,
+    acquire_response::Result as Acquired, ingest_service_client::IngestServiceClient,
 };
 use tokio::{
     task::JoinSet,
@@ -16,7 +17,11 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{CONNECTIONS, process::Process};
+use crate::{
+    CONNECTIONS,
+    fleet::{METERS, meter},
+    process::Process,
+};
 
 /// One that the catalogue knows.
 const MODEL: &str = "openai/gpt-4.1-mini";
@@ -49,6 +54,8 @@ pub enum Call {
     Empty,
     /// A connect, then its disconnect.
     Report,
+    /// A slot, then its release.
+    Acquire,
 }
 
 /// One of those that call: a worker with one session.
@@ -64,6 +71,8 @@ pub struct Caller {
 /// What came of calls at a rate.
 pub struct Paced {
     pub median: Duration,
+    /// The 99th of a hundred.
+    pub tail: Duration,
     pub kept_up: bool,
 }
 
@@ -79,10 +88,15 @@ pub async fn client(process: &Process) -> Client {
 }
 
 pub async fn connect(process: &Process, call: Call) -> Vec<Caller> {
+    connect_as(process, call, CONNECTIONS, CALLS_EACH).await
+}
+
+/// So many connections, with so many callers each.
+pub async fn connect_as(process: &Process, call: Call, connections: usize, callers_each: usize) -> Vec<Caller> {
     let mut callers = Vec::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..connections {
         let client = client(process).await;
-        for _ in 0..CALLS_EACH {
+        for _ in 0..callers_each {
             let number = callers.len() as u32;
             callers.push(Caller { client: client.clone(), call, number, session: 0, ends: false });
         }
@@ -143,7 +157,7 @@ pub async fn paced(callers: &mut Vec<Caller>, rate: u32, turn: Duration) -> Pace
     }
     latencies.sort_unstable();
     let kept_up = latencies.len() as f64 >= f64::from(rate) * turn.as_secs_f64() * CARRIED;
-    Paced { median: latencies[latencies.len() / 2], kept_up }
+    Paced { median: latencies[latencies.len() / 2], tail: latencies[latencies.len() * 99 / 100], kept_up }
 }
 
 impl Caller {
@@ -154,6 +168,23 @@ impl Caller {
                 let request = self.report();
                 drop(self.client.report(request).await.expect("it is answered"));
             }
+            Call::Acquire => self.acquire().await,
+        }
+    }
+
+    async fn acquire(&mut self) {
+        let ReportRequest { project, worker_id, incarnation, lease, events } = self.report();
+        let event = events.into_iter().next().expect("a report has its event");
+        let (session_id, outcome) = (event.session_id, event.outcome);
+        if outcome == 0 {
+            let meters = vec![meter(self.number % METERS + 1)];
+            let request =
+                AcquireRequest { project, worker_id, incarnation, lease, session_id, meters, ..Default::default() };
+            let answer = self.client.acquire(request).await.expect("it is answered").into_inner();
+            assert!(!matches!(answer.result, Some(Acquired::Refused(_))), "{answer:?}");
+        } else {
+            let request = ReleaseRequest { project, worker_id, incarnation, lease, session_id, outcome };
+            drop(self.client.release(request).await.expect("it is answered"));
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     alert::{
-        AlertKind, NoticeKind,
+        NoticeKind,
         rule::{RuleBook, Rung},
         state::{Alert, Phase, Sample, Subject, Turn},
     },
@@ -65,12 +65,8 @@ pub trait Keys {
     fn limit(&self, id: KeyId, at: Tick) -> Option<u32>;
 }
 
-/// A trouble of the service, as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    pub kind: AlertKind,
-    pub there: bool,
-}
+/// A trouble of the service, or of the way that sessions go, while it is there.
+pub type Trouble = Subject;
 
 /// An alert, and what its level may come to; `None` when that is to be asked anew.
 #[derive(Debug)]
@@ -181,11 +177,10 @@ impl Engine {
 
     /// One key's limit changed, or its rules did.
     pub fn look_at(&mut self, id: KeyId, keys: &impl Keys, at: Tick) {
-        for subject in both(id) {
-            if let Some(kept) = self.alerts.get_mut(&subject) {
-                kept.ladder = None;
-            }
-        }
+        self.alerts
+            .iter_mut()
+            .filter(|(subject, _)| subject.key() == Some(id))
+            .for_each(|(_, kept)| kept.ladder = None);
         let watched = self.watched(id).unwrap_or(UNKNOWN);
         self.watch(id, keys, keys.limit(id, at), watched);
     }
@@ -195,9 +190,7 @@ impl Engine {
         if let Some(watched) = self.watched.get_mut(id.0 as usize) {
             *watched = None;
         }
-        for subject in both(id) {
-            self.alerts.remove(&subject);
-        }
+        self.alerts.retain(|subject, _| subject.key() != Some(id));
     }
 
     fn watched(&self, id: KeyId) -> Option<Watched> {
@@ -275,9 +268,7 @@ impl Engine {
 
     /// One second of all alerts that there are.
     fn step(&mut self, at: Tick, unknown: bool, troubles: &[Trouble], keys: &impl Keys, decided: &mut Decided) {
-        for trouble in troubles.iter().filter(|trouble| trouble.there) {
-            self.begin(Subject::Service(trouble.kind));
-        }
+        troubles.iter().for_each(|trouble| self.begin(*trouble));
         let Self { rules, watched, alerts, .. } = self;
         let mut over = Vec::new();
         for (subject, Kept { alert, ladder }) in alerts {
@@ -336,6 +327,7 @@ fn ladder_of(rules: &mut RuleBook, subject: Subject, watched: &[Option<Watched>]
             keys.key(id).map(|key| rules.ladder(&key, limit)).unwrap_or_default()
         }
         Subject::Silence(id) => keys.key(id).map(|key| rules.silence(&key)).unwrap_or_default(),
+        Subject::Way(kind, id) => keys.key(id).map(|key| rules.of_way(kind, &key)).unwrap_or_default(),
         Subject::Service(kind) => rules.of_service(kind),
     }
 }
@@ -353,9 +345,8 @@ fn sample(subject: Subject, watched: &[Option<Watched>], at: Tick, unknown: bool
             let silent = watched.silent && !watched.known;
             Sample { level: silent.into(), known: !unknown, limit: None }
         }
-        Subject::Service(kind) => {
-            let there = troubles.iter().any(|trouble| trouble.kind == kind && trouble.there);
-            Sample { level: there.into(), known: true, limit: None }
+        Subject::Way(..) | Subject::Service(_) => {
+            Sample { level: troubles.contains(&subject).into(), known: true, limit: None }
         }
     }
 }

@@ -16,13 +16,13 @@ spelled! {
         AuditDrift = 6 "audit-drift",
         /// LiveKit's lists and what its webhooks told differ.
         WebhooksDisagree = 7 "webhooks-disagree",
-        /// Attempts are turned away. Fires with admission alone.
+        /// Callers that ask for a slot are turned away.
         Refused = 8 "refused",
-        /// New sessions go to a fallback. Fires with routes alone.
+        /// New sessions of a chain go to a fallback.
         FallbackInUse = 9 "fallback-in-use",
-        /// Fires with routes alone.
+        /// By the outcomes of sessions.
         ProviderDown = 10 "provider-down",
-        /// A provider counts otherwise than we do. Fires with routes alone.
+        /// A provider refuses sessions for their number, below our limit.
         ProviderDisagrees = 11 "provider-disagrees",
     }
 }
@@ -62,8 +62,8 @@ impl AlertKind {
         matches!(self, Self::StoreDegraded | Self::AuditDrift | Self::WebhooksDisagree)
     }
 
-    /// Whether anything can make it fire yet: what routes and admission tell of has its place, and waits for them.
-    pub const fn is_alive(self) -> bool {
-        !matches!(self, Self::Refused | Self::FallbackInUse | Self::ProviderDown | Self::ProviderDisagrees)
+    /// Whether it is of the way that sessions of a model go.
+    pub const fn is_of_way(self) -> bool {
+        matches!(self, Self::Refused | Self::FallbackInUse | Self::ProviderDown | Self::ProviderDisagrees)
     }
 }

@@ -1,12 +1,13 @@
 //! A notice as a mail: a pure function of its facts. It never reads a clock or a store, and what it returns holds no
 //! header of its own: subject and bodies alone.
 //!
-//! - [`words`]: what is said, in text as in HTML.
+//! - [`words`]: what is said, in text as in HTML; [`kinds`]: what each kind is called.
 //! - [`text`], [`html`]: the bodies.
 //! - [`picture`]: the last seven days; [`days`]: whose they are; [`png`]: its file.
 
 pub mod days;
 pub mod html;
+pub mod kinds;
 pub mod picture;
 pub mod png;
 pub mod text;

@@ -9,6 +9,7 @@ mod silence;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
     sync::Arc,
     time::Duration,
 };
@@ -18,8 +19,8 @@ pub use expire::KEEP;
 pub use row::{Batch, Delivery, Row, Tried};
 
 use crate::{
-    alert::outbox::row::To,
-    model::{Project, Time},
+    alert::{Alert, Subject, outbox::row::To},
+    model::{Project, Tick, Time},
 };
 
 /// After a notice of a project, what follows within so long goes out together.
@@ -53,6 +54,8 @@ pub struct Outbox {
     /// All of them by their recipient, and those that are not over.
     all: HashMap<To, BTreeSet<Arc<str>>>,
     open: HashMap<To, BTreeSet<Arc<str>>>,
+    /// All of them by the episode that they tell of.
+    episodes: HashMap<(Subject, Tick), BTreeSet<Arc<str>>>,
     /// When messages went out to a recipient within the last hour, and their names.
     log: HashMap<To, Vec<(Time, Arc<str>)>>,
     /// Rows that were dropped since the last message.
@@ -67,8 +70,14 @@ impl Outbox {
         let mut outbox = Self::default();
         let mut messages: BTreeMap<Arc<str>, (To, Time)> = BTreeMap::new();
         for row in rows {
-            if let Delivery::Sent { lead, at, .. } = &row.delivery {
-                messages.insert(lead.clone(), (row.to(), *at));
+            let began = match &row.delivery {
+                Delivery::Sent { lead, at, .. } => Some((lead, *at)),
+                // It may have arrived, and counts as one of its hour.
+                Delivery::Sending { lead, until } => Some((lead, until.before(LEASE))),
+                _ => None,
+            };
+            if let Some((lead, at)) = began {
+                messages.insert(lead.clone(), (row.to(), at));
             }
             outbox.put(row);
         }
@@ -83,6 +92,12 @@ impl Outbox {
 
     pub fn get(&self, id: &str) -> Option<&Row> {
         self.rows.get(id)
+    }
+
+    /// What was told of an episode, or is to be.
+    pub fn of_alert(&self, alert: &Alert) -> impl Iterator<Item = &Row> {
+        let ids = self.episodes.get(&(alert.subject, alert.began)).into_iter().flatten();
+        ids.filter_map(|id| self.rows.get(id))
     }
 
     /// Rows that are not over.
@@ -114,16 +129,13 @@ impl Outbox {
     }
 
     fn put(&mut self, row: Row) {
-        let open = self.open.entry(row.to()).or_default();
         if row.is_open() {
-            open.insert(row.id.clone())
+            self.open.entry(row.to()).or_default().insert(row.id.clone());
         } else {
-            open.remove(&row.id)
-        };
-        if open.is_empty() {
-            self.open.remove(&row.to());
+            take_from(&mut self.open, &row.to(), &row.id);
         }
         self.all.entry(row.to()).or_default().insert(row.id.clone());
+        self.episodes.entry((row.subject, row.alert.began)).or_default().insert(row.id.clone());
         if let Delivery::Sent { at, .. } = row.delivery {
             self.last_sent = self.last_sent.max(Some(at));
         }
@@ -148,14 +160,9 @@ impl Outbox {
 
     fn take_out(&mut self, id: &Arc<str>) {
         let Some(row) = self.rows.remove(id) else { return };
-        for index in [&mut self.all, &mut self.open] {
-            if let Some(ids) = index.get_mut(&row.to()) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    index.remove(&row.to());
-                }
-            }
-        }
+        take_from(&mut self.all, &row.to(), id);
+        take_from(&mut self.open, &row.to(), id);
+        take_from(&mut self.episodes, &(row.subject, row.alert.began), id);
     }
 
     /// Forgets the rows of a project; not those that tell of the end of one that was deleted.
@@ -192,6 +199,16 @@ impl Outbox {
             }
         }
         dropped
+    }
+}
+
+/// Takes an id out of an index, and what has none left with it.
+fn take_from<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<Arc<str>>>, key: &K, id: &Arc<str>) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
     }
 }
 

@@ -260,9 +260,16 @@ impl RuleBook {
         rungs
     }
 
+    /// What the way of a model's sessions comes to.
+    pub fn of_way(&mut self, kind: AlertKind, key: &Key) -> Vec<Rung> {
+        let mut rungs = self.rungs(key, Some(0), |of| of == kind);
+        rungs.sort_by_key(|rung| rung.rule.severity);
+        rungs
+    }
+
     /// What a trouble of the service comes to.
     pub fn of_service(&self, kind: AlertKind) -> Vec<Rung> {
-        let wanted = |rule: &&Arc<AlertRule>| rule.enabled && rule.kind == kind && rule.kind.is_alive();
+        let wanted = |rule: &&Arc<AlertRule>| rule.enabled && rule.kind == kind;
         self.of(&Project::across()).iter().filter(wanted).filter_map(|rule| rule.rung(Some(0))).collect()
     }
 

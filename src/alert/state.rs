@@ -21,7 +21,19 @@ pub const MOST_EVENTS: usize = 50;
 pub enum Subject {
     Level(KeyId),
     Silence(KeyId),
+    /// The way that sessions of a model go: refused, diverted, or to a provider that does not take them.
+    Way(AlertKind, KeyId),
     Service(AlertKind),
+}
+
+impl Subject {
+    /// The meter or pool that it is of.
+    pub const fn key(self) -> Option<KeyId> {
+        match self {
+            Self::Level(id) | Self::Silence(id) | Self::Way(_, id) => Some(id),
+            Self::Service(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

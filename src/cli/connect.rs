@@ -15,7 +15,7 @@ use crate::{
         GetCallerRequest, admin_service_client::AdminServiceClient, alert_service_client::AlertServiceClient,
         chain_service_client::ChainServiceClient, ingest_service_client::IngestServiceClient,
         limit_service_client::LimitServiceClient, quota_service_client::QuotaServiceClient,
-        request_service_client::RequestServiceClient,
+        request_service_client::RequestServiceClient, route_service_client::RouteServiceClient,
     },
 };
 
@@ -161,6 +161,10 @@ impl ProjectArgs {
 impl Server {
     pub fn quotas(&self) -> QuotaServiceClient<Known> {
         QuotaServiceClient::with_interceptor(self.channel.clone(), self.bearer())
+    }
+
+    pub fn routes(&self) -> RouteServiceClient<Known> {
+        RouteServiceClient::with_interceptor(self.channel.clone(), self.bearer())
     }
 
     pub fn limits(&self) -> LimitServiceClient<Known> {

@@ -1,7 +1,7 @@
 //! Text on a terminal: how wide it is, cut to a width, and free of what could steer the terminal. Names of rooms and
 //! workers come from outside, so nothing is shown that did not pass here.
 
-use crate::model::text::is_unseen;
+use crate::model::text::{self, is_unseen};
 
 /// Stands for a character that is not shown.
 const HIDDEN: char = '\u{fffd}';
@@ -59,17 +59,9 @@ pub fn cut(text: &str, most: usize) -> String {
     cut
 }
 
-/// A whole number with its thousands set apart.
+/// A whole number with its commas.
 pub fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    text::number(n)
 }
 
 #[cfg(test)]
@@ -86,10 +78,5 @@ mod tests {
     fn what_is_cut_says_so_and_keeps_to_its_width() {
         assert_eq!([cut("sonic", 5), cut("sonic", 4), cut("sonic", 1), cut("sonic", 0)], ["sonic", "son…", "…", ""]);
         assert_eq!((cut("日本語", 4), width("日本語")), ("日…".to_owned(), 6));
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
     }
 }

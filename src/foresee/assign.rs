@@ -13,6 +13,8 @@
 //! The greedy way is not walked slot by slot: all slots that are worth more than some number of minutes are given at once,
 //! and what remains lies among those that are worth just as much.
 
+use crate::model::text::number;
+
 /// What the minutes of one model needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Need {
@@ -78,8 +80,10 @@ pub fn assign(needs: &[Need], slots: u32) -> Assignment {
         (models, _, 0) => match u64::from(slots) - sum {
             0 => "Every model keeps its peak; nothing is left over.".to_owned(),
             1 => "Every model keeps its peak; 1 slot is left over.".to_owned(),
-            rest if models == 1 => format!("The model keeps its peak and gets the {rest} slots that are left over."),
-            rest => format!("Every model keeps its peak; {rest} slots are left over, shared by peak."),
+            rest if models == 1 => {
+                format!("The model keeps its peak and gets the {} slots that are left over.", number(rest))
+            }
+            rest => format!("Every model keeps its peak; {} slots are left over, shared by peak.", number(rest)),
         },
         (models, ..) => {
             let above: u64 = needs.iter().zip(&shares).map(|(need, share)| u64::from(need.minutes_above(*share))).sum();
@@ -87,8 +91,11 @@ pub fn assign(needs: &[Need], slots: u32) -> Assignment {
             let none =
                 if models > slots as usize { "; there are fewer slots than models, and some get none" } else { "" };
             format!(
-                "The peaks add up to {sum}, {short} more than there are: shared so that as little as possible would have \
-                 been above, {above} {minutes} of all models{none}."
+                "The peaks add up to {}, {} more than there are: shared so that as little as possible would have \
+                 been above, {} {minutes} of all models{none}.",
+                number(sum),
+                number(short),
+                number(above),
             )
         }
     };

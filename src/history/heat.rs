@@ -8,7 +8,7 @@ use crate::{
         verdict::weekday,
         week::{LimitInForce, Week, is_near},
     },
-    model::{Flags, LimitHistory, Minute, Tick},
+    model::{Flags, LimitHistory, Minute, Tick, text::number},
 };
 
 /// Hours of a week.
@@ -85,7 +85,7 @@ pub fn sentence(week: Option<Week>, marks: &Marks, covered: u32, as_of: Tick, zo
             format!("{NEAR} in {percent} % of the covered minutes, {}.", on_days(near.days()))
         }
         (Week::Scattered, ..) => format!("{NEAR} {}, at different times.", on_days(near.days())),
-        _ => format!("Below 90 % of its limit in every covered minute, {covered} in all."),
+        _ => format!("Below 90 % of its limit in every covered minute, {} in all.", number(covered)),
     }
 }
 
@@ -205,6 +205,8 @@ mod tests {
         check(Week::Scattered, &four, utc, "At or above 90 % of its limit on 4 days, at different times.");
         check(Week::Constant, &four, utc, "At or above 90 % of its limit in 2 % of the covered minutes, on 4 days.");
         check(Week::Calm, &[], utc, "Below 90 % of its limit in every covered minute, 600 in all.");
+        let calm = sentence(Some(Week::Calm), &Marks::default(), 10_080, Tick(0), utc);
+        assert_eq!(calm, "Below 90 % of its limit in every covered minute, 10,080 in all.");
         check(None, &[], utc, "No limit was in force in the last seven days.");
         assert_eq!(sentence(None, &Marks::default(), 0, Tick(0), utc), "Nothing is known of the last seven days.");
     }

@@ -10,7 +10,7 @@ use crate::{
         marks::{ClockHours, Clocked, Marks},
         week::{Risk, Week},
     },
-    model::{Bound, Minute, Target, Tick, Unit, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS},
+    model::{Bound, Minute, Target, Tick, Unit, key::DEFAULT_ACCOUNT, limit::MAX_SLOTS, text::number},
 };
 
 /// Days that the week has, on which a limit may have been reached.
@@ -109,7 +109,7 @@ fn calm(
             && let Some((peak, at)) = standing.peak
         {
             let (name, at, sign) = (standing.name(list), weekday(at, as_of, zone), standing.peak_bound.sign());
-            sentence.push_str(&format!(" Highest of the last seven days: {name}, {sign}{peak}, {at}."));
+            sentence.push_str(&format!(" Highest of the last seven days: {name}, {sign}{}, {at}.", number(peak)));
         }
         return said(sentence, highest.map(|(nth, _)| *nth));
     }
@@ -262,7 +262,7 @@ impl Standing<'_> {
     /// `18 of 20`.
     fn level_of_limit(&self, settling: bool) -> String {
         let at_least = if settling { "at least " } else { "" };
-        format!("{at_least}{} of {}", self.level, self.limit.unwrap_or(0))
+        format!("{at_least}{} of {}", number(self.level), number(self.limit.unwrap_or(0)))
     }
 
     /// Its name and how it stands now.
@@ -270,20 +270,20 @@ impl Standing<'_> {
         let (name, limit) = (self.name(list), self.limit.unwrap_or(0));
         let (level, recent) = (self.level, self.recent_peak);
         if !self.covered && !settling {
-            return format!("{name}: not known now, its limit is {limit}");
+            return format!("{name}: not known now, its limit is {}", number(limit));
         }
         let held = match (limit, settling) {
-            (0, false) => return format!("{name}: {level} held, and its limit is 0"),
-            (0, true) => format!("at least {level} held, and its limit is 0"),
+            (0, false) => return format!("{name}: {} held, and its limit is 0", number(level)),
+            (0, true) => format!("at least {} held, and its limit is 0", number(level)),
             _ => self.level_of_limit(settling),
         };
         let more = match self.risk {
             _ if settling => "; the service settles after a restart".to_owned(),
             Some(Risk::Unknown) => ", and part of the last five minutes is not known".to_owned(),
-            _ if level > limit => format!(", {} over its limit", level - limit),
-            Some(Risk::Over) => format!(", and {recent} in the last five minutes, over its limit"),
+            _ if level > limit => format!(", {} over its limit", number(level - limit)),
+            Some(Risk::Over) => format!(", and {} in the last five minutes, over its limit", number(recent)),
             Some(Risk::AtLimit) if level < limit => ", and at its limit in the last five minutes".to_owned(),
-            Some(Risk::Approaching) if level < recent => format!(", and {recent} in the last five minutes"),
+            Some(Risk::Approaching) if level < recent => format!(", and {} in the last five minutes", number(recent)),
             _ => String::new(),
         };
         format!("{name}: {held}{more}")
@@ -309,8 +309,9 @@ impl Standing<'_> {
             Week::Calm => {
                 let (peak, at) = self.peak?;
                 format!(
-                    "Highest of the last seven days: {}{peak}, {}",
+                    "Highest of the last seven days: {}{}, {}",
                     self.peak_bound.sign(),
+                    number(peak),
                     weekday(at, as_of, zone)
                 )
             }

@@ -24,6 +24,7 @@ pub fn write(service: &Service, levels: &Levels, connections: u64, now: Now, pag
     workers(service, page)?;
     let waiting = service.live.waiting_room().waiting();
     page.gauge(Name::Waiting, [(Vec::new(), waiting.iter().map(|(_, waiting)| *waiting as u64).sum())])?;
+    page.counter(Name::RoutesVersions, [(Vec::new(), service.routing.versions())])?;
     page.gauge(Name::Connections, [(Vec::new(), connections)])?;
     page.counter(Name::TurnedAway, by(Label::Reason, service.guard.counts()))?;
     ingest(service, levels, page)?;

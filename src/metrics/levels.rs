@@ -10,7 +10,7 @@ use crate::{
         name::{Label, Name},
         page::{Labels, Page, Written, label},
         series::{Place, Series},
-        standing::{self, Moment, Standing, coverage_value, labels},
+        standing::{self, Moment, Standing, condition_value, coverage_value, labels},
     },
     model::{Coverage, KeyId, Kind, Now, Outcome, Project, Target},
     service::Service,
@@ -128,6 +128,11 @@ impl Levels {
         page.counter(Name::SessionsClosed, self.totals().flat_map(|(labels, totals)| closed(labels, totals)))?;
         page.counter(Name::SessionsRefused, self.totals().map(|(labels, totals)| (labels, totals.refused)))?;
         page.counter(Name::SessionsDiverted, self.totals().map(|(labels, totals)| (labels, totals.diverted)))?;
+        let providers = || self.meters.iter().filter_map(|s| Some((labels(&s.tally.key), s.provider.as_ref()?)));
+        let up = providers().map(|(labels, provider)| (labels, condition_value(provider.condition)));
+        page.measure(Name::ProviderUp, up)?;
+        let ceilings = providers().filter_map(|(labels, provider)| Some((labels, u64::from(provider.ceiling?))));
+        page.gauge(Name::LearnedCeiling, ceilings)?;
         self.write_gauges(&KIND_POOLS, &self.kind_pools, page)?;
         self.write_gauges(&MODEL_POOLS, &self.model_pools, page)
     }

@@ -47,6 +47,10 @@ metrics! {
         "Callers that asked a meter for a slot and were turned away since the process started: unmet demand."
     SessionsDiverted COUNTER "highwater_sessions_diverted_total"
         "Callers that asked a meter for a slot and were given one of another since the process started: unmet demand."
+    ProviderUp GAUGE "highwater_provider_up"
+        "How the provider of a meter's model does by the outcomes of its sessions: 1 well, 0.5 it is tried again, 0 it is down."
+    LearnedCeiling GAUGE "highwater_sessions_learned_ceiling"
+        "Slots that the provider of a meter's model seems to allow. No sample where that is not less than the limit."
 
     KindPoolActive GAUGE "highwater_kind_pool_sessions_active"
         "Slots of a kind and account in a project that are held now. No sample where nobody knows."
@@ -72,6 +76,8 @@ metrics! {
         "Workers that hold a book now, by how they are heard."
     Waiting GAUGE "highwater_waiting"
         "Callers that wait for a slot now, of all projects."
+    RoutesVersions COUNTER "highwater_routes_versions_total"
+        "Versions of routes that were made since the process started, of all projects."
     Connections GAUGE "highwater_connections"
         "Connections that are open now."
 

@@ -13,9 +13,10 @@ use crate::{
     model::{Key, KeyId, Kind, Outcome, Project},
 };
 
-/// Series of a meter: level, peak, limit, coverage, opened, refused, diverted, and closed by each outcome. All outcomes are there from the
+/// Series of a meter: level, peak, limit, coverage, opened, refused, diverted, its provider and what that seems to allow, and closed by
+/// each outcome. All outcomes are there from the
 /// start, at 0, since a counter that begins with its first event hides that event from `rate` and `increase`.
-pub const SERIES_A_METER: usize = 7 + Outcome::COUNT;
+pub const SERIES_A_METER: usize = 9 + Outcome::COUNT;
 /// Series of a pool: level, peak, limit and coverage.
 pub const SERIES_A_POOL: usize = 4;
 /// Series of meters that are counted together: they have no peak and no limit.

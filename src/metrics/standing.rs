@@ -10,7 +10,8 @@ use crate::{
         window,
     },
     model::{Coverage, Key, Kind, Now, Target, Tick, Unit, key::DEFAULT_ACCOUNT},
-    service::Service,
+    route::Condition,
+    service::{Service, routing::Standing as Provider},
 };
 
 /// How a meter or pool stands.
@@ -28,6 +29,8 @@ pub struct Standing {
     pub limit: Option<u32>,
     /// What was opened and closed; of meters that were reported only.
     pub totals: Option<Totals>,
+    /// How its provider does; of models only.
+    pub provider: Option<Provider>,
 }
 
 /// What all of a scrape have in common.
@@ -54,7 +57,8 @@ impl Moment {
 impl Standing {
     pub fn of_meter(service: &Service, tally: &Arc<Tally>, meter: Option<&Meter>, moment: Moment) -> Self {
         let coverage = meter.and_then(|meter| meter.coverage_in_pool(moment.tick));
-        Self { totals: meter.map(Meter::totals), ..Self::of_pool(service, tally, coverage, moment) }
+        let provider = service.provider(tally, moment.now);
+        Self { totals: meter.map(Meter::totals), provider, ..Self::of_pool(service, tally, coverage, moment) }
     }
 
     pub fn of_pool(service: &Service, tally: &Arc<Tally>, coverage: Option<Coverage>, moment: Moment) -> Self {
@@ -68,6 +72,7 @@ impl Standing {
             coverage: coverage.map(|known| if moment.settling { known.max(Coverage::Partial) } else { known }),
             limit: service.limits.slots_at(tally.id, moment.now.wall),
             totals: None,
+            provider: None,
         }
     }
 
@@ -96,6 +101,15 @@ pub const fn coverage_value(coverage: Coverage) -> f64 {
         Coverage::Full => 1.0,
         Coverage::Partial => 0.5,
         Coverage::None => 0.0,
+    }
+}
+
+/// How a provider does, as a number.
+pub const fn condition_value(condition: Condition) -> f64 {
+    match condition {
+        Condition::Up => 1.0,
+        Condition::Probing => 0.5,
+        Condition::Down => 0.0,
     }
 }
 

@@ -1,8 +1,32 @@
-//! Texts that come from outside and that people are shown.
+//! Texts that come from outside and that people are shown, and numbers in them.
 
 /// Characters that a reader does not see, or that turn what stands around them: no name has one, and a terminal or a mail
 /// would be misled by it.
 pub fn is_unseen(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A whole number with its commas: `10,080`.
+pub fn number(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_commas() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(|n: u32| number(n)), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(number(u32::MAX), "4,294,967,295");
+    }
 }

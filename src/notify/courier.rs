@@ -44,6 +44,8 @@ pub struct Courier {
     mailed: VecDeque<Now>,
     mails: JoinSet<Sent>,
     webhooks: JoinSet<Sent>,
+    /// The last look found as many messages as there was room for: there may be thousands.
+    is_behind: bool,
 }
 
 /// A message, what came of it, and what is wrong with the mail server, if anything is.
@@ -53,7 +55,8 @@ impl Courier {
     pub fn new(service: &Arc<Service>) -> Self {
         let mailer = service.config.alerts.smtp.clone().map(|smtp| Arc::new(Mailer::new(smtp)));
         let queries = Arc::new(Queries::new(service.clone()));
-        Self { queries, mailer, mailed: VecDeque::new(), mails: JoinSet::new(), webhooks: JoinSet::new() }
+        let (mails, webhooks) = (JoinSet::new(), JoinSet::new());
+        Self { queries, mailer, mailed: VecDeque::new(), mails, webhooks, is_behind: false }
     }
 
     /// Sends until `ends`; what is then on its way has a moment to arrive.
@@ -63,14 +66,24 @@ impl Courier {
         let mut ends = std::pin::pin!(ends);
         loop {
             self.begin(service.clock.now());
-            tokio::select! {
-                () = &mut ends => break,
-                () = service.alerts.wake.notified() => {}
-                Some(done) = self.mails.join_next() => self.end(done.ok()),
-                Some(done) = self.webhooks.join_next() => self.end(done.ok()),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+            loop {
+                tokio::select! {
+                    () = &mut ends => return self.leave().await,
+                    () = service.alerts.wake.notified() => break,
+                    Some(done) = self.mails.join_next() => self.end(done.ok()),
+                    Some(done) = self.webhooks.join_next() => self.end(done.ok()),
+                    () = tokio::time::sleep(LOOK_EVERY) => break,
+                }
+                // A look goes through all that waits: where that is much, it is not looked for one message at a time.
+                if !self.is_behind || self.mails.len().max(self.webhooks.len()) <= MOST_AT_ONCE / 2 {
+                    break;
+                }
             }
         }
+    }
+
+    /// Waits a moment for what is on its way.
+    async fn leave(mut self) {
         let leave = async {
             while let Some(done) = self.mails.join_next().await {
                 self.end(done.ok());
@@ -98,7 +111,9 @@ impl Courier {
         if room.mails == 0 && room.webhooks == 0 {
             return;
         }
-        for delivered in service.alerts.claim(&service, now, room) {
+        let claimed = service.alerts.claim(&service, now, room);
+        self.is_behind = claimed.len() >= room.mails.max(room.webhooks);
+        for delivered in claimed {
             let is_mail = matches!(delivered.recipient.address, Address::Mailbox(_));
             let facts = self.facts(&delivered, now);
             let sending = send(self.mailer.clone(), service.clone(), delivered, facts, now);

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    alert::Subject,
-    model::{IncreaseRequest, LimitHistory, Now, Project, Target, Time, request::Ruling},
+    alert::{AlertKind, Subject},
+    model::{IncreaseRequest, LimitHistory, Now, Project, Target, Time, request::Ruling, text::number},
     query::{Queries, Result},
     service::{alerts::Past, outages::Outage},
 };
@@ -86,7 +86,7 @@ fn of_limit(
     let newest = in_window.len().saturating_sub(MOST_ANNOTATIONS);
     let mark = |at: &Time| {
         let (from, to) = (history.slots_at(Time(at.0.saturating_sub(1))), history.slots_at(*at));
-        let spelled = |slots: Option<u32>| slots.map_or_else(|| "none".to_owned(), |slots| slots.to_string());
+        let spelled = |slots: Option<u32>| slots.map_or_else(|| "none".to_owned(), number);
         let entry = history.entries().iter().rev().find(|entry| entry.start == *at);
         let by = match entry {
             Some(entry) if entry.reason.is_empty() => format!(" by {}", called(&entry.set_by)),
@@ -113,16 +113,18 @@ fn of_request(request: &IncreaseRequest, called: &dyn Fn(&str) -> String) -> Vec
         target: Some(request.target.clone()),
         text,
     };
-    let wanted = request.wanted;
+    let wanted = number(request.wanted);
     let asked = format!("{wanted} asked for by {}: {}", called(&request.created_by), request.reason);
     let mut marks = vec![mark(request.created, asked)];
     if let Some(decision) = &request.decision {
         let word = if decision.word.is_empty() { String::new() } else { format!(": {}", decision.word) };
         let by = called(&decision.by);
         let text = match decision.ruling {
-            Ruling::Approved => format!("Request for {wanted} approved by {by}: {} granted{word}", decision.slots),
+            Ruling::Approved => {
+                format!("Request for {wanted} approved by {by}: {} granted{word}", number(decision.slots))
+            }
             Ruling::ApprovedInPart => {
-                format!("Request for {wanted} approved in part by {by}: {} granted{word}", decision.slots)
+                format!("Request for {wanted} approved in part by {by}: {} granted{word}", number(decision.slots))
             }
             Ruling::Declined => format!("Request for {wanted} declined by {by}{word}"),
             Ruling::Withdrawn => format!("Request for {wanted} withdrawn by {by}{word}"),
@@ -132,12 +134,23 @@ fn of_request(request: &IncreaseRequest, called: &dyn Fn(&str) -> String) -> Vec
     marks
 }
 
+/// How the way of sessions was, in words.
+const fn was(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Refused => "callers were turned away",
+        AlertKind::FallbackInUse => "new sessions went to the fallback",
+        AlertKind::ProviderDown => "the provider was down",
+        _ => "the provider refused below our limit",
+    }
+}
+
 /// That it fired, from its beginning on.
 fn of_alert(past: &Past) -> Option<Annotation> {
     let fired = past.alert.fired?;
-    let of = past.alert.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let of = past.alert.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
     let text = match past.alert.subject {
-        Subject::Level(_) => format!("Alert: up to {}{of}", past.alert.peak),
+        Subject::Level(_) => format!("Alert: up to {}{of}", number(past.alert.peak)),
+        Subject::Way(kind, _) => format!("Alert: {}", was(kind)),
         Subject::Silence(_) | Subject::Service(_) => "Alert: its workers were silent".to_owned(),
     };
     Some(Annotation {

@@ -21,7 +21,7 @@ use crate::{
         past::Since,
     },
     rollup::Recent,
-    service::Service,
+    service::{Service, routing::Standing},
 };
 
 /// Seconds that the risk is of: five minutes.
@@ -100,6 +100,8 @@ pub struct QuotaView {
     pub diverted: u64,
     /// Sessions closed in the week, by [`Outcome::index`].
     pub closed: [u64; Outcome::COUNT],
+    /// How the provider of a model does; `None` of pools, and of kinds without models.
+    pub provider: Option<Standing>,
 }
 
 impl QuotaView {
@@ -263,6 +265,7 @@ impl Queries {
             refused: past.turned[0] + u64::from(this_minute.refused),
             diverted: past.turned[1] + u64::from(this_minute.diverted),
             closed: std::array::from_fn(|outcome| past.closed[outcome] + u64::from(this_minute.closed[outcome])),
+            provider: service.provider(tally, now),
         })
     }
 }

@@ -2,7 +2,7 @@
 //! are in the store, with what is to be told of them, before anything of it is sent.
 //!
 //! - [`decide`]: what people decide: rules, recipients, that they have seen it.
-//! - [`deliver`]: what is sent next, and what came of it.
+//! - [`deliver`]: what is sent next, and what came of it; [`deliveries`]: what was, as people look at it.
 //! - [`leave`]: what becomes of those of a project that is deleted.
 //! - [`pace`]: how a level goes.
 //! - [`record`]: as bytes.
@@ -14,6 +14,7 @@
 
 pub mod decide;
 pub mod deliver;
+pub mod deliveries;
 pub mod leave;
 pub mod pace;
 pub mod record;
@@ -21,6 +22,7 @@ pub mod step;
 pub mod tell;
 #[cfg(test)]
 mod tests;
+mod troubles;
 pub mod unsubscribe;
 
 use std::{
@@ -107,8 +109,10 @@ struct State {
     retry_at: Time,
     /// Keys whose limit changes by its time.
     scheduled: BTreeMap<Tick, Vec<KeyId>>,
-    /// What is wrong with the service, in words.
-    details: HashMap<AlertKind, String>,
+    /// What is wrong with the service, or was with the way of sessions, in words.
+    details: HashMap<Subject, String>,
+    /// The last second in which callers of a model were turned away.
+    refused: HashMap<KeyId, Tick>,
     /// Sums of disagreements with LiveKit, of the last minutes.
     disagreements: VecDeque<(Tick, u64)>,
     expired_at: Option<Time>,
@@ -165,10 +169,7 @@ impl Names {
     }
 
     fn of(&self, subject: Subject) -> Option<&Key> {
-        match subject {
-            Subject::Level(id) | Subject::Silence(id) => self.get(id),
-            Subject::Service(_) => None,
-        }
+        subject.key().and_then(|id| self.get(id))
     }
 }
 
@@ -187,6 +188,7 @@ pub fn name_of(subject: Subject) -> String {
     match subject {
         Subject::Level(id) => format!("level-{}", id.0),
         Subject::Silence(id) => format!("silence-{}", id.0),
+        Subject::Way(kind, id) => format!("{kind}-{}", id.0),
         Subject::Service(kind) => kind.to_string(),
     }
 }
@@ -197,7 +199,11 @@ pub fn subject_of(name: &str) -> Option<Subject> {
     match name.split_once('-') {
         Some(("level", id)) => Some(Subject::Level(number(id)?)),
         Some(("silence", id)) => Some(Subject::Silence(number(id)?)),
-        _ => name.parse().ok().filter(|kind: &AlertKind| kind.is_of_service()).map(Subject::Service),
+        _ => name.parse().ok().filter(|kind: &AlertKind| kind.is_of_service()).map(Subject::Service).or_else(|| {
+            let (kind, id) = name.rsplit_once('-')?;
+            let kind = kind.parse().ok().filter(|kind: &AlertKind| kind.is_of_way())?;
+            Some(Subject::Way(kind, number(id)?))
+        }),
     }
 }
 
@@ -290,15 +296,6 @@ impl Alerts {
         let live = state.engine.get(alert.subject).filter(|there| there.began == alert.began);
         let past = || state.past.get(&step::name_of_past(alert)).map(|past| &past.alert);
         live.or_else(past).map_or(alert.peak, |there| there.peak)
-    }
-
-    /// What was told of an episode, and to whom.
-    pub fn deliveries(&self, alert: &Alert) -> Vec<crate::alert::Row> {
-        let state = self.state();
-        let of = |row: &&crate::alert::Row| row.subject == alert.subject && row.alert.began == alert.began;
-        let mut rows: Vec<_> = state.outbox.rows().filter(of).cloned().collect();
-        rows.sort_by_key(|row| row.created);
-        rows
     }
 
     /// What is counted; while a decision is being written, as it was before: whoever asks does not wait for the store.

@@ -11,8 +11,11 @@ pub mod health;
 pub mod pick;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,7 +27,7 @@ pub use health::Standing;
 use crate::{
     error::Error,
     live::Probes,
-    model::{Chain, Now, Project, Tick, Time},
+    model::{Chain, KeyId, Now, Project, Target, Tick, Time},
     route::{ChainRoute, Router, View},
     service::{Service, chains::ProjectChains, routing::chain::Models},
 };
@@ -55,6 +58,7 @@ pub struct Routing {
     deciding: Mutex<Deciding>,
     health: health::Providers,
     probes: Probes,
+    versions: AtomicU64,
 }
 
 /// What is decided from.
@@ -107,7 +111,13 @@ impl Routing {
         told.get(project).map(|told| told.borrow().clone())
     }
 
+    /// Versions that were made.
+    pub fn versions(&self) -> u64 {
+        self.versions.load(Ordering::Relaxed)
+    }
+
     fn tell(&self, project: &Project, version: Version) {
+        self.versions.fetch_add(1, Ordering::Relaxed);
         let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);
         told.entry(project.clone()).or_default().send_replace(Arc::new(version));
     }
@@ -147,6 +157,29 @@ impl Service {
         self.follow_chains(&mut deciding, now);
         drop(deciding);
         self.routing.newest(project).unwrap_or_default()
+    }
+
+    /// The primaries of chains whose new sessions go elsewhere, with where they go in words.
+    pub fn fallbacks_in_use(&self) -> Vec<(KeyId, String)> {
+        let told = self.routing.told.read().unwrap_or_else(PoisonError::into_inner);
+        let versions: Vec<_> = told.values().map(|told| told.borrow().clone()).collect();
+        drop(told);
+        let mut in_use: BTreeMap<KeyId, String> = BTreeMap::new();
+        for routed in versions.iter().flat_map(|version| &version.chains) {
+            let shares = routed.chain.models.iter().zip(&routed.route.models).skip(1);
+            let elsewhere = shares.filter(|(_, model)| model.percent > 0);
+            let elsewhere: Vec<_> = elsewhere
+                .map(|(meter, model)| {
+                    format!("{} % to {}", model.percent, self.catalogue.display_name(&Target::Meter(meter.clone())))
+                })
+                .collect();
+            if !elsewhere.is_empty() {
+                let words = in_use.entry(routed.models.meters()[0].tally.id).or_default();
+                let chain = format!("Of chain {}: {}.", routed.chain.name, elsewhere.join(", "));
+                *words = if words.is_empty() { chain } else { format!("{words} {chain}") };
+            }
+        }
+        in_use.into_iter().collect()
     }
 
     /// A chain of a project with its route of now.

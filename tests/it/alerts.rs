@@ -118,7 +118,7 @@ async fn hold_as(serving: &Serving, slots: u8, worker: &str, room: &str) {
 
 fn sent(serving: &Serving) -> usize {
     let listed = serving.service.alerts.list(None);
-    let rows = listed.iter().flat_map(|past| serving.service.alerts.deliveries(&past.alert));
+    let rows = listed.iter().flat_map(|past| serving.service.alerts.deliveries(&past.alert).rows);
     rows.filter(|row| matches!(row.delivery, Delivery::Sent { .. })).count()
 }
 
@@ -198,7 +198,7 @@ async fn one_refused_recipient_of_three_blocks_no_other() {
     let trouble = || serving.service.alerts.recipient(&project(), "bad").unwrap().trouble;
     soon("the refusal", || trouble().contains("550")).await;
     let alert = serving.service.alerts.list(None).remove(0).alert;
-    let rows = serving.service.alerts.deliveries(&alert);
+    let rows = serving.service.alerts.deliveries(&alert).rows;
     let refused = rows
         .iter()
         .filter(|row| matches!(&row.delivery, Delivery::Undeliverable { reason, .. } if reason.contains("550")));

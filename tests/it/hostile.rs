@@ -131,6 +131,8 @@ async fn beside<A: Future<Output = Answered> + 'static>(
     attack: impl FnOnce(SocketAddr, Instant) -> A + Send + 'static,
 ) -> Answered {
     let (address, length) = (service.address, attack_time());
+    // Beside a long attack it is measured anew, since machines do not stay as they are.
+    let usual = if length == ATTACK { Usual::of(tenant).await } else { usual };
     let attacker = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { attack(address, Instant::now() + length).await })
@@ -192,13 +194,14 @@ async fn heavy_hostile_clients_harm_nobody_else() {
     }
     let refused_in_time = [
         ("model names", beside!("model names", floods_of_words::model_names)),
-        ("labels", beside!("labels", floods_of_words::labels)),
         ("giant snapshot", beside!("giant snapshot", floods_of_words::giant_snapshot)),
     ];
     for (name, answered) in refused_in_time {
         // A slow machine may not get as far as the bound in a short attack.
         assert!(answered.refused() > 0 || attack_time() == SHORT_ATTACK, "{name} is refused: {answered:?}");
     }
+    // Sessions beyond the bound are left out, and end no stream; memory tells that they are.
+    beside!("labels", floods_of_words::labels);
     beside!("events", floods_of_words::events);
     beside!("never reads", floods::never_reads);
     let slow = beside!("slow preface", |address, until| floods::slow(address, until, raw::PREFACE));

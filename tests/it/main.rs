@@ -43,6 +43,7 @@ mod requests;
 mod routes;
 mod serving;
 mod sign_in;
+mod signals;
 mod soak;
 mod store_contract;
 mod store_faults;

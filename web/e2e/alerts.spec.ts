@@ -40,7 +40,7 @@ test("an alert is seen everywhere, acknowledged, snoozed, undone, and found in t
 
   // The bar counts it, the row has a bell, which leads to it.
   await page.goto(`/p/${project}/quotas`);
-  await expect(page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Alerts 1 fires now" })).toBeVisible();
+  await expect(page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: /^Alerts [1-9]\d* fires? now$/ })).toBeVisible();
   await page.getByRole("button", { name: new RegExp(`^Alert of ${NAME}: at limit since`) }).click();
   await expect(page).toHaveURL(/\/alerts\?open=level-\d+@\d+/);
   const table = page.getByRole("table", { name: "Firing now" });
@@ -107,8 +107,8 @@ test("an alert is seen everywhere, acknowledged, snoozed, undone, and found in t
   await free();
   const past = page.getByRole("table", { name: "Past alerts" }).getByRole("row", { name: new RegExp(NAME) });
   await expect(past).toContainText("2 of 2");
-  await expect(page.getByText("Nothing fires now.")).toBeVisible();
-  await expect(page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Alerts", exact: true })).toBeVisible();
+  // What fires of the service itself, which a busy machine may bring about, is not of this project.
+  await expect(table.getByRole("row", { name: new RegExp(NAME) })).toHaveCount(0);
   await past.getByRole("button", { name: NAME }).click();
   await expect(episode.getByRole("list", { name: "Timeline" })).toContainText("resolved at");
   // What is over is not decided on.
@@ -291,7 +291,7 @@ test("a mail's link asks for more, filled, and sends nothing by itself", async (
 
 test("what fired marks the chart, with words, and is in the list behind it", async ({ page, port }) => {
   const { alerts } = callsOf(port);
-  const project = "marked";
+  const project = "marked-by-alerts";
   const free = await full(project, port);
   await free();
   await expect.poll(async () => (await alerts.listAlerts({ project })).alerts.map(({ phase }) => phase)).toContain(AlertPhase.RESOLVED);

@@ -38,6 +38,14 @@ function listen(page: Page) {
   return { made, givenUp };
 }
 
+/** Leaves out what the page asks for again and again, from some seconds on: however long it takes to load, that is no part of it. */
+const withoutRefreshes = (page: Page): Promise<unknown> =>
+  page.addInitScript(() => {
+    const every = window.setInterval.bind(window);
+    const isRefresh = (ms: number | undefined) => (ms ?? 0) > 1_500;
+    window.setInterval = ((run: () => void, ms?: number) => (isRefresh(ms) ? 0 : every(run, ms))) as typeof window.setInterval;
+  });
+
 test("the first load is as light as was promised", () => {
   const files = [...INDEX.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map(([, name]) => name ?? "");
   expect(files.length).toBeGreaterThanOrEqual(3);
@@ -46,6 +54,7 @@ test("the first load is as light as was promised", () => {
 });
 
 test("all that the first view needs is asked for before anything is drawn, and once", async ({ page }) => {
+  await withoutRefreshes(page);
   const { made, givenUp } = listen(page);
   let draw = () => {};
   const mayDraw = new Promise<void>((done) => (draw = done));
@@ -71,6 +80,7 @@ test("all that the first view needs is asked for before anything is drawn, and o
 });
 
 test("an address that says a range asks for its histories, and for no week beside them", async ({ page }) => {
+  await withoutRefreshes(page);
   const { made, givenUp } = listen(page);
   await openQuotas(page, "?range=1h");
   await expect(page.getByText(/live since/)).toBeVisible();

@@ -1,6 +1,6 @@
 // The page where something is missing, mistyped or there twice.
 import { Kind } from "../src/gen/highwater/v1/types_pb";
-import { callsOf, expect, test } from "./page";
+import { callsOf, expect, expectAccessible, test } from "./page";
 import { hold } from "./rooms";
 
 const { limits } = callsOf();
@@ -29,6 +29,30 @@ test("a part that can't be loaded says so in its place, and is loaded when it ca
 test("an address that is badly escaped leads to the page all the same", async ({ page }) => {
   await page.goto("/p/%E0%A4%A/quotas");
   await expect(page.getByRole("navigation", { name: "Views" })).toBeVisible();
+});
+
+test("an address that names no page keeps it, says so, and leads to the quotas", async ({ page }) => {
+  for (const there of ["quotass", "quotas/tts"]) {
+    await page.goto(`/p/demo/${there}`);
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText(`There is no page “${there}”.`);
+    await expect(page).toHaveURL(new RegExp(`/p/demo/${there}$`));
+    await expect(page.getByRole("navigation", { name: "Views" }).locator("[aria-current]")).toHaveCount(0);
+    await expectAccessible(page);
+    await page.getByRole("link", { name: "Open quotas" }).click();
+    await expect(page).toHaveURL(/\/p\/demo\/quotas$/);
+    await expect(page.getByRole("region", { name: "TTS", exact: true })).toBeVisible();
+  }
+});
+
+test("a service that was never heard makes nothing up, and is seen when it answers", async ({ page }) => {
+  const calls = (url: URL) => url.pathname.startsWith("/highwater.v1.");
+  await page.route(calls, (route) => route.abort());
+  await page.goto("/p/demo/quotas");
+  await expect(page.getByRole("alert")).toContainText("Nothing is known yet.");
+  await expect(page.getByRole("banner").getByText("nothing heard yet")).toBeVisible();
+  await expect(page.getByText("Not connected.")).toHaveCount(0);
+  await page.unroute(calls);
+  await expect(page.getByRole("region", { name: "TTS", exact: true })).toBeVisible();
 });
 
 test("a model of two accounts is two rows that say whose they are, and each pool has its own sum", async ({ page }) => {

@@ -5,7 +5,7 @@ import { extname, join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import AxeBuilder from "@axe-core/playwright";
-import { type Page, expect, test as base } from "@playwright/test";
+import { type Locator, type Page, expect, test as base } from "@playwright/test";
 
 import { AdminService } from "../src/gen/highwater/v1/admin_pb";
 import { AlertService } from "../src/gen/highwater/v1/alert_pb";
@@ -104,6 +104,21 @@ export const midMinute = (): Promise<void> =>
 export async function openQuotas(page: Page, query = ""): Promise<void> {
   await page.goto(`/p/demo/quotas${query}`);
   await expect(page.getByRole("region", { name: "TTS" }).getByRole("group", { name: /Chart of TTS/ }).locator(".uplot canvas")).toBeVisible();
+}
+
+/** Where something stands, once it stands still: what is above it may be on its way. */
+export async function boxOf(of: Locator): Promise<{ x: number; y: number; width: number; height: number }> {
+  let before = "";
+  let box = await of.boundingBox();
+  await expect(async () => {
+    box = await of.boundingBox();
+    const now = JSON.stringify(box);
+    const stands = box !== null && now === before;
+    before = now;
+    expect(stands).toBe(true);
+  }).toPass({ intervals: [100] });
+  if (!box) throw new Error("It is not there.");
+  return box;
 }
 
 /** Nothing serious for who does not see it, or sees it otherwise. */

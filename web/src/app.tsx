@@ -8,6 +8,7 @@ import { useLive } from "./lib/live";
 import { unauthenticated, wasAsked } from "./lib/service";
 import { projectsQuery, statusQuery } from "./lib/service-state";
 import { Bar } from "./parts/bar";
+import { Lost } from "./parts/lost";
 import { part } from "./parts/part";
 import { Saying } from "./parts/said";
 import { Skeleton } from "./parts/skeleton";
@@ -41,7 +42,7 @@ function Recovery({ project }: { project: string }) {
 }
 
 export function App() {
-  const { project, view } = useAddress();
+  const { project, view, lost } = useAddress();
   const caller = useCaller();
   const status = useQuery(statusQuery);
   const projects = useQuery({ ...projectsQuery, enabled: !project && caller !== undefined });
@@ -67,7 +68,7 @@ export function App() {
           <Recovery project={project} />
           {status.data?.simulation && <DemoBar />}
           <main className="mx-auto max-w-[1392px] px-4 pb-16 min-[1392px]:px-8">
-            <Shown key={project} project={project} />
+            {lost ? <Lost project={project} page={lost} /> : <Shown key={project} project={project} />}
           </main>
         </>
       ) : (

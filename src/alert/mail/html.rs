@@ -5,9 +5,10 @@ use crate::alert::{
     Facts, Folded, NoticeKind,
     mail::{
         days::{Day, days},
+        kinds::{label, trouble},
         words::{
-            self, Tone, clock, folded_at, held_back, holders, is_over, label, lead, lines, name_of_holder, number,
-            of_holder, one_line, tone, week,
+            self, Tone, clock, folded_at, held_back, holders, is_over, lead, lines, name_of_holder, number, of_holder,
+            one_line, tone, week,
         },
     },
 };
@@ -178,7 +179,7 @@ fn push_bar(body: &mut String, facts: &Facts) {
 fn push_lead(body: &mut String, facts: &Facts) {
     let mut said = Vec::new();
     if facts.target.is_some() && !facts.kind.is_of_level() && facts.notice != NoticeKind::Test {
-        said.push(format!("{}.", words::capital(words::trouble(facts.kind, is_over(facts)))));
+        said.push(format!("{}.", words::capital(trouble(facts.kind, is_over(facts)))));
     }
     said.extend(lead(facts));
     let paragraph = |words: &str| {

@@ -136,6 +136,13 @@ fn the_subject_says_it_all() {
         &Facts { kind: AlertKind::WorkersSilent, ..busy() },
         &format!("{NAME}: its workers are silent: the level is not known"),
     );
+    let way = |kind| Facts { kind, ..busy() };
+    check_subject(&way(AlertKind::Refused), &format!("{NAME}: callers are turned away"));
+    check_subject(&way(AlertKind::FallbackInUse), &format!("{NAME}: new sessions go to the fallback"));
+    check_subject(&way(AlertKind::ProviderDown), &format!("{NAME}: the provider is down"));
+    check_subject(&way(AlertKind::ProviderDisagrees), &format!("{NAME}: the provider refuses below our limit"));
+    let up = Facts { kind: AlertKind::ProviderDown, ..resolved() };
+    check_subject(&up, &format!("{NAME}: the provider is up again"));
     check_subject(&of_service(), "[highwater] the store does not take what is written");
     check_subject(&Facts { notice: NoticeKind::Test, target: None, ..busy() }, "[demo] test mail");
 }

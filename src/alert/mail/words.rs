@@ -6,12 +6,14 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use crate::{
     alert::{
-        AlertKind, Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
+        Facts, Folded, Holder, HolderOf, NoticeKind, Severity, Trend,
         facts::{Stands, Then},
-        mail::days::days,
+        mail::{days::days, kinds::trouble},
     },
     model::Time,
 };
+
+pub use crate::model::text::number;
 
 /// From here on it is said that a mail comes late.
 const LATE: Duration = Duration::from_secs(30 * 60);
@@ -44,23 +46,6 @@ pub fn tone(facts: &Facts) -> Tone {
     }
 }
 
-/// In a word or two: what the coloured label says.
-pub fn label(facts: &Facts) -> &'static str {
-    match (facts.notice, facts.kind) {
-        (NoticeKind::Test, _) => "Test",
-        (NoticeKind::Resolved | NoticeKind::FiredAndResolved, _) => "Resolved",
-        (NoticeKind::Repeated, AlertKind::Approaching) => "Still near its limit",
-        (NoticeKind::Repeated, AlertKind::AtLimit) => "Still at its limit",
-        (NoticeKind::Repeated, AlertKind::Over) => "Still over its limit",
-        (_, AlertKind::Approaching) => "Near its limit",
-        (_, AlertKind::AtLimit) => "At its limit",
-        (_, AlertKind::Over) => "Over its limit",
-        (NoticeKind::Repeated, _) => "Still so",
-        (_, AlertKind::WorkersSilent) => "Silent",
-        _ => "Trouble",
-    }
-}
-
 /// `18 of 20 (90 %), rising`.
 pub fn standing(facts: &Facts) -> String {
     let limit = facts.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
@@ -73,30 +58,6 @@ fn trend(facts: &Facts) -> &'static str {
         Trend::Rising => ", rising",
         Trend::Steady => "",
         Trend::Falling => ", falling",
-    }
-}
-
-/// What a trouble is, and what it is no more.
-pub fn trouble(kind: AlertKind, over: bool) -> &'static str {
-    match (kind, over) {
-        (AlertKind::WorkersSilent, false) => "its workers are silent: the level is not known",
-        (AlertKind::WorkersSilent, true) => "its workers are heard again",
-        (AlertKind::StoreDegraded, false) => "the store does not take what is written",
-        (AlertKind::StoreDegraded, true) => "the store is well again",
-        (AlertKind::AuditDrift, false) => "levels differ from the records they stand for",
-        (AlertKind::AuditDrift, true) => "levels are those of their records again",
-        (AlertKind::WebhooksDisagree, false) => "LiveKit's webhooks and its lists disagree",
-        (AlertKind::WebhooksDisagree, true) => "LiveKit's webhooks and its lists agree again",
-        (AlertKind::Refused, false) => "attempts are turned away",
-        (AlertKind::Refused, true) => "nothing is turned away any more",
-        (AlertKind::FallbackInUse, false) => "new sessions go to the fallback",
-        (AlertKind::FallbackInUse, true) => "new sessions go to the first choice again",
-        (AlertKind::ProviderDown, false) => "the provider is down",
-        (AlertKind::ProviderDown, true) => "the provider is up again",
-        (AlertKind::ProviderDisagrees, false) => "the provider counts otherwise",
-        (AlertKind::ProviderDisagrees, true) => "the provider counts as we do again",
-        (AlertKind::Approaching | AlertKind::AtLimit | AlertKind::Over, false) => "is near its limit",
-        (AlertKind::Approaching | AlertKind::AtLimit | AlertKind::Over, true) => "is no longer near its limit",
     }
 }
 
@@ -324,19 +285,6 @@ pub fn picture(facts: &Facts) -> String {
     format!("The last seven days: the highest was {} on {}{limit}.", number(peak), date.strftime("%A"))
 }
 
-/// A whole number with its commas.
-pub fn number(number: impl Into<u64>) -> String {
-    let digits = number.into().to_string();
-    let mut text = String::new();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `12 min`, as one says it: never more than two units.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -383,12 +331,6 @@ mod tests {
         let said = |seconds| span(Duration::from_secs(seconds));
         assert_eq!([said(0), said(89), said(90), said(3_599)], ["0 s", "89 s", "2 min", "60 min"]);
         assert_eq!([said(3_600), said(5_400), said(86_400), said(100_000)], ["1 h", "1 h 30 min", "1 d", "1 d 3 h"]);
-    }
-
-    #[test]
-    fn numbers_have_their_commas() {
-        assert_eq!([number(0_u32), number(999_u32), number(1_000_u32)], ["0", "999", "1,000"]);
-        assert_eq!(number(u32::MAX), "4,294,967,295");
     }
 
     #[test]

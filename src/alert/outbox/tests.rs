@@ -346,3 +346,13 @@ fn a_message_that_is_snoozed_as_a_whole_is_the_same_message_later() {
     outbox.take(held);
     assert_eq!(&*taken(&mut outbox, 4_000, 9).remove(0).lead, "a");
 }
+
+#[test]
+fn what_was_on_its_way_when_the_service_ended_counts_in_its_hour() {
+    let mut outbox = Outbox::default();
+    queue(&mut outbox, fired("a", 1, 0));
+    assert_eq!(taken(&mut outbox, 0, 1).len(), 1);
+    let mut again = Outbox::new(outbox.rows().cloned());
+    queue(&mut again, fired("b", 2, 10));
+    assert!(claim(&mut again, 20).is_empty(), "it may have arrived, so that this waits to be folded");
+}

@@ -17,6 +17,7 @@ use crate::{
         alert_rule::threshold::Level,
         recipient::{self, webhook::Form},
     },
+    service::alerts::unsubscribe::CONFIGURED,
 };
 
 type Checked<T> = Result<T, FieldProblem>;
@@ -88,6 +89,10 @@ pub fn rule(project: &Project, rule: Option<proto::AlertRule>) -> Checked<AlertR
 /// A recipient; of a webhook, what is not said is as it is kept.
 pub fn recipient(project: &Project, named: Option<proto::Recipient>, kept: Option<&Recipient>) -> Checked<Recipient> {
     let named = named.ok_or_else(|| FieldProblem::new("recipient", "is needed"))?;
+    if kept.is_none() && named.name.starts_with(CONFIGURED) {
+        let problem = format!("begins with {CONFIGURED}, as those of the configuration do; choose another beginning");
+        return Err(FieldProblem::new("name", problem));
+    }
     let address = match named.address {
         None => return Err(FieldProblem::new("address", "a mailbox or a webhook is needed")),
         Some(recipient::Address::Mailbox(mailbox)) => Address::Mailbox(mailbox),
@@ -189,6 +194,11 @@ mod tests {
         for url in ["", "https://hooks.example/…"] {
             assert_eq!(recipient(&project, Some(asked(url)), Some(&kept)), Ok(kept.clone()));
         }
+        let theirs = proto::Recipient { name: format!("{CONFIGURED}x"), ..asked("https://hooks.example/") };
+        assert!(
+            recipient(&project, Some(theirs), None).is_err(),
+            "that is how mailboxes of the configuration are named"
+        );
         assert_eq!(shown_url("https://hooks.example?key=secret"), "https://hooks.example/…");
         for url in ["", "ftp://x", "https://u:p@x/", "nowhere"] {
             assert!(recipient(&project, Some(asked(url)), None).is_err(), "{url}");

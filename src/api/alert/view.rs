@@ -9,9 +9,9 @@ use crate::{
         alert::check::shown_url,
         convert::{to_target, to_timestamp},
     },
-    model::{Key, Now, Project},
+    model::{Key, Now, Project, text::number},
     proto::{
-        self, AlertDelivery, AlertEvent, AlertPhase, PreviewAlertRuleResponse, SendTestMessageResponse,
+        self, AlertDelivery, AlertEvent, AlertPhase, DeliverySums, PreviewAlertRuleResponse, SendTestMessageResponse,
         alert_delivery::State,
         alert_rule::threshold::Level,
         preview_alert_rule_response::Crossing,
@@ -20,7 +20,7 @@ use crate::{
     query::Preview,
     service::{
         Service,
-        alerts::{Past, name_of, unsubscribe::CONFIGURED},
+        alerts::{Past, deliveries::Sums, name_of, unsubscribe::CONFIGURED},
     },
 };
 
@@ -34,6 +34,7 @@ pub fn alert(service: &Service, past: &Past, now: Now) -> proto::Alert {
     let Past { alert, key } = past;
     let project = key.as_ref().map_or_else(Project::across, |key| key.project.clone());
     let (kind, severity) = worst(service, alert, &project);
+    let deliveries = service.alerts.deliveries(alert);
     let name = |key: &Key| service.catalogue.display_name(&key.target);
     proto::Alert {
         name: name_of(alert.subject),
@@ -57,7 +58,8 @@ pub fn alert(service: &Service, past: &Past, now: Now) -> proto::Alert {
         acknowledged_by: alert.acknowledged.as_ref().map(|seen| seen.by.clone()).unwrap_or_default(),
         acknowledge_time: alert.acknowledged.as_ref().map(|seen| to_timestamp(seen.at)),
         events: alert.events.iter().map(event).collect(),
-        deliveries: service.alerts.deliveries(alert).iter().map(delivery).collect(),
+        deliveries: deliveries.rows.iter().map(delivery).collect(),
+        delivery_sums: Some(delivery_sums(deliveries.sums)),
         time_to_limit: time_to_limit(service, alert, now),
     }
 }
@@ -86,7 +88,7 @@ fn worst(service: &Service, alert: &Alert, project: &Project) -> (AlertKind, Sev
     let by_subject = || match alert.subject {
         Subject::Level(_) => (AlertKind::Approaching, Severity::Warning),
         Subject::Silence(_) => (AlertKind::WorkersSilent, Severity::Critical),
-        Subject::Service(kind) => (kind, Severity::Warning),
+        Subject::Way(kind, _) | Subject::Service(kind) => (kind, Severity::Warning),
     };
     fires.or_else(fired).unwrap_or_else(by_subject)
 }
@@ -98,16 +100,23 @@ fn event(event: &Event) -> AlertEvent {
 /// `at-limit fired at 20 of 20`.
 pub fn event_in_words(event: &Event) -> String {
     match &event.what {
-        What::Fired { rule, level, limit: Some(limit) } => format!("{rule} fired at {level} of {limit}"),
+        What::Fired { rule, level, limit: Some(limit) } => {
+            format!("{rule} fired at {} of {}", number(*level), number(*limit))
+        }
         What::Fired { rule, limit: None, .. } => format!("{rule} fired"),
-        What::Eased { rule, level } => format!("{rule} ended at {level}"),
-        What::Resolved { level } => format!("resolved at {level}"),
+        What::Eased { rule, level } => format!("{rule} ended at {}", number(*level)),
+        What::Resolved { level } => format!("resolved at {}", number(*level)),
         What::Told { notice } => format!("told: {notice}"),
         What::Acknowledged { by } => format!("acknowledged by {by}"),
         What::TakenBack { by } => format!("acknowledgement taken back by {by}"),
         What::Snoozed { by, until } if *until <= event.at.start() => format!("snooze ended by {by}"),
         What::Snoozed { by, .. } => format!("snoozed by {by}"),
     }
+}
+
+const fn delivery_sums(sums: Sums) -> DeliverySums {
+    let Sums { waiting, retrying, sent, undeliverable, superseded } = sums;
+    DeliverySums { waiting, retrying, sent, undeliverable, superseded }
 }
 
 fn delivery(row: &Row) -> AlertDelivery {

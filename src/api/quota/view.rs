@@ -10,6 +10,7 @@ use crate::{
         limit::to_limit,
         pages::Page,
         quota::check::{Columns, place_bytes},
+        routed::to_condition,
     },
     history::{Risk, StepPoint, Week, heat::Cell},
     model::{Bound, Outcome, Target, Tick, Time, time::SECONDS_PER_MINUTE},
@@ -104,6 +105,9 @@ pub fn quota(quota: &QuotaView) -> proto::Quota {
         peak_bound: bound(quota.peak_bound).into(),
         recent_peak_bound: bound(quota.recent_peak_bound).into(),
         known_since: quota.known_since.map(|since| second(since.first_tick())),
+        condition: quota.provider.as_ref().map_or(0, |provider| to_condition(provider.condition) as i32),
+        learned_ceiling: quota.provider.as_ref().and_then(|provider| provider.ceiling),
+        learned_from: quota.provider.as_ref().map(|provider| provider.source.clone()).unwrap_or_default(),
     }
 }
 

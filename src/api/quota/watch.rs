@@ -183,6 +183,7 @@ mod tests {
             refused: 0,
             diverted: 0,
             closed: Default::default(),
+            provider: None,
         }
     }
 

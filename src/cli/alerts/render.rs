@@ -1,6 +1,9 @@
-//! Alerts, rules and recipients for people, and as JSON.
+//! Alerts, rules and [`recipients`] for people, and as JSON.
+
+mod recipients;
 
 use jiff::tz::TimeZone;
+use recipients::{RecipientOut, of_recipients};
 use serde::Serialize;
 
 use crate::{
@@ -14,11 +17,10 @@ use crate::{
         text,
     },
     proto::{
-        Alert, AlertDelivery, AlertPhase, AlertRule, PreviewAlertRuleResponse, Recipient, Severity,
+        Alert, AlertDelivery, AlertPhase, AlertRule, DeliverySums, PreviewAlertRuleResponse, Severity,
         alert_delivery::State,
         alert_rule::{Threshold, threshold::Level},
         preview_alert_rule_response::Crossing,
-        recipient::Address,
     },
 };
 
@@ -38,12 +40,6 @@ const RULES: [Column; 6] = [
     Column::left("ends below", 60),
     Column::left("severity", 70),
     Column::left("in use", 75),
-];
-const RECIPIENTS: [Column; 4] = [
-    Column::name("recipient", Column::ALWAYS, 12),
-    Column::name("address", Column::ALWAYS, 16),
-    Column::left("told from", 60),
-    Column::name("trouble", 80, 16),
 ];
 
 const CROSSINGS: [Column; 4] = [
@@ -82,13 +78,24 @@ pub struct AlertOut {
     acknowledged_by: String,
     snoozed_until: Option<Rfc3339>,
     events: Vec<EventOut>,
+    /// At most 50: of more, what has not arrived, and then the newest.
     deliveries: Vec<DeliveryOut>,
+    delivery_sums: DeliverySumsOut,
 }
 
 #[derive(Debug, Serialize)]
 struct EventOut {
     time: Option<Rfc3339>,
     text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliverySumsOut {
+    waiting: u32,
+    retrying: u32,
+    sent: u32,
+    undeliverable: u32,
+    superseded: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,16 +126,6 @@ pub struct CrossingOut {
     peak: u32,
 }
 
-#[derive(Debug, Serialize)]
-pub struct RecipientOut {
-    name: String,
-    address: String,
-    enabled: bool,
-    least_severity: &'static str,
-    unsubscribed: bool,
-    trouble: String,
-}
-
 const fn state(alert: &Alert) -> &'static str {
     match alert.phase {
         phase if phase == AlertPhase::Pending as i32 => "pending",
@@ -153,12 +150,9 @@ fn threshold(threshold: Option<&Threshold>) -> String {
     }
 }
 
-fn address(recipient: &Recipient) -> String {
-    match &recipient.address {
-        Some(Address::Mailbox(mailbox)) => mailbox.clone(),
-        Some(Address::Webhook(webhook)) => webhook.url.clone(),
-        None => String::new(),
-    }
+const fn delivery_sums(sums: DeliverySums) -> DeliverySumsOut {
+    let DeliverySums { waiting, retrying, sent, undeliverable, superseded } = sums;
+    DeliverySumsOut { waiting, retrying, sent, undeliverable, superseded }
 }
 
 fn delivery(delivery: &AlertDelivery) -> DeliveryOut {
@@ -203,6 +197,7 @@ impl From<&Alert> for AlertOut {
             snoozed_until: output::time(alert.snooze_time.as_ref()),
             events: alert.events.iter().map(event).collect(),
             deliveries: alert.deliveries.iter().map(delivery).collect(),
+            delivery_sums: delivery_sums(alert.delivery_sums.unwrap_or_default()),
         }
     }
 }
@@ -227,19 +222,6 @@ impl From<&Crossing> for CrossingOut {
             fired: output::time(crossing.fire_time.as_ref()),
             resolved: output::time(crossing.resolve_time.as_ref()),
             peak: crossing.peak,
-        }
-    }
-}
-
-impl From<&Recipient> for RecipientOut {
-    fn from(recipient: &Recipient) -> Self {
-        Self {
-            name: recipient.name.clone(),
-            address: address(recipient),
-            enabled: recipient.enabled,
-            least_severity: severity(recipient.least_severity()),
-            unsubscribed: recipient.unsubscribe_time.is_some(),
-            trouble: recipient.trouble.clone(),
         }
     }
 }
@@ -341,22 +323,4 @@ fn of_preview(preview: &PreviewAlertRuleResponse, width: usize, zone: &TimeZone)
         lines.extend(table.lay_out(width));
     }
     lines
-}
-
-fn of_recipients(recipients: &[Recipient], width: usize) -> Vec<Line> {
-    let mut table = Table::new(&RECIPIENTS);
-    for recipient in recipients {
-        let trouble = match (recipient.enabled, recipient.unsubscribe_time.is_some()) {
-            (_, true) => "unsubscribed".to_owned(),
-            (false, _) => "not in use".to_owned(),
-            _ => text::line(&recipient.trouble),
-        };
-        table.row([
-            Line::from(recipient.name.as_str()),
-            address(recipient).into(),
-            severity(recipient.least_severity()).into(),
-            Line::of(Style::Warning, trouble),
-        ]);
-    }
-    table.lay_out(width)
 }

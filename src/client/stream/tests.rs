@@ -22,6 +22,7 @@ async fn a_worker_with_nothing_to_tell_sleeps() {
         progress: tokio::sync::Notify::new(),
         released: tokio::sync::Notify::new(),
         status: tokio::sync::watch::Sender::new(ClientStatus::Connecting),
+        routes: crate::client::routes::Newest::default(),
     };
     let (outgoing, _receiver) = mpsc::channel(1);
     let mut stream = Stream::new(&shared, outgoing, &Welcome::default());

@@ -4,19 +4,15 @@
 use std::sync::atomic::Ordering;
 
 use crate::{
-    alert::{AlertKind, Decided, NoticeKind, Row, Trouble, outbox::KEEP},
+    alert::{Decided, NoticeKind, Row, outbox::KEEP},
     model::{Frame, Key, KeyId, Now, Tick, Time},
     service::{
         Service,
         alerts::{Alerts, Known, MOST_PAST, Past, State, name_of, record},
-        health::STORE,
     },
     store::{Change, Shelf, StoreError},
 };
 
-/// LiveKit's webhooks disagree with its lists when so many sessions were missed within so many seconds.
-const MOST_DISAGREEMENTS: u64 = 5;
-const DISAGREEMENT_SECONDS: u64 = 10 * 60;
 /// How often what is too old is looked for.
 const EXPIRE_EVERY: std::time::Duration = std::time::Duration::from_secs(600);
 /// How long a store that failed is left alone.
@@ -47,12 +43,11 @@ impl Alerts {
         now: Now,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let at = now.wall.tick();
         for (id, key) in new_keys {
             state.names.learn(*id, key.clone());
         }
         state.look_at_limits(service, now);
-        let troubles = state.troubles(service, at);
+        let troubles = state.troubles(service, frames, now);
         for frame in frames {
             let State { engine, names, .. } = &mut *state;
             let known = Known { names, limits: &service.limits };
@@ -102,42 +97,6 @@ impl State {
             engine.look_at(id, &known, at);
             schedule(scheduled, service, id, now.wall);
         }
-    }
-
-    /// What is wrong with the service itself.
-    fn troubles(&mut self, service: &Service, at: Tick) -> [Trouble; 3] {
-        let store = service.health.parts().contains(&STORE);
-        let drift = service.live.drift();
-        let counted = service.livekit.counts.read();
-        let missed = counted.missed_begins + counted.missed_ends;
-        self.disagreements.push_back((at, missed));
-        while self.disagreements.front().is_some_and(|(then, _)| then.0 + DISAGREEMENT_SECONDS < at.0) {
-            self.disagreements.pop_front();
-        }
-        let before = self.disagreements.front().map_or(missed, |(_, before)| *before);
-        let recent = missed.saturating_sub(before);
-        let trouble = |kind, there, words: String, details: &mut std::collections::HashMap<_, _>| {
-            if there {
-                details.insert(kind, words);
-            }
-            Trouble { kind, there }
-        };
-        let words = || service.health.degraded().join("; ");
-        [
-            trouble(AlertKind::StoreDegraded, store, if store { words() } else { String::new() }, &mut self.details),
-            trouble(
-                AlertKind::AuditDrift,
-                drift > 0,
-                format!("{drift} levels differ from the records that they stand for"),
-                &mut self.details,
-            ),
-            trouble(
-                AlertKind::WebhooksDisagree,
-                recent >= MOST_DISAGREEMENTS,
-                format!("in ten minutes LiveKit's webhooks missed {recent} beginnings and ends that its lists know of"),
-                &mut self.details,
-            ),
-        ]
     }
 
     /// Takes over what was decided, with a row for each who is to be told.

@@ -97,10 +97,9 @@ impl State {
         let rule = self.engine.rules.of(&project).into_iter().find(|rule| rule.name == notice.rule);
         let of_row = |row: &Row| (row.kind, row.severity, row.stage_percent);
         let (kind, severity, stage_percent) = rule.map(of_rule).or_else(|| last.map(of_row))?;
-        let detail = match subject {
-            Subject::Service(kind) => self.details.get(&kind).cloned().unwrap_or_default(),
-            Subject::Level(_) | Subject::Silence(_) => String::new(),
-        };
+        let is_over = matches!(notice.notice, NoticeKind::Resolved | NoticeKind::FiredAndResolved);
+        let has_ended = is_over && matches!(subject, Subject::Way(..));
+        let detail = self.details.get(&subject).filter(|_| !has_ended).cloned().unwrap_or_default();
         Some(Told { key, project, kind, severity, stage_percent, detail })
     }
 

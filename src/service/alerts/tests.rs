@@ -308,10 +308,16 @@ fn snoozing_and_seeing_are_durable() {
 
 #[test]
 fn names_of_alerts_are_read_as_they_are_written() {
-    for subject in [Subject::Level(KeyId(7)), Subject::Silence(KeyId(0)), Subject::Service(AlertKind::AuditDrift)] {
+    let ways = AlertKind::ALL.iter().filter(|kind| kind.is_of_way()).map(|kind| Subject::Way(*kind, KeyId(9)));
+    let others = [Subject::Level(KeyId(7)), Subject::Silence(KeyId(0)), Subject::Service(AlertKind::AuditDrift)];
+    for subject in ways.chain(others) {
         assert_eq!(subject_of(&name_of(subject)), Some(subject));
     }
-    assert!(["", "level-", "level-x", "approaching", "x-1"].iter().all(|name| subject_of(name).is_none()));
+    assert!(
+        ["", "level-", "level-x", "approaching", "x-1", "refused", "refused-x", "over-3"]
+            .iter()
+            .all(|name| subject_of(name).is_none())
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    live::{Meter, chained::Reserved, ends::Taken},
+    live::{Meter, Tally, chained::Reserved, ends::Taken},
     model::{KeyId, Now, SessionId},
     route::{Condition, Health, choose::hash},
     service::{
@@ -87,6 +87,19 @@ impl Service {
             Standing { condition: health.condition(), ceiling, source }
         };
         meters.into_iter().map(standing).collect()
+    }
+
+    /// Providers that are not up, or refuse below our limit.
+    pub fn unwell_providers(&self, now: Now) -> Vec<(KeyId, Standing)> {
+        let watched: Vec<_> = self.routing.health.locked().keys().copied().collect();
+        let standings = self.providers(watched.iter().copied(), now);
+        watched.into_iter().zip(standings).filter(|(_, standing)| *standing != Standing::default()).collect()
+    }
+
+    /// How the provider of a model does; `None` of pools, and of kinds without models.
+    pub fn provider(&self, tally: &Tally, now: Now) -> Option<Standing> {
+        let has_model = !tally.key.target.is_pool() && tally.key.target.kind().has_model();
+        has_model.then(|| self.providers([tally.id], now).remove(0))
     }
 
     /// Condition and learned ceiling of each of the models of a chain.

@@ -191,7 +191,7 @@ async fn a_name_that_leads_to_a_private_address_is_refused_at_once_unless_config
         hold(&serving, 2).await;
         let rows = || {
             let alert = serving.service.alerts.list(None).into_iter().next();
-            alert.map(|past| serving.service.alerts.deliveries(&past.alert)).unwrap_or_default()
+            alert.map(|past| serving.service.alerts.deliveries(&past.alert).rows).unwrap_or_default()
         };
         let given_up = |delivery: &Delivery| matches!(delivery, Delivery::Undeliverable { reason, .. } if reason.contains("alerts.webhook_networks"));
         soon("it is given up at once", || rows().iter().any(|row| given_up(&row.delivery))).await;

@@ -25,6 +25,13 @@ test("what is no range, view or window is the default", () => {
   expect([parsed.view, parsed.range]).toEqual(["quotas", "7d"]);
 });
 
+test("an address that names no page keeps its words, and leaves them when a view is named", () => {
+  const of = (path: string) => address.parse(path, "");
+  expect(["/p/x/nonsense", "/p/x/quotas/more", "/nonsense", "/p/x/quotas", "/p/x", "/"].map((path) => of(path).lost)).toEqual(["nonsense", "quotas/more", "nonsense", "", "", ""]);
+  expect(address.format(of("/p/x/quotas/a%20b"))).toBe("/p/x/quotas/a%20b");
+  expect(address.format({ ...of("/nonsense"), project: "x" })).toBe("/p/x/nonsense");
+});
+
 test("a range ends with the minute of now", () => {
   expect(address.windowOf("1h", 7_199)).toEqual({ from: 3_600, to: 7_200 });
   expect(address.windowOf("1h", 7_200)).toEqual({ from: 3_660, to: 7_260 });

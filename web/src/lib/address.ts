@@ -12,6 +12,8 @@ export interface Address {
   /** Empty for that of the credential. */
   project: string;
   view: View;
+  /** What the address names where there is no such page; empty where there is one. */
+  lost: string;
   /** A range up to now, or a window in whole seconds since 1970. */
   range: RangeName | { from: number; to: number };
   /** The selected meter or pool, as `targetKey` spells it. */
@@ -42,10 +44,12 @@ export function parse(path: string, query: string): Address {
   const [from, to] = [Number(of.get("from")), Number(of.get("to"))];
   const isWindow = Number.isInteger(from) && Number.isInteger(to) && 0 < from && from < to;
   const named = of.get("range");
-  const view = parts[0] === "p" ? parts[2] : parts[0];
+  const [view, ...beyond] = parts[0] === "p" ? parts.slice(2) : parts;
+  const isLost = (view !== undefined && !isView(view)) || beyond.length > 0;
   const address: Address = {
     project: parts[0] === "p" ? (parts[1] ?? "") : "",
     view: isView(view) ? view : "quotas",
+    lost: isLost ? [view, ...beyond].join("/") : "",
     range: isWindow ? { from, to } : isRange(named) ? named : "7d",
     select: of.get("select") ?? "",
     open: of.get("open") ?? "",
@@ -70,7 +74,8 @@ export function format(address: Address): string {
   if (address.open) query.set("open", address.open);
   if (address.filter) query.set("q", address.filter);
   for (const [name, value] of Object.entries(address.rest)) if (value) query.set(name, value);
-  const path = address.project ? `/p/${encodeURIComponent(address.project)}/${address.view}` : `/${address.view}`;
+  const room = address.lost ? address.lost.split("/").map(encodeURIComponent).join("/") : address.view;
+  const path = address.project ? `/p/${encodeURIComponent(address.project)}/${room}` : `/${room}`;
   const text = query.toString().replaceAll("%2F", "/").replaceAll("%40", "@").replaceAll("%3A", ":");
   return text ? `${path}?${text}` : path;
 }
@@ -99,6 +104,7 @@ export function go(change: Partial<Address>, { replace = false } = {}): void {
   const next = { ...current, ...change };
   // What a view keeps is its own.
   if (change.view && change.view !== current.view && !change.rest) next.rest = {};
+  if (change.view && change.lost === undefined) next.lost = "";
   const text = format(next);
   if (text === location.pathname + location.search) return;
   if (replace) history.replaceState(null, "", text);

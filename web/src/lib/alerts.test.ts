@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
 
 vi.stubGlobal("location", { origin: "http://localhost" });
-const { AlertDelivery_State: State, AlertKind, AlertPhase, AlertSchema, Severity } = await import("../gen/highwater/v1/alert_pb");
-const { episodeKey, episodeOf, eventTone, fieldProblem, levelWords, share, toldWords, tomorrowMorning, toneOf } = await import("./alerts");
+const { AlertKind, AlertPhase, AlertSchema, DeliverySumsSchema, Severity } = await import("../gen/highwater/v1/alert_pb");
+const { beyondListed, episodeKey, episodeOf, eventTone, fieldProblem, levelWords, share, toldWords, tomorrowMorning, toneOf } = await import("./alerts");
 
 const alert = (name: string, began: number) => create(AlertSchema, { name, beginTime: { seconds: BigInt(began), nanos: 0 } });
 
@@ -43,9 +43,10 @@ test("events are told apart by their first words, whatever somebody is called", 
 });
 
 test("what was told is summed up, the worst first", () => {
-  const of = (...states: number[]) => toldWords({ deliveries: states.map((state) => ({ state })) as never });
-  expect(of()).toEqual({ text: "", isBad: false });
-  expect(of(State.SENT, State.UNDELIVERABLE, State.SENT, State.QUEUED)).toEqual({ text: "1 undeliverable, 1 on the way, 2 taken", isBad: true });
+  const of = (sums: object) => ({ deliveries: [], deliverySums: create(DeliverySumsSchema, sums) });
+  expect(toldWords({})).toEqual({ text: "", isBad: false });
+  expect(toldWords(of({ sent: 2, waiting: 1, undeliverable: 1, superseded: 3 }))).toEqual({ text: "1 undeliverable, 1 on the way, 2 taken", isBad: true });
+  expect(beyondListed(of({ sent: 9_950, waiting: 50 }))).toBe(10_000);
 });
 
 test("tomorrow morning is at eight of the local clock", () => {

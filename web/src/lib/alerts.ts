@@ -105,17 +105,20 @@ export function eventTone(text: string): "fired" | "eased" | "other" {
 }
 
 /** How what was told stands, in few words, the worst first: "1 undeliverable", "2 tried again", "3 taken". */
-export function toldWords(alert: Pick<Alert, "deliveries">): { text: string; isBad: boolean } {
-  const many = (...states: State[]) => alert.deliveries.filter(({ state }) => states.includes(state)).length;
-  const [lost, again, waits, taken] = [many(State.UNDELIVERABLE), many(State.RETRYING), many(State.QUEUED, State.SENDING), many(State.SENT)];
+export function toldWords({ deliverySums: sums }: Pick<Alert, "deliverySums">): { text: string; isBad: boolean } {
+  if (!sums) return { text: "", isBad: false };
   const said = [
-    lost && `${count(lost)} undeliverable`,
-    again && `${count(again)} tried again`,
-    waits && `${count(waits)} on the way`,
-    taken && `${count(taken)} taken`,
+    sums.undeliverable && `${count(sums.undeliverable)} undeliverable`,
+    sums.retrying && `${count(sums.retrying)} tried again`,
+    sums.waiting && `${count(sums.waiting)} on the way`,
+    sums.sent && `${count(sums.sent)} taken`,
   ].filter((words) => words !== 0);
-  return { text: said.join(", "), isBad: lost > 0 };
+  return { text: said.join(", "), isBad: sums.undeliverable > 0 };
 }
+
+/** How many deliveries there are beyond those that are listed. */
+export const beyondListed = ({ deliveries, deliverySums: sums }: Pick<Alert, "deliveries" | "deliverySums">): number =>
+  sums ? sums.undeliverable + sums.retrying + sums.waiting + sums.sent + sums.superseded - deliveries.length : 0;
 
 /** Tomorrow at 8:00 of the local clock, in milliseconds. */
 export function tomorrowMorning(now: number): number {

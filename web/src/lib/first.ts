@@ -28,8 +28,8 @@ export function askFirst(client: QueryClient): First {
 
 /** The histories of all that the quota page draws, and what happened meanwhile. */
 function askForCharts(client: QueryClient, project: string, { byKey }: Live): Promise<unknown>[] {
-  const { view, range, project: shown } = address();
-  if (view !== "quotas" || shown !== project || byKey.size === 0) return [];
+  const { view, lost, range, project: shown } = address();
+  if (view !== "quotas" || lost || shown !== project || byKey.size === 0) return [];
   const asked = sectionsOf(byKey).map(({ quotas }) => {
     const targets = targetsOf(quotas);
     return client.prefetchQuery(historyQuery(project, targets, range, stepOf(targets, range)));

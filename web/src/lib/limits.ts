@@ -9,7 +9,7 @@ import { useAuthor } from "./author";
 import { say } from "./said";
 import { limits, words } from "./service";
 import { targetKey } from "./target";
-import { count } from "./time";
+import { count, many } from "./time";
 
 export interface NewLimit {
   target: Target;
@@ -20,6 +20,11 @@ export interface NewLimit {
 }
 
 const UNDONE = "undone on the page";
+
+/** Of starts a minute, and not of slots. */
+export const isOfStarts = ({ startsPerMinute }: Pick<Limit, "startsPerMinute">): boolean => startsPerMinute !== undefined;
+/** "20", or "60 starts a minute" of a limit that is of those. */
+export const limitWords = ({ slots, startsPerMinute }: Pick<Limit, "slots" | "startsPerMinute">): string => (startsPerMinute === undefined ? count(slots) : `${many(startsPerMinute, "start")} a minute`);
 
 export function useLimits(project: string) {
   const author = useAuthor();
@@ -35,13 +40,16 @@ export function useLimits(project: string) {
       if (ConnectError.from(error).code === Code.NotFound) return { limits: [] };
       throw error;
     });
-    return found.limits.find((limit) => targetKey(limit.target) === targetKey(target));
+    return found.limits.find((limit) => targetKey(limit.target) === targetKey(target) && !isOfStarts(limit));
   };
 
   /** What was in force comes back, as far as its time has not passed. */
   const restore = async (target: Target, before: Limit | undefined): Promise<void> => {
     const passed = before?.endTime && timestampMs(before.endTime) <= Date.now();
-    if (before && !passed) await set(target, before.slots, UNDONE, before.endTime);
+    if (before && !passed && isOfStarts(before)) {
+      const { startsPerMinute = 0, endTime } = before;
+      await limits.setLimit({ project, target, startsPerMinute, setBy: author, reason: UNDONE, ...(endTime && { endTime }) });
+    } else if (before && !passed) await set(target, before.slots, UNDONE, before.endTime);
     else await limits.endLimit({ project, target, setBy: author, reason: UNDONE });
   };
   /** Goes back, by all of these ways, whatever becomes of one; says what is as it was. */
@@ -49,8 +57,8 @@ export function useLimits(project: string) {
     const gone = await Promise.allSettled(ways.map((way) => way()));
     changed();
     const failed = gone.find((of) => of.status === "rejected");
-    if (failed) throw new Error(`${gone.filter(({ status }) => status === "fulfilled").length} of ${count(ways.length)} limits are as they were. ${words(failed.reason)}`);
-    say(ways.length === 1 ? "Undone: the limit is as it was." : `Undone: ${count(ways.length)} limits are as they were.`);
+    if (failed) throw new Error(`Undone: ${count(gone.filter(({ status }) => status === "fulfilled").length)} of ${many(ways.length, "limit")}. ${words(failed.reason)}`);
+    say(ways.length === 1 ? "Undone: the limit is as it was." : `Undone: ${many(ways.length, "limit")} are as they were.`);
   };
   /** Sets a limit; returns the way back. */
   const change = async ({ target, slots, reason, endTime }: Omit<NewLimit, "name">) => {
@@ -68,7 +76,10 @@ export function useLimits(project: string) {
     },
   });
   const end = useMutation({
-    mutationFn: ({ limit: { target } }: { limit: Limit; name: string }) => limits.endLimit({ project, ...(target && { target }), setBy: author, reason: "" }),
+    mutationFn: ({ limit }: { limit: Limit; name: string }) => {
+      const { target } = limit;
+      return limits.endLimit({ project, ...(target && { target }), setBy: author, reason: "", starts: isOfStarts(limit) });
+    },
     onSuccess: (_, { limit, name }) => {
       changed();
       const { target } = limit;

@@ -5,7 +5,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ColumnsSchema } from "../gen/columns_pb";
 import { GetHistoryResponseSchema } from "../gen/highwater/v1/quota_pb";
 import { Kind } from "../gen/highwater/v1/types_pb";
-import { type Series, allSeries, envelope, extended, highest, isNear, spread, timeAtEach, uncovered, whatIf } from "./series";
+import { type Series, allSeries, envelope, extended, highest, isNear, lastRead, spread, timeAtEach, uncovered, whatIf } from "./series";
 
 const series = (peak: (number | null)[], from = 0): Series => ({
   key: "tts/a/b",
@@ -115,4 +115,8 @@ test("time at each level is what is at or above it without what is at or above t
     { level: 1, to: 3, seconds: 50, above: 60 },
     { level: 4, to: 4, seconds: 10, above: 10 },
   ]);
+});
+
+test("the newest point that is read is the newest that is known, unless it was unknown for longer", () => {
+  expect([[1, 2, 3], [1, 2, null], [1, null, null], [1, null, null, null], [null, null], []].map((peak) => lastRead({ peak }))).toEqual([2, 1, 0, 3, 1, -1]);
 });

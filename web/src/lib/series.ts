@@ -99,6 +99,16 @@ export function highest(values: readonly (number | null)[], start: number, end: 
   return best;
 }
 
+/** So many of the newest points may be on their way: the minute in progress, and the one that a page is behind. */
+const ON_THEIR_WAY = 2;
+
+/** Index of the newest point that is read: what has only just begun is no gap. */
+export function lastRead({ peak }: Pick<Series, "peak">): number {
+  const last = peak.length - 1;
+  const known = peak.findLastIndex((level) => level !== null);
+  return known >= 0 && last - known <= ON_THEIR_WAY ? known : last;
+}
+
 /** The lowest and highest value of each of so many columns, so that no spike is lost however narrow they are. */
 export function envelope(values: readonly (number | null)[], columns: number): ({ low: number; high: number } | null)[] {
   const found: ({ low: number; high: number } | null)[] = [];

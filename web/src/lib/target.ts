@@ -5,7 +5,7 @@ import { type Timestamp } from "@bufbuild/protobuf/wkt";
 import { type Quota } from "../gen/highwater/v1/quota_pb";
 import { Bound, Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
 import { boundWord } from "./bound";
-import { count } from "./time";
+import { count, many } from "./time";
 
 export const KIND_WORD: Record<Kind, string> = {
   [Kind.UNSPECIFIED]: "",
@@ -148,8 +148,7 @@ export function turnedWhy(quota: Quota): string {
 /** "20 held; 11 attempts turned away: refused for our limit": what was refused was never held, and makes no peak. */
 export function heldAndTurned(quota: Quota): string {
   const turned = turnedAway(quota);
-  const attempts = turned === 1 ? "attempt" : "attempts";
-  return `${quota.peak ? boundWord(quota.peakBound) : ""}${count(quota.peak?.level ?? quota.level)} held; ${count(turned)} ${attempts} turned away${turned > 0 ? `: ${turnedWhy(quota)}` : ""}`;
+  return `${quota.peak ? boundWord(quota.peakBound) : ""}${count(quota.peak?.level ?? quota.level)} held; ${many(turned, "attempt")} turned away${turned > 0 ? `: ${turnedWhy(quota)}` : ""}`;
 }
 
 export const seconds = (at: Timestamp | undefined): number | undefined => (at ? Number(at.seconds) : undefined);

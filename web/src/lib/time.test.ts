@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { between, day, duration, minutesLong, moment, ofKnown, zoneOf } from "./time";
+import { between, day, duration, many, minutesLong, moment, ofKnown, zoneOf } from "./time";
 
 test("durations are as people say them", () => {
   expect([0, 40, 65, 3_000, 7_500, 172_800, 400_000].map(duration)).toEqual(["0 s", "40 s", "1 min 5 s", "50 min", "2 h 5 min", "2 d", "4 d 15 h"]);
@@ -46,4 +46,9 @@ test("a window says the day of its end when it is another, and there is a word f
   expect(between(at(26, 21), at(27, 21), now)).toBe("Thu 21:45 – Fri 21:45");
   expect(between(at(27, 9), at(27, 21), now)).toBe("Fri 09:45 – 21:45");
   expect(zoneOf(now)).toMatch(/^[A-Z][A-Z0-9+:-]*$/);
+});
+
+test("so many of something: its number has commas, and one is one", () => {
+  expect([0, 1, 20_526, 1n].map((value) => many(value, "session"))).toEqual(["0 sessions", "1 session", "20,526 sessions", "1 session"]);
+  expect([1, 1_200].map((value) => many(value, "slot is", "slots are"))).toEqual(["1 slot is", "1,200 slots are"]);
 });

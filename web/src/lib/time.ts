@@ -73,3 +73,6 @@ export function ofKnown(minutes: number): string {
 
 const numberFormat = new Intl.NumberFormat("en-US");
 export const count = (value: number | bigint): string => numberFormat.format(value);
+
+/** So many of something: "1 session", "20,526 sessions"; `more` where another letter or word changes too. */
+export const many = (value: number | bigint, one: string, more = `${one}s`): string => `${count(value)} ${Number(value) === 1 ? one : more}`;

@@ -19,18 +19,18 @@ const VIEW_NAME: Record<View, string> = {
   settings: "Settings",
   operator: "Operator",
 };
-/** What fires is read once the page is there, and is no part of what it waits for. */
 /** When the browser has nothing better to do: what is being drawn comes first. */
 const whenIdle = () =>
   new Promise((done) => ("requestIdleCallback" in window ? requestIdleCallback(done, { timeout: 1_000 }) : setTimeout(done, 300)));
 
+/** What fires is read once the page is there, and is no part of what it waits for. */
 const FiringReader = part("What fires", () => whenIdle().then(() => import("./firing")).then((of) => of.default));
 const THEMES: Theme[] = ["system", "light", "dark"];
 const THEME_MARK: Record<Theme, string> = { system: "◐", light: "○", dark: "●" };
 
 /** Project, views, range, what is live and since when, theme. On a phone it folds to three lines, of which the last stays in sight. */
 export function Bar({ project }: { project: string }) {
-  const { view, range } = useAddress();
+  const { view, lost, range } = useAddress();
   const caller = useCaller();
   const theme = useTheme();
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
@@ -46,7 +46,7 @@ export function Bar({ project }: { project: string }) {
             <a
               key={name}
               href={`/p/${encodeURIComponent(project)}/${name}`}
-              aria-current={name === view ? "page" : undefined}
+              aria-current={name === view && !lost ? "page" : undefined}
               onClick={(event) => {
                 if (event.metaKey || event.ctrlKey || event.shiftKey) return;
                 event.preventDefault();
@@ -60,7 +60,7 @@ export function Bar({ project }: { project: string }) {
           ))}
         </nav>
         <div className="ml-auto flex flex-wrap items-center gap-x-3 max-[420px]:gap-x-2">
-          {view === "quotas" && <RangeChoice range={range} />}
+          {view === "quotas" && !lost && <RangeChoice range={range} />}
           <LiveState project={project} />
           {caller?.keyId && <CallerMenu caller={caller} />}
           <button
@@ -92,13 +92,14 @@ function FiringCount() {
 }
 
 function ProjectMenu({ project }: { project: string }) {
+  const { view } = useAddress();
   const { data } = useQuery(projectsQuery);
   const names = [...new Set([...(data?.projects ?? []).filter((name) => name !== "-"), project])].sort();
   const choices = names.map((name) => ({
     key: name,
     label: name,
     current: name === project,
-    onSelect: () => go({ project: name, select: "", open: "", filter: "", rest: {} }),
+    onSelect: () => go({ project: name, view, select: "", open: "", filter: "", rest: {} }),
   }));
   return (
     <Menu label={`Project ${project}`} choices={choices}>
@@ -138,10 +139,12 @@ function LiveState({ project }: { project: string }) {
       : live.isEmpty
         ? "nothing reported yet"
         : live.status === "stale"
-        ? `as of ${live.asOf ? `${clock(live.asOf)} ${zoneOf(live.asOf)}` : "never"}`
-        : live.settling
-          ? "settling after a restart"
-          : `live since ${clock(live.since)} ${zoneOf(live.since)}`;
+          ? live.asOf
+            ? `as of ${clock(live.asOf)} ${zoneOf(live.asOf)}`
+            : "nothing heard yet"
+          : live.settling
+            ? "settling after a restart"
+            : `live since ${clock(live.since)} ${zoneOf(live.since)}`;
   return (
     <span role="status" title={live.problem} className={`whitespace-nowrap ${live.status === "stale" && !live.isEmpty ? "text-amber" : "text-muted"}`}>
       <span aria-hidden="true" className="mr-1.5">

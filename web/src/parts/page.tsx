@@ -12,7 +12,7 @@ export function Head({ title, lead, children }: { title: string; lead?: ReactNod
     <div className="flex flex-wrap items-center justify-between gap-x-6 gap-y-2 pt-5 pb-3">
       <div>
         <h1 className="text-[20px] leading-7 font-semibold">{title}</h1>
-        {lead && <p className="max-w-[100ch] text-muted">{lead}</p>}
+        {lead && <p className="max-w-[100ch] text-pretty text-muted">{lead}</p>}
       </div>
       {children && <div className="flex flex-wrap items-center gap-2">{children}</div>}
     </div>
@@ -26,7 +26,7 @@ export function Part({ title, lead, children, actions }: { title: string; lead?:
       <div className="flex flex-wrap items-center justify-between gap-x-6 gap-y-1 pb-1">
         <div>
           <h2 className="text-[15px] font-semibold">{title}</h2>
-          {lead && <p className="max-w-[100ch] text-muted">{lead}</p>}
+          {lead && <p className="max-w-[100ch] text-pretty text-muted">{lead}</p>}
         </div>
         {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
       </div>

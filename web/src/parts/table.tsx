@@ -8,6 +8,8 @@ export interface Column<Row> {
   end?: boolean;
   /** In a narrow window: the line that names the row, without its head. */
   names?: boolean;
+  /** In a narrow window: short enough to share a line with another. */
+  half?: boolean;
   className?: string;
 }
 
@@ -43,12 +45,12 @@ export function Table<Row>({ label, columns, rows, keyOf, beneath, tint }: Props
         {rows.map((row) => {
           const open = beneath?.(row);
           return [
-            <tr key={keyOf(row)} className={`border-b max-md:flex max-md:flex-col max-md:py-2 ${open ? "border-transparent" : ""} ${tint?.(row) ?? ""}`}>
-              {columns.map(({ key, head, cell, end, names, className = "" }) => (
+            <tr key={keyOf(row)} className={`border-b max-md:grid max-md:grid-flow-dense max-md:grid-cols-2 max-md:gap-x-6 max-md:py-2 ${open ? "border-transparent" : ""} ${tint?.(row) ?? ""}`}>
+              {columns.map(({ key, head, cell, end, names, half, className = "" }) => (
                 <td
                   key={key}
                   data-head={names ? undefined : head}
-                  className={`h-9 px-2 py-1 align-middle wrap-anywhere first:pl-0 last:pr-0 max-md:h-auto ${end ? "pr-5 text-right" : ""} ${names ? NAME : FOLD} ${className}`}
+                  className={`h-9 px-2 py-1 align-middle wrap-anywhere first:pl-0 last:pr-0 max-md:h-auto ${end ? "pr-5 text-right" : ""} ${half ? "" : "max-md:col-span-2"} ${names ? NAME : FOLD} ${className}`}
                 >
                   {cell(row)}
                 </td>

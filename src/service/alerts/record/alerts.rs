@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Clone, PartialEq, Message)]
 struct AlertRow {
-    /// 1 a level, 2 silence, 3 of the service.
+    /// 1 a level, 2 silence, 3 of the service, 4 the way of sessions.
     #[prost(uint32, tag = "1")]
     sort: u32,
     /// The key's number, or the kind's.
@@ -55,6 +55,9 @@ struct AlertRow {
     /// The key; empty for what is of the service.
     #[prost(bytes = "vec", tag = "19")]
     key: Vec<u8>,
+    /// Of the way of sessions: the kind's number.
+    #[prost(uint32, tag = "20")]
+    way: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -154,7 +157,9 @@ fn alert_row(alert: &Alert, key: Option<&Key>) -> AlertRow {
         Subject::Level(key) => (1, key.0),
         Subject::Silence(key) => (2, key.0),
         Subject::Service(kind) => (3, kind as u32),
+        Subject::Way(_, key) => (4, key.0),
     };
+    let way = if let Subject::Way(kind, _) = alert.subject { kind as u32 } else { 0 };
     let stage = |stage: &Stage| StageRow {
         rule: stage.rule.to_string(),
         above: stage.above_seconds,
@@ -181,6 +186,7 @@ fn alert_row(alert: &Alert, key: Option<&Key>) -> AlertRow {
         acknowledged: alert.acknowledged.as_ref().map(|seen| ByRow { by: seen.by.clone(), at: seen.at.0 }),
         events: alert.events.iter().map(event_row).collect(),
         key: key.map(encode_key).unwrap_or_default(),
+        way,
     }
 }
 
@@ -189,6 +195,7 @@ fn alert_of(row: AlertRow) -> Option<(Alert, Option<Key>)> {
         1 => Subject::Level(KeyId(row.number)),
         2 => Subject::Silence(KeyId(row.number)),
         3 => Subject::Service(AlertKind::from_number(row.number)?),
+        4 => Subject::Way(AlertKind::from_number(row.way)?, KeyId(row.number)),
         _ => return None,
     };
     let phase = [Phase::Inactive, Phase::Pending, Phase::Firing, Phase::Resolved].get(row.phase as usize).copied()?;

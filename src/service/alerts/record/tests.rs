@@ -48,9 +48,12 @@ fn alert(subject: Subject) -> Alert {
 #[test]
 fn alerts_and_rows_come_back() {
     let service = Subject::Service(AlertKind::AuditDrift);
-    for (subject, key) in
-        [(Subject::Level(KeyId(3)), Some(key())), (Subject::Silence(KeyId(0)), Some(key())), (service, None)]
-    {
+    for (subject, key) in [
+        (Subject::Level(KeyId(3)), Some(key())),
+        (Subject::Silence(KeyId(0)), Some(key())),
+        (Subject::Way(AlertKind::ProviderDown, KeyId(5)), Some(key())),
+        (service, None),
+    ] {
         let alert = alert(subject);
         assert_eq!(decode_alert(&encode_alert(&alert, key.as_ref())), Some((alert.clone(), key.clone())));
         let lead = || "ab".into();

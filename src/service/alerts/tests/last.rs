@@ -40,7 +40,7 @@ fn the_end_of_an_alert_of_twenty_days_is_told_and_its_timeline_has_its_beginning
     let service = open(&store);
     assert_eq!(live_at(&service, 0, 20 * DAY, LIMIT), [("ops".to_owned(), NoticeKind::Fired)]);
     let alert = service.alerts.list(None).remove(0).alert;
-    let told = service.alerts.deliveries(&alert);
+    let told = service.alerts.deliveries(&alert).rows;
     assert!(told.iter().any(|row| row.notice == NoticeKind::Fired && row.is_told()), "{told:?}");
     drop(service);
     let service = open(&store);
@@ -206,4 +206,27 @@ fn who_takes_the_place_of_one_that_unsubscribed_has_not_unsubscribed() {
     assert_eq!(mailboxes(&first), [""; 0]);
     drop(first);
     assert_eq!(mailboxes(&configured(&store, "b@x.example")), ["Mailbox(\"b@x.example\")"]);
+}
+
+#[test]
+fn of_more_who_are_told_than_are_shown_all_are_summed_and_those_who_were_not_reached_come_first() {
+    const TOLD: usize = 60;
+    let names: Vec<_> = (0..TOLD).map(|nth| format!("on-call-{nth:02}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let service = open(&prepared(&names));
+    service.alerts.step(&service, &[second(0, LIMIT)], &[], at(1)).unwrap();
+    for second in 1..=10 {
+        for delivered in service.alerts.claim(&service, at(second), ROOM) {
+            let tried = match &*delivered.recipient.name {
+                "on-call-00" => Tried::Refused("550 no such user".into()),
+                _ => Tried::Sent("250".into()),
+            };
+            service.alerts.tried(&service, &delivered, &tried, at(second));
+        }
+    }
+    let alert = service.alerts.list(None).remove(0).alert;
+    let deliveries::Deliveries { rows, sums } = service.alerts.deliveries(&alert);
+    assert_eq!(sums, deliveries::Sums { sent: 59, undeliverable: 1, ..Default::default() });
+    assert_eq!(rows.len(), deliveries::MOST_SHOWN);
+    assert!(rows.iter().any(|row| &*row.recipient == "on-call-00"), "{rows:?}");
 }

@@ -5,6 +5,7 @@ import { useState } from "react";
 
 import { requests, words } from "../../lib/service";
 import { slotsProblem } from "../../lib/slots";
+import { count, many } from "../../lib/time";
 import { Button } from "../button";
 import { Dialog } from "../dialog";
 import { FormEnd } from "../entry";
@@ -28,7 +29,7 @@ export function RequestDialog({ project, asked, onClose }: { project: string; as
   const end = until ? Date.parse(until) : NaN;
   const mistakes = {
     wanted:
-      slotsProblem(wanted, 1) || (asked.limit !== undefined && slots <= asked.limit ? `The limit is ${asked.limit} already: ask for more.` : ""),
+      slotsProblem(wanted, 1) || (asked.limit !== undefined && slots <= asked.limit ? `The limit is ${count(asked.limit)} already: ask for more.` : ""),
     reason: reason.trim() === "" ? "Say why, for who decides." : new TextEncoder().encode(reason).length > 500 ? "At most 500 bytes." : "",
     until: until && !(end > Date.now()) ? "A time in the future is needed." : "",
   };
@@ -47,7 +48,7 @@ export function RequestDialog({ project, asked, onClose }: { project: string; as
   const wrong = Object.values(mistakes).some(Boolean);
   if (send.isSuccess) {
     return (
-      <Dialog open onClose={onClose} title="Requested" lead={`${asked.name}: ${wanted} slots. An operator decides; Requests shows where it stands.`}>
+      <Dialog open onClose={onClose} title="Requested" lead={`${asked.name}: ${many(slots, "slot")}. An operator decides; Requests shows where it stands.`}>
         <Button look="main" onClick={onClose}>
           Done
         </Button>
@@ -59,7 +60,7 @@ export function RequestDialog({ project, asked, onClose }: { project: string; as
       open
       onClose={onClose}
       title={`Request more of ${asked.name}`}
-      lead={`${asked.limit === undefined ? "It has no limit yet." : `Its limit is ${asked.limit}.`} What the last seven days say is attached by itself.`}
+      lead={`${asked.limit === undefined ? "It has no limit yet." : `Its limit is ${count(asked.limit)}.`} What the last seven days say is attached by itself.`}
     >
       <form
         noValidate
@@ -82,7 +83,7 @@ export function RequestDialog({ project, asked, onClose }: { project: string; as
         <FormEnd problem={send.isError ? words(send.error) : ""}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="main" type="submit" disabled={send.isPending}>
-            Request {Number.isInteger(slots) && slots > 0 ? slots : ""}
+            Request {Number.isInteger(slots) && slots > 0 ? count(slots) : ""}
           </Button>
         </FormEnd>
       </form>

@@ -5,10 +5,10 @@ import { type ReactNode } from "react";
 import { type Alert, type AlertDelivery, AlertDelivery_State as State, AlertPhase } from "../../gen/highwater/v1/alert_pb";
 import { type Quota, type Session } from "../../gen/highwater/v1/quota_pb";
 import { go } from "../../lib/address";
-import { ACROSS, DELIVERY_WORD, NOTICE_WORD, SEVERITY_WORD, episodeKey, eventTone, isOfLevel, levelWords } from "../../lib/alerts";
+import { ACROSS, DELIVERY_WORD, NOTICE_WORD, SEVERITY_WORD, beyondListed, episodeKey, eventTone, isOfLevel, levelWords, toldWords } from "../../lib/alerts";
 import { quotas, requests } from "../../lib/service";
 import { WEEK_WORD, seconds, targetKey } from "../../lib/target";
-import { count, duration, full } from "../../lib/time";
+import { count, duration, full, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Copy } from "../../parts/copy";
 import { Failed } from "../../parts/failed";
@@ -64,7 +64,7 @@ export function Episode({ project, alert, name, quota }: Props) {
         <Timeline alert={alert} />
       </Block>
       <Block title="Who was told">
-        <Deliveries of={alert.deliveries} />
+        <Deliveries of={alert} />
       </Block>
       {goesOn(alert) && isOwn && alert.target && isOfLevel(alert.kind) && <Holders project={project} alert={alert} />}
       {isOwn && alert.target && isOfLevel(alert.kind) && <Asked project={project} alert={alert} />}
@@ -180,10 +180,20 @@ const DELIVERIES: Column<AlertDelivery>[] = [
   { key: "words", head: "What the server said", cell: ({ words }) => <span className={words ? "font-mono text-[12px]" : "text-muted"}>{words || "–"}</span> },
 ];
 
-function Deliveries({ of }: { of: AlertDelivery[] }) {
-  if (of.length === 0) return <p className="text-muted">Nobody, in the last seven days: there was nothing to tell, or nobody who is told of it.</p>;
-  const rows = of.map((delivery, nth) => ({ ...delivery, nth }));
-  return <Table label="Deliveries" columns={DELIVERIES} rows={rows} keyOf={(row) => String((row as { nth?: number }).nth ?? "")} tint={({ state }) => (state === State.UNDELIVERABLE ? "bg-red-tint max-md:px-2" : "")} />;
+function Deliveries({ of }: { of: Alert }) {
+  const beyond = beyondListed(of);
+  if (of.deliveries.length === 0) return <p className="text-muted">Nobody, in the last seven days: there was nothing to tell, or nobody who is told of it.</p>;
+  const rows = of.deliveries.map((delivery, nth) => ({ ...delivery, nth }));
+  return (
+    <>
+      <Table label="Deliveries" columns={DELIVERIES} rows={rows} keyOf={(row) => String((row as { nth?: number }).nth ?? "")} tint={({ state }) => (state === State.UNDELIVERABLE ? "bg-red-tint max-md:px-2" : "")} />
+      {beyond > 0 && (
+        <p className="mt-1.5 text-muted">
+          And {count(beyond)} more: {toldWords(of).text} in all.
+        </p>
+      )}
+    </>
+  );
 }
 
 /** Who holds the most, as mails tell it. */
@@ -221,7 +231,7 @@ function Holders({ project, alert }: { project: string; alert: Alert }) {
               ))}
           </dl>
           <Button look="quiet" className="mt-1" onClick={() => go({ view: "sessions", select: "", open: "", rest: { target: targetKey(target) } })}>
-            All {count(data.totalSize)} sessions
+            Show {many(data.totalSize, "session")}
           </Button>
         </>
       )}
@@ -238,7 +248,7 @@ function Asked({ project, alert }: { project: string; alert: Alert }) {
   return (
     <Block title="More of it">
       <p className="text-muted">
-        {open ? `${count(open.wantedSlots)} are asked for; an operator has not decided yet.` : "Nothing is asked for now."}
+        {open ? `${count(open.wantedSlots)} asked for; an operator has not decided yet.` : "Nothing is asked for now."}
       </p>
       <Button className="mt-1.5" onClick={() => go({ view: "requests", select: open ? "" : key, open: "", rest: {} })}>
         {open ? "Open requests" : "Request more"}

@@ -135,7 +135,7 @@ export function AlertList({ project }: { project: string }) {
         return (
           <span className="whitespace-nowrap">
             <span className={TONE_TEXT[toneOf(alert)]}>{levelWords(alert, alert.level) || "–"}</span>
-            {percent !== undefined && isOfLevel(alert.kind) && <span className="text-muted"> · {percent} %</span>}
+            {percent !== undefined && isOfLevel(alert.kind) && <span className="text-muted"> · {count(percent)} %</span>}
           </span>
         );
       },
@@ -159,9 +159,9 @@ export function AlertList({ project }: { project: string }) {
   const pastColumns: Column<Alert>[] = [
     stateColumn,
     nameColumn,
-    { key: "peak", head: "Peak", end: true, cell: (alert) => <span className="whitespace-nowrap">{levelWords(alert, alert.peak) || "–"}</span> },
+    { key: "peak", half: true, head: "Peak", end: true, cell: (alert) => <span className="whitespace-nowrap">{levelWords(alert, alert.peak) || "–"}</span> },
     { key: "began", head: "Fired", cell: ({ fireTime, beginTime }) => <When at={seconds(fireTime ?? beginTime) ?? 0} /> },
-    { key: "lasted", head: "For", end: true, cell: ({ fireTime, beginTime, resolveTime }) => (resolveTime ? duration((seconds(resolveTime) ?? 0) - (seconds(fireTime ?? beginTime) ?? 0)) : "–") },
+    { key: "lasted", half: true, head: "For", end: true, cell: ({ fireTime, beginTime, resolveTime }) => (resolveTime ? duration((seconds(resolveTime) ?? 0) - (seconds(fireTime ?? beginTime) ?? 0)) : "–") },
     toldColumn,
   ];
   const beneath = (alert: Alert) => opened === alert && <Episode key={episodeKey(alert)} project={project} alert={alert} name={called(alert)} quota={quotaOf(alert)} />;
@@ -177,7 +177,7 @@ export function AlertList({ project }: { project: string }) {
               type="button"
               aria-pressed={state === value}
               onClick={() => filter({ state: value })}
-              className="h-6.5 px-2.5 text-muted hover:text-text aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:text-text"
+              className="h-7.5 px-2.5 text-muted hover:text-text aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:text-text"
             >
               {text}
             </button>

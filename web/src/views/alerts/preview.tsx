@@ -9,7 +9,7 @@ import { alerts, fieldProblem } from "../../lib/alerts";
 import { useNames } from "../../lib/names";
 import { words } from "../../lib/service";
 import { seconds } from "../../lib/target";
-import { count, duration, moment } from "../../lib/time";
+import { count, duration, many, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 
 /** Somebody who pauses so long has typed what they mean. */
@@ -77,8 +77,8 @@ function Crossings({ of, project }: { of: PreviewAlertRuleResponse; project: str
   const [all, setAll] = useState(false);
   const { crossings, targets } = of;
   const shown = all ? crossings : crossings.slice(-FIRST_SHOWN);
-  const times = crossings.length >= MOST_CROSSINGS ? `${count(MOST_CROSSINGS)} times or more` : crossings.length === 1 ? "once" : `${count(crossings.length)} times`;
-  const watched = `${count(targets)} ${targets === 1 ? "model or pool is" : "models and pools are"} watched`;
+  const times = crossings.length >= MOST_CROSSINGS ? `${count(MOST_CROSSINGS)} times or more` : crossings.length === 1 ? "once" : many(crossings.length, "time");
+  const watched = `${many(targets, "model or pool is", "models and pools are")} watched`;
   return (
     <>
       <p role="status">

@@ -11,7 +11,7 @@ import { say } from "../../lib/said";
 import { words } from "../../lib/service";
 import { spanWords } from "../../lib/spans";
 import { KIND_NAME } from "../../lib/target";
-import { count } from "../../lib/time";
+import { count, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Empty, Part, Unread } from "../../parts/page";
 import { SkeletonRows } from "../../parts/skeleton";
@@ -23,7 +23,7 @@ const long = (of: { seconds: bigint } | undefined): number => Number(of?.seconds
 
 /** "80 %", or "16 slots". */
 export const thresholdWords = (threshold: Threshold | undefined): string =>
-  threshold?.level.case === "slots" ? `${count(threshold.level.value)} ${threshold.level.value === 1 ? "slot" : "slots"}` : `${count(threshold?.level.value ?? 0)} %`;
+  threshold?.level.case === "slots" ? many(threshold.level.value, "slot") : `${count(threshold?.level.value ?? 0)} %`;
 
 /** What a rule watches: it begins "from 80 % of the limit, for 2 min", and ends "below 70 %, for 5 min". */
 export function ruleWords(rule: AlertRule): { begins: string; ends: string } {

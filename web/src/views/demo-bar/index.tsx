@@ -33,9 +33,9 @@ export default function DemoBar() {
   return (
     <aside aria-label="Demo" className="border-b bg-raised">
       <div className="mx-auto flex min-h-9 max-w-[1392px] flex-wrap items-center gap-x-3 gap-y-1 px-4 py-1 min-[1392px]:px-8">
-        <strong className="rounded-[3px] border border-faint px-1.5 text-[11px] leading-[18px] font-semibold tracking-wide uppercase">Simulation</strong>
-        <span className="text-muted max-sm:w-full max-sm:order-last">A made-up fleet of voice agents, counted by the real engine.</span>
-        <span className="ml-auto flex flex-wrap gap-2">
+        <strong className="shrink-0 self-start rounded-[3px] min-[640px]:self-auto border border-faint px-1.5 text-[11px] leading-[18px] font-semibold tracking-wide uppercase">Simulation</strong>
+        <span className="min-w-0 text-muted max-sm:flex-1 max-sm:basis-48">A made-up fleet of voice agents, counted by the real engine.</span>
+        <span className="ml-auto flex flex-wrap gap-2 max-sm:w-full">
           {mails.data && (
             <Button title="The mails that alerts sent: a development aid, none of them leaves this machine" onClick={() => show(OPEN)}>
               Inbox <span className="text-muted">{count(mails.data.mails.length)}</span>

@@ -32,11 +32,12 @@ const COLUMNS: Column<ProviderPool>[] = [
     ),
   },
   { key: "model", head: "Model", names: true, cell: ({ displayName, target }) => <span title={idOf(target)}>{displayName || idOf(target)}</span> },
-  { key: "kind", head: "Kind", cell: ({ target }) => KIND_NAME[kindOf(target)] },
-  { key: "now", head: "Now", end: true, cell: ({ level }) => count(level) },
-  { key: "contract", head: "Contract", end: true, cell: (pool) => (pool.contractPlusOne > 0 ? count(pool.contractPlusOne - 1) : none) },
+  { key: "kind", half: true, head: "Kind", cell: ({ target }) => KIND_NAME[kindOf(target)] },
+  { key: "now", half: true, head: "Now", end: true, cell: ({ level }) => count(level) },
+  { key: "contract", half: true, head: "Contract", end: true, cell: (pool) => (pool.contractPlusOne > 0 ? count(pool.contractPlusOne - 1) : none) },
   {
     key: "promised",
+    half: true,
     head: "Promised",
     end: true,
     cell: (pool) => {
@@ -45,7 +46,7 @@ const COLUMNS: Column<ProviderPool>[] = [
       return (
         <span className={over ? "text-amber" : ""} title={over ? "More is promised than the contract holds" : ""}>
           {count(pool.promised)}
-          {over && ` (${Math.round((Number(pool.promised) / Math.max(contract, 1)) * 100)} % of it)`}
+          {over && ` (${count(Math.round((Number(pool.promised) / Math.max(contract, 1)) * 100))} % of it)`}
         </span>
       );
     },
@@ -57,9 +58,9 @@ const COLUMNS: Column<ProviderPool>[] = [
     end: true,
     cell: ({ peak, peakBound }) =>
       peak ? (
-        <>
-          <Peak level={peak.level} bound={peakBound} /> <span className="text-muted">{moment(seconds(peak.at) ?? 0)}</span>
-        </>
+        <span>
+          <Peak level={peak.level} bound={peakBound} /> <span className="text-muted">· {moment(seconds(peak.at) ?? 0)}</span>
+        </span>
       ) : (
         none
       ),

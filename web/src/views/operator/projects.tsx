@@ -6,7 +6,7 @@ import { go } from "../../lib/address";
 import { say } from "../../lib/said";
 import { admin, words } from "../../lib/service";
 import { seconds } from "../../lib/target";
-import { count } from "../../lib/time";
+import { count, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { By } from "../../parts/by";
 import { Dialog } from "../../parts/dialog";
@@ -45,8 +45,8 @@ export function Projects({ current }: { current: string }) {
         </button>
       ),
     },
-    { key: "meters", head: "Meters and pools", end: true, cell: ({ keyCount }) => count(keyCount) },
-    { key: "keys", head: "Keys", end: true, cell: ({ apiKeyCount }) => count(apiKeyCount) },
+    { key: "meters", half: true, head: "Meters and pools", end: true, cell: ({ keyCount }) => count(keyCount) },
+    { key: "keys", half: true, head: "Keys", end: true, cell: ({ apiKeyCount }) => count(apiKeyCount) },
     { key: "made", head: "Made", cell: ({ createTime }) => (createTime ? <When at={seconds(createTime) ?? 0} /> : <span className="text-muted">by its first report</span>) },
     { key: "by", head: "By", cell: ({ createdBy, createdByName }) => (createdBy ? <By id={createdBy} name={createdByName} /> : <span className="text-muted">–</span>) },
     {
@@ -139,7 +139,7 @@ function Delete({ project: { name, keyCount, apiKeyCount }, onClose, onDone }: {
   const remove = useMutation({
     mutationFn: () => admin.deleteProject({ project: name }),
     onSuccess: ({ apiKeys, keys, hours }) => {
-      say(`Deleted: ${name}, with ${count(keys)} meters and pools, ${count(apiKeys)} keys and ${count(hours)} hours of history.`);
+      say(`Deleted: ${name}, with ${many(keys, "meter or pool", "meters and pools")}, ${many(apiKeys, "key")} and ${many(hours, "hour")} of history.`);
       onDone();
       onClose();
     },
@@ -149,7 +149,7 @@ function Delete({ project: { name, keyCount, apiKeyCount }, onClose, onDone }: {
       open
       onClose={onClose}
       title={`Delete ${name}?`}
-      lead={`With ${count(keyCount)} meters and pools, their limits and history, ${count(apiKeyCount)} keys, and what is live. That can't be undone; the audit trail stays.`}
+      lead={`With ${many(keyCount, "meter or pool", "meters and pools")}, their limits and history, ${many(apiKeyCount, "key")}, and what is live. That can't be undone; the audit trail stays.`}
     >
       <form
         onSubmit={(event) => {

@@ -11,7 +11,7 @@ import { minutesAbove } from "../../lib/series";
 import { forecast, words } from "../../lib/service";
 import { slotsProblem } from "../../lib/slots";
 import { KIND_NAME, nameOf, targetKey } from "../../lib/target";
-import { count, minutesLong } from "../../lib/time";
+import { count, many, minutesLong } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
 import { Failed } from "../../parts/failed";
@@ -97,14 +97,14 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
         return ways;
       } catch (error) {
         // What was set before it failed can be undone too.
-        if (ways.length > 0) say(`${ways.length} of ${changed.length} limits were set.`, undo(...ways));
-        throw new Error(`${ways.length} of ${changed.length} limits were set. ${words(error)}`);
+        if (ways.length > 0) say(`Set: ${count(ways.length)} of ${many(changed.length, "limit")}.`, undo(...ways));
+        throw new Error(`Set: ${count(ways.length)} of ${many(changed.length, "limit")}. ${words(error)}`);
       } finally {
         told();
       }
     },
     onSuccess: (ways) => {
-      say(`${changed.length === 1 ? "A limit was" : `${changed.length} limits were`} set.`, undo(...ways));
+      say(`${many(changed.length, "limit was", "limits were")} set.`, undo(...ways));
       onClose();
     },
   });
@@ -192,7 +192,7 @@ export default function AssignDialog({ project, kind, account, meters, edits, on
             <Button onClick={onClose}>{edits ? "Cancel" : "Close"}</Button>
             {edits && (
               <Button look="main" disabled={isWrong || apply.isPending || changed.length === 0} onClick={() => apply.mutate()}>
-                Set {changed.length === 1 ? "1 limit" : `${changed.length} limits`}
+                Set {many(changed.length, "limit")}
               </Button>
             )}
           </div>

@@ -1,6 +1,7 @@
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Risk } from "../../gen/highwater/v1/types_pb";
 import { boundWord } from "../../lib/bound";
+import { count } from "../../lib/time";
 
 const FILL: Partial<Record<Risk, string>> = {
   [Risk.APPROACHING]: "fill-amber",
@@ -20,7 +21,7 @@ export function BarCell({ quota }: { quota: Quota }) {
   const at = (level: number) =>
     level <= limit ? (limit ? (level / limit) * end : 0) : Math.min(end + ((level - limit) / Math.max(most - limit, 1)) * (WIDTH - end - 1), WIDTH - 1);
   const fill = quota.covered ? (FILL[quota.risk] ?? "fill-fill") : "fill-line";
-  const said = `${boundWord(quota.levelBound)}${quota.level} of ${limit} held, seven-day peak ${boundWord(quota.peakBound)}${peak}`;
+  const said = `${boundWord(quota.levelBound)}${count(quota.level)} of ${count(limit)} held, seven-day peak ${boundWord(quota.peakBound)}${count(peak)}`;
   return (
     <svg role="img" aria-label={said} width={WIDTH} height={14} className="block overflow-visible">
       <title>{said}</title>

@@ -1,10 +1,11 @@
-// How the chart of a section is drawn: lines over the bands of their minutes, limits, gaps, marks, and where labels stand.
+// How the chart of a section is drawn: lines over the bands of their minutes, limits, gaps, and where labels stand.
 import uPlot from "uplot";
 
 import { go } from "../../lib/address";
 import { type Series, spread, uncovered } from "../../lib/series";
 import { band, crest, reachOf, stretches } from "../../lib/trace";
-import { clock, moment } from "../../lib/time";
+import { clock, count, moment } from "../../lib/time";
+import { type Mark, type PlacedMark, drawMarks, placed } from "./chart-marks";
 
 const CHART_HEIGHT = 220;
 const LABEL_HEIGHT = 16;
@@ -19,23 +20,6 @@ export interface Line {
   isPool: boolean;
   /** A token of the style sheet: what its state is. */
   tone: "fill" | "amber" | "red";
-}
-
-export interface Mark {
-  at: number;
-  /** Until when; absent for a moment. */
-  until?: number | undefined;
-  text: string;
-  /** Of which line; absent for what is of all. */
-  of?: string | undefined;
-  isOutage?: boolean;
-  /** Something was over: it is drawn hollow. */
-  isEnd?: boolean;
-}
-
-/** Where a mark stands, in pixels from the left of the chart. */
-export interface PlacedMark extends Mark {
-  left: number;
 }
 
 export interface ChartProps {
@@ -141,7 +125,7 @@ export function options(
         gap: 8,
         space: 44,
         incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7],
-        values: (_, splits) => splits.map((level) => (of().percent ? `${level} %` : compact(level))),
+        values: (_, splits) => splits.map((level) => (of().percent ? `${count(level)} %` : compact(level))),
       },
     ],
     series: [
@@ -267,7 +251,7 @@ const importance = (line: Line, selected: string): number =>
 
 export const seriesOf = (lines: Line[], key: string): Series | undefined => lines.find((line) => line.key === key)?.series;
 
-const compact = (level: number): string => (level >= 10_000 ? `${level / 1_000}k` : String(level));
+const compact = (level: number): string => (level >= 10_000 ? `${count(level / 1_000)}k` : count(level));
 
 /** So wide is the hatch of a single minute at least, in pixels: it is seen in a week. */
 const LEAST_HATCH_PX = 3;
@@ -361,41 +345,6 @@ function drawLimit(u: uPlot, line: Line, { percent, handle, selected, focus }: C
     ctx.moveTo(left, y);
     ctx.lineTo(left + width, y);
     ctx.stroke();
-  }
-  ctx.restore();
-}
-
-const isShown = ({ at, until }: Mark, { from, to }: ChartProps): boolean => (until ?? at) >= from && at <= to;
-
-/** Where the marks of the window stand. */
-const placed = (u: uPlot, of: ChartProps): PlacedMark[] =>
-  of.marks.filter((mark) => isShown(mark, of)).map((mark) => ({ ...mark, left: u.over.offsetLeft + u.valToPos(Math.max(mark.at, of.from), "x") }));
-
-/** Small marks at the foot for what happened. */
-function drawMarks(u: uPlot, of: ChartProps, tone: (name: string) => string) {
-  const { marks, from, to } = of;
-  const { ctx } = u;
-  const { top, height } = u.bbox;
-  ctx.save();
-  for (const mark of marks) {
-    if (!isShown(mark, of)) continue;
-    const { at, until, isOutage, isEnd } = mark;
-    const x = u.valToPos(Math.max(at, from), "x", true);
-    const size = 4 * devicePixelRatio;
-    ctx.fillStyle = tone(isOutage ? "red" : "muted");
-    if (until) ctx.fillRect(x, top + height - 2 * devicePixelRatio, u.valToPos(Math.min(until, to), "x", true) - x, 2 * devicePixelRatio);
-    ctx.beginPath();
-    ctx.moveTo(x, top + height - 1.6 * size);
-    ctx.lineTo(x + size, top + height);
-    ctx.lineTo(x - size, top + height);
-    ctx.closePath();
-    if (isEnd) {
-      ctx.strokeStyle = tone("muted");
-      ctx.lineWidth = devicePixelRatio;
-      ctx.stroke();
-    } else {
-      ctx.fill();
-    }
   }
   ctx.restore();
 }

@@ -12,7 +12,8 @@ import { count, minutesLong, moment } from "../../lib/time";
 import { Failed } from "../../parts/failed";
 import { Skeleton } from "../../parts/skeleton";
 import { Chart } from "./chart";
-import { type Line, type Mark } from "./chart-paint";
+import { type Mark } from "./chart-marks";
+import { type Line } from "./chart-paint";
 import { MinuteTable } from "./minute-table";
 import { Readout, Values } from "./readout";
 import { toneOf } from "./standing";
@@ -88,7 +89,7 @@ export function ChartPanel(props: Props) {
   const without = percent ? lines.filter(({ series }) => series.limit.every((limit) => limit === null)) : [];
   return (
     <>
-      <Readout section={section} lines={lines} focus={selected || preview} marks={marks} near={nearOf(from, to)} />
+      <Readout section={section} lines={lines} focus={selected || preview} from={from} to={to} marks={marks} near={nearOf(from, to)} />
       {history.isError ? (
         <div className="min-h-[220px]">
           <Failed what={`The history of ${name}`} error={history.error} retry={() => void history.refetch()} />
@@ -96,7 +97,7 @@ export function ChartPanel(props: Props) {
       ) : !history.data ? (
         <Skeleton className="h-[220px] w-full" />
       ) : props.asTable ? (
-        <MinuteTable label={`The chart of ${name} as a table`} lines={lines} marks={marks} from={from} to={to} />
+        <MinuteTable label={`The chart of ${name} as a table`} lines={lines} marks={marks} from={from} to={to} percent={percent} />
       ) : (
         <div className={`relative min-h-[220px] ${stale ? "opacity-60 grayscale" : ""}`}>
           <Chart
@@ -124,7 +125,7 @@ export function ChartPanel(props: Props) {
                 : null
             }
           />
-          <Values section={section} lines={lines} focus={selected || preview} />
+          <Values section={section} lines={lines} focus={selected || preview} from={from} to={to} />
         </div>
       )}
       {step > MINUTE && history.data && !props.asTable && (

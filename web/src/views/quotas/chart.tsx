@@ -3,12 +3,13 @@ import { type PointerEvent as ReactPointerEvent, type KeyboardEvent, useEffect, 
 import uPlot from "uplot";
 
 import { getCursor, onCursor, setCursor } from "../../lib/cursor";
-import { highest } from "../../lib/series";
+import { type Series, highest, lastRead } from "../../lib/series";
 import { under } from "../../lib/trace";
 import { colour, useShade } from "../../lib/theme";
-import { moment } from "../../lib/time";
-import { type ChartProps, type Line, type PlacedMark, drawPreview, drawn, options } from "./chart-paint";
+import { type PlacedMark } from "./chart-marks";
+import { type ChartProps, type Line, drawPreview, drawn, options } from "./chart-paint";
 import { Handle } from "./handle";
+import { Marks } from "./marks";
 
 const LABEL_WIDTH = 168;
 /** Narrower than this there is no room for names beside the lines: they are numbered there, and named under the chart. */
@@ -142,7 +143,7 @@ export function Chart(props: ChartProps) {
     const pitch = made.valToPos(series.from + series.step, "x") - left;
     const [start, end] = under(Math.floor(x), { left, pitch });
     const found = highest(series.peak, start, end);
-    const nth = found < 0 ? Math.min(Math.max(start, 0), series.peak.length - 1) : found;
+    const nth = found < 0 ? Math.min(Math.max(start, 0), lastRead(series)) : found;
     return series.from + nth * series.step;
   };
 
@@ -169,6 +170,12 @@ export function Chart(props: ChartProps) {
     return over ? { x: event.clientX - over.left, y: event.clientY - over.top, width: over.width, height: over.height } : null;
   };
 
+  /** The newest minute of the window that is read. */
+  const newest = (series: Series | undefined): number => {
+    const step = series?.step ?? 60;
+    return Math.max(from, Math.min(to - step, series ? series.from + lastRead(series) * step : Infinity));
+  };
+
   const pressed = useRef({ x: 0, y: 0 });
 
   const onMove = (event: ReactPointerEvent) => {
@@ -193,14 +200,16 @@ export function Chart(props: ChartProps) {
   };
 
   const onKey = (event: KeyboardEvent) => {
-    const step = shownOf(lines, focus)?.series.step ?? 60;
+    const series = shownOf(lines, focus)?.series;
+    const step = series?.step ?? 60;
+    const last = newest(series);
     const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -60, PageDown: 60 }[event.key];
-    const at = getCursor().at ?? to - step;
+    const at = getCursor().at ?? last;
     if (by) {
-      const next = Math.min(Math.max(at + by * step * (event.shiftKey ? 10 : 1), from), to - step);
+      const next = Math.min(Math.max(at + by * step * (event.shiftKey ? 10 : 1), from), last);
       setCursor({ at: next, pinned: true, section });
     } else if (event.key === "Home" || event.key === "End") {
-      setCursor({ at: event.key === "Home" ? from : to - step, pinned: true, section });
+      setCursor({ at: event.key === "Home" ? from : last, pinned: true, section });
     } else if (event.key === "Escape") {
       setCursor({ at: null, pinned: false, section });
     } else {
@@ -219,6 +228,7 @@ export function Chart(props: ChartProps) {
         tabIndex={0}
         className="relative cursor-crosshair touch-pan-y"
         data-chart={section}
+        data-window={`${from} ${to}`}
         onPointerDown={(event) => (pressed.current = { x: event.clientX, y: event.clientY })}
         onPointerMove={onMove}
         onPointerLeave={() => {
@@ -228,7 +238,7 @@ export function Chart(props: ChartProps) {
         onClick={onClick}
         onKeyDown={onKey}
         onFocus={(event) => {
-          if (event.target.matches(":focus-visible") && getCursor().at === null) setCursor({ at: to - 60, section });
+          if (event.target.matches(":focus-visible") && getCursor().at === null) setCursor({ at: newest(shownOf(lines, focus)?.series), section });
         }}
       >
         <div className="pointer-events-none absolute inset-0 z-10 overflow-hidden" aria-hidden="true">
@@ -296,50 +306,5 @@ export function Chart(props: ChartProps) {
         </ol>
       )}
     </>
-  );
-}
-
-/** Marks nearer than this, in pixels, are one to a pointer. */
-const APART = 12;
-
-/** What happened, over the marks that are drawn: what is looked at is read, as its minute is. */
-function Marks({ marks, section }: { marks: PlacedMark[]; section: string }) {
-  const groups: PlacedMark[][] = [];
-  for (const mark of marks.toSorted((a, b) => a.left - b.left)) {
-    const last = groups.at(-1);
-    if (last?.[0] && mark.left - last[0].left < APART) last.push(mark);
-    else groups.push([mark]);
-  }
-  if (groups.length === 0) return null;
-  return (
-    <ul aria-label="What happened" className="absolute bottom-[22px] left-0 z-10">
-      {groups.map((of) => {
-        const { at = 0, left = 0 } = of[0] ?? {};
-        const said = of.map((mark) => `${moment(mark.at)}: ${mark.text}`).join("\n");
-        const minute = Math.floor(at / 60) * 60;
-        return (
-          <li key={minute} ref={(element) => void (element && (element.style.left = `${left - 7}px`))} className="absolute bottom-0">
-            <button
-              type="button"
-              aria-label={said}
-              title={said}
-              onPointerMove={(event) => {
-                event.stopPropagation();
-                if (!getCursor().pinned) setCursor({ at: minute, section });
-              }}
-              onFocus={(event) => {
-                event.stopPropagation();
-                setCursor({ at: minute, section });
-              }}
-              onClick={(event) => {
-                event.stopPropagation();
-                setCursor({ at: minute, pinned: true, section });
-              }}
-              className="block h-3.5 w-3.5 cursor-help"
-            />
-          </li>
-        );
-      })}
-    </ul>
   );
 }

@@ -8,10 +8,11 @@ import { IncreaseRequest_State } from "../../gen/highwater/v1/request_pb";
 import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
 import { boundWhy, signOf } from "../../lib/bound";
+import { limitWords } from "../../lib/limits";
 import { timeAtEach } from "../../lib/series";
 import { limits, quotas, requests } from "../../lib/service";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway } from "../../lib/target";
-import { ZONE, count, duration } from "../../lib/time";
+import { ZONE, count, duration, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { By } from "../../parts/by";
 import { Failed } from "../../parts/failed";
@@ -128,7 +129,7 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
               <ol className="grid gap-1">
                 {changes.data.limits.slice(0, 6).map((limit, nth) => (
                   <li key={nth} className="flex gap-3">
-                    <span className="w-14 shrink-0 text-right font-medium">{count(limit.slots)}</span>
+                    <span className="min-w-14 shrink-0 text-right font-medium">{limitWords(limit)}</span>
                     <span className="min-w-0 truncate text-muted" title={`${limit.setByName || limit.setBy}: ${limit.reason}`}>
                       <When at={seconds(limit.startTime) ?? 0} /> by <By id={limit.setBy} name={limit.setByName} />
                       {limit.reason && `: ${limit.reason}`}
@@ -214,7 +215,7 @@ function HeatMap({ cells, hasLimit }: { cells: HeatCell[]; hasLimit: boolean }) 
               const isKnown = cell !== undefined && cell.minutesCovered > 0;
               const share = cell ? (hasLimit ? cell.permilleOfLimit / 1_000 : cell.peak / most) : 0;
               const said = isKnown
-                ? `${day} ${hour}:00: peak ${cell.peak}${hasLimit ? `, ${Math.round(share * 100)} % of the limit` : ""}${cell.minutesNearLimit ? `, ${cell.minutesNearLimit} min at or above 90 %` : ""}`
+                ? `${day} ${hour}:00: peak ${count(cell.peak)}${hasLimit ? `, ${count(Math.round(share * 100))} % of the limit` : ""}${cell.minutesNearLimit ? `, ${count(cell.minutesNearLimit)} min at or above 90 %` : ""}`
                 : `${day} ${hour}:00: no data`;
               const tone = hasLimit && share >= 1 ? "bg-red" : hasLimit && share >= 0.8 ? "bg-amber" : "bg-fill";
               return (
@@ -252,15 +253,15 @@ function Levels({ of, limit }: { of: GetDistributionResponse; limit: number | un
           const tone = limit !== undefined && level >= limit ? "fill-red" : limit !== undefined && level * 10 >= limit * 9 ? "fill-amber" : "fill-fill";
           return (
             <rect key={level} x={nth * width} y={60 - height} width={Math.max(width - 0.4, 0.3)} height={height} className={tone}>
-              <title>{`${to > level ? `${level} to ${to}` : level}: ${duration(long)}; at or above it ${duration(above)}`}</title>
+              <title>{`${to > level ? `${count(level)} to ${count(to)}` : count(level)}: ${duration(long)}; at or above it ${duration(above)}`}</title>
             </rect>
           );
         })}
       </svg>
       <div className="flex justify-between text-[11px] text-muted" aria-hidden="true">
-        <span>{bars[0]?.level ?? 0}</span>
+        <span>{count(bars[0]?.level ?? 0)}</span>
         <span>level</span>
-        <span>{bars.at(-1)?.to ?? 0}</span>
+        <span>{count(bars.at(-1)?.to ?? 0)}</span>
       </div>
       <p className="mt-2 text-muted">Enough for a share of the time</p>
       <dl className="flex flex-wrap gap-x-5">
@@ -271,7 +272,7 @@ function Levels({ of, limit }: { of: GetDistributionResponse; limit: number | un
           </div>
         ))}
       </dl>
-      <p className="mt-1 text-muted">How long {count(of.endedSessions)} sessions lasted, at most</p>
+      <p className="mt-1 text-muted">How long {many(of.endedSessions, "session")} lasted, at most</p>
       <dl className="flex flex-wrap gap-x-5">
         {of.durations.map(({ percentile, duration: long }) => (
           <div key={percentile} className="flex gap-1.5">

@@ -3,7 +3,7 @@ import type uPlot from "uplot";
 
 import { MOST_SLOTS } from "../../lib/slots";
 
-/** The limit of the selected line, to be dragged. */
+/** The limit of the selected line, to be dragged by its grip at the line's end; a click elsewhere is the chart's. */
 export function Handle(of: {
   top: number;
   gutter: number;
@@ -29,10 +29,10 @@ export function Handle(of: {
       aria-orientation="vertical"
       ref={(element) => {
         if (!element) return;
-        element.style.top = `${of.top - 6}px`;
+        element.style.top = `${of.top - 12}px`;
         element.style.right = `${of.gutter}px`;
       }}
-      className="group absolute left-12 z-20 flex h-3 cursor-ns-resize touch-none items-center justify-end outline-none"
+      className="group absolute z-20 grid h-6 w-8 cursor-ns-resize touch-none place-items-center outline-none"
       onPointerDown={(event) => {
         event.stopPropagation();
         event.preventDefault();
@@ -59,7 +59,7 @@ export function Handle(of: {
     >
       <span
         aria-hidden="true"
-        className="mr-1 grid h-4 w-6 place-items-center rounded-[3px] border border-blue bg-ground text-[9px] leading-none text-blue group-focus-visible:outline-2 group-focus-visible:outline-offset-1 group-focus-visible:outline-blue"
+        className="grid h-4 w-6 place-items-center rounded-[3px] border border-blue bg-ground text-[9px] leading-none text-blue group-hover:bg-blue-tint group-focus-visible:outline-2 group-focus-visible:outline-offset-1 group-focus-visible:outline-blue"
       >
         ⇕
       </span>

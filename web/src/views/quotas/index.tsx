@@ -85,16 +85,20 @@ export default function Quotas({ project }: { project: string }) {
       <FirstUse project={project} />
     );
   }
+  // Nothing was ever heard: to show what there is none of would be made up.
+  if (live.status === "stale" && live.byKey.size === 0) {
+    return (
+      <section role="alert" className="pt-12">
+        <h1 className="text-[20px] leading-7 font-semibold">Nothing is known yet.</h1>
+        <p className="mt-1 text-muted">{live.problem} The page tries again by itself.</p>
+      </section>
+    );
+  }
   return (
     <>
       <VerdictLine live={live} onShow={show} onRequest={request} />
-      {live.status === "stale" && live.byKey.size === 0 && (
-        <p role="alert" className="py-4">
-          {live.problem} The page tries again by itself.
-        </p>
-      )}
       <Tiles project={project} live={live} edits={edits} onRequest={request} onSetLimit={setLimit} />
-      <div className="mt-4 flex flex-wrap items-center gap-2">
+      <div className="mt-4 flex items-center gap-2">
         <label htmlFor="filter" className="sr-only">
           Filter models
         </label>
@@ -108,7 +112,7 @@ export default function Quotas({ project }: { project: string }) {
           onKeyDown={(event) => {
             if (event.key === "Escape") event.currentTarget.blur();
           }}
-          className="h-7 w-56 max-w-full rounded-[4px] border bg-ground px-2 placeholder:text-muted"
+          className="h-7 max-w-56 min-w-0 flex-1 rounded-[4px] border bg-ground px-2 placeholder:text-muted"
         />
         <span className="ml-auto flex gap-1">
           <Button look="quiet" onClick={() => setChooses(true)}>

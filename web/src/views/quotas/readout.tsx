@@ -4,7 +4,8 @@ import { boundOf, boundWord, signOf } from "../../lib/bound";
 import { useCursor } from "../../lib/cursor";
 import { MINUTE } from "../../lib/history";
 import { count, minutesLong, moment } from "../../lib/time";
-import { type Line, type Mark } from "./chart-paint";
+import { type Mark } from "./chart-marks";
+import { type Line } from "./chart-paint";
 
 /** More than these would not fit on the page. */
 const MOST_VALUES = 40;
@@ -39,10 +40,22 @@ function said({ level, limit, bound }: Value): string {
 
 const TONE = { fill: "text-text", amber: "text-amber", red: "text-red" };
 
+interface Looked {
+  section: string;
+  lines: Line[];
+  focus: string;
+  /** The window that is shown: a minute that was pinned in another is not read in this one. */
+  from: number;
+  to: number;
+}
+
+const isIn = (at: number | null, { from, to }: Looked): at is number => at !== null && at >= from && at < to;
+
 /** "Tue 14:03 · 18 of 20 · 2 left" of the line that stands out, and what happened then. */
-export function Readout({ section, lines, focus, marks, near }: { section: string; lines: Line[]; focus: string; marks: Mark[]; near: number }) {
+export function Readout({ marks, near, ...looked }: Looked & { marks: Mark[]; near: number }) {
+  const { section, lines, focus } = looked;
   const { at, pinned, section: of } = useCursor();
-  if (at === null) return <p className="h-6 contain-strict" data-readout={section} />;
+  if (!isIn(at, looked)) return <p className="h-6 contain-strict" data-readout={section} />;
   const values = valuesAt(lines, at);
   const main = values.find(({ line }) => line.key === focus) ?? values[0];
   const isNear = (mark: Mark) => mark.at - near <= at && at <= (mark.until ?? mark.at) + near;
@@ -73,9 +86,10 @@ export function Readout({ section, lines, focus, marks, near }: { section: strin
 }
 
 /** Every line at the minute, the highest first: in place of the labels of the chart that is looked at. */
-export function Values({ section, lines, focus }: { section: string; lines: Line[]; focus: string }) {
+export function Values(looked: Looked) {
+  const { section, lines, focus } = looked;
   const { at, section: of } = useCursor();
-  if (at === null || of !== section) return null;
+  if (!isIn(at, looked) || of !== section) return null;
   const values = valuesAt(lines, at);
   const widest = Math.max(...lines.map(({ series }) => series.step));
   return (

@@ -6,7 +6,7 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Bound, Risk } from "../../gen/highwater/v1/types_pb";
 import { type Firing, useFiringByKey } from "../../lib/firing";
 import { steady } from "../../lib/order";
-import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedBy, turnedWhy, weight } from "../../lib/target";
+import { heldAndTurned, nameOf, seconds, targetKey, turnedAway, turnedBy, turnedWhy, weight, WEEK_WORD } from "../../lib/target";
 import { count, day, minutesLong, moment } from "../../lib/time";
 import { Bell } from "../../parts/bell";
 import { Button } from "../../parts/button";
@@ -48,18 +48,19 @@ const FIRST_ROWS = 12;
 const FOLDED = "max-[1210px]:hidden";
 /** Narrower, a row is a block of two lines: name and level, then how it stands and what can be done. */
 const BLOCK = "max-[640px]:block";
+const SELECTED = "bg-blue-tint max-[640px]:before:absolute max-[640px]:before:inset-y-0 max-[640px]:before:left-0 max-[640px]:before:w-0.5 max-[640px]:before:bg-blue";
 /** Of the same width in every table, so that what is beneath each other on the page is of one sort; the model has the rest. */
 const CLASS: Record<string, string> = {
-  status: "w-[116px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
-  model: "max-[640px]:order-1 max-[640px]:max-w-[calc(100%-92px)] max-[640px]:flex-1",
-  now: "w-[204px] max-[640px]:order-2 max-[640px]:ml-auto max-[640px]:w-auto",
-  left: `w-[56px] text-right ${FOLDED}`,
+  status: "w-[112px] max-[640px]:order-3 max-[640px]:w-auto max-[640px]:basis-1/2 max-[640px]:pl-5.5",
+  model: "max-[640px]:order-1 max-[640px]:basis-full",
+  now: "w-[204px] max-[640px]:absolute max-[640px]:top-1.5 max-[640px]:right-0 max-[640px]:w-auto",
+  left: `w-[52px] text-right ${FOLDED}`,
   limit: "w-[88px] text-right whitespace-nowrap max-[640px]:order-4 max-[640px]:ml-auto max-[640px]:w-auto",
   peak: `w-[148px] text-right whitespace-nowrap ${FOLDED}`,
   near: `w-[96px] text-right whitespace-nowrap ${FOLDED}`,
   turned: `w-[120px] text-right leading-4 ${FOLDED}`,
-  route: `w-[56px] ${FOLDED}`,
-  action: "w-[88px] text-right max-[640px]:order-5 max-[640px]:w-auto",
+  route: `w-[52px] ${FOLDED}`,
+  action: "w-[80px] text-right max-[640px]:order-5 max-[640px]:w-auto",
 };
 
 const COLUMNS = [
@@ -152,7 +153,9 @@ export function QuotaTable({ label, quotas, selected, preview, opened, stale, ed
             <tr key={group.id} className="border-b">
               {group.headers.map((header) => {
                 const by = header.column.getIsSorted();
-                const name = flexRender(header.column.columnDef.header, header.getContext());
+                const head = flexRender(header.column.columnDef.header, header.getContext());
+                // Over its numbers, which the bars follow.
+                const name = header.id === "now" ? <span className="inline-block min-w-12 text-right">{head}</span> : head;
                 return (
                   <th
                     key={header.id}
@@ -248,6 +251,9 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
   const { limit, peak } = quota;
   const since = seconds(quota.knownSince);
   const turned = turnedAway(quota);
+  // In a narrow window the level stands at the end of the line of the name.
+  const isLong = count(quota.level).length + count(limit?.slots ?? 0).length > 6;
+  const isAtRisk = WEEK_WORD[quota.week] !== "";
   return (
     <tr
       aria-selected={isSelected}
@@ -258,13 +264,13 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
       }}
       onPointerEnter={() => actions.preview(id)}
       onPointerLeave={() => actions.preview("")}
-      className={`h-9 cursor-pointer border-b max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? "bg-blue-tint" : isLit ? "bg-raised" : tint(quota.risk)}`}
+      className={`h-9 cursor-pointer border-b max-[640px]:relative max-[640px]:flex max-[640px]:h-auto max-[640px]:flex-wrap max-[640px]:items-center max-[640px]:py-1.5 ${isSelected ? SELECTED : isLit ? "bg-raised" : tint(quota.risk)}`}
     >
-      <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue" : ""}`}>
+      <td className={`px-2 first:pl-1 ${CLASS["status"]} ${isSelected ? "border-l-2 border-l-blue max-[640px]:border-l-0" : ""}`}>
         <Now quota={quota} />
       </td>
       <th scope="row" className={`px-2 text-left font-normal ${CLASS["model"]}`}>
-        <span className="flex min-w-0 items-center gap-2">
+        <span className={`flex min-w-0 flex-wrap items-center gap-x-2 pl-3.5 ${isLong ? "max-[640px]:pr-36" : "max-[640px]:pr-20"}`}>
           <button
             type="button"
             aria-expanded={isOpen}
@@ -277,15 +283,19 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
               event.preventDefault();
               actions.select(isSelected ? "" : id);
             }}
-            className="group/name flex min-w-0 items-center gap-1.5 text-left font-medium"
+            className="group/name -ml-3.5 flex max-w-full min-w-0 items-center gap-1.5 text-left leading-[18px] font-medium"
           >
             <span aria-hidden="true" className={`w-2 shrink-0 text-[9px] text-faint transition-transform ${isOpen ? "rotate-90" : ""}`}>
               ▶
             </span>
             <span className="truncate group-hover/name:underline">{nameOf(quota)}</span>
           </button>
-          <WeekBadge week={quota.week} />
-          {firing && <Bell firing={firing} name={nameOf(quota)} />}
+          {(isAtRisk || firing) && (
+            <span className="flex items-center gap-1">
+              <WeekBadge week={quota.week} />
+              {firing && <Bell firing={firing} name={nameOf(quota)} />}
+            </span>
+          )}
         </span>
         <span className="hidden pl-3.5 text-muted max-[1210px]:block">
           {limit && quota.covered ? `${left(quota, limit.slots)} · ` : ""}
@@ -302,7 +312,7 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
       </th>
       <td className={`px-2 ${CLASS["now"]}`}>
         <span className="flex items-center gap-3">
-          <span className={`min-w-12 text-right font-medium ${quota.covered ? "" : "text-faint"}`} title={quota.silentLevel > 0 ? `${quota.silentLevel} of them held by silent workers` : undefined}>
+          <span className={`min-w-12 text-right font-medium ${quota.covered ? "" : "text-faint"}`} title={quota.silentLevel > 0 ? `${count(quota.silentLevel)} of them held by silent workers` : undefined}>
             {quota.covered ? <Peak level={quota.level} bound={quota.levelBound} /> : "—"}
             {limit && <span className="hidden font-normal text-muted max-[640px]:inline"> of {count(limit.slots)}</span>}
           </span>
@@ -311,7 +321,7 @@ const Row = memo(function Row({ quota, id, firing, isSelected, isLit, isOpen, ed
           </span>
         </span>
       </td>
-      <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? `${quota.levelBound === Bound.AT_LEAST ? "≤" : ""}${count(limit.slots - quota.level)}` : ""}</td>
+      <td className={`px-2 ${CLASS["left"]} ${limit && quota.level > limit.slots ? "text-red" : ""}`}>{limit && quota.covered ? `${quota.levelBound === Bound.AT_LEAST ? "≤" : ""}${count(limit.slots - quota.level).replace("-", "−")}` : ""}</td>
       <td className={`px-2 ${CLASS["limit"]}`}>
         {limit ? (
           <span className="max-[640px]:hidden">{count(limit.slots)}</span>

@@ -42,7 +42,7 @@ export function Tiles({ project, live, edits, onRequest, onSetLimit }: Props) {
     <section aria-label="Connections">
       <ul className={`grid grid-cols-5 border-t border-l max-[1100px]:grid-cols-3 max-[640px]:grid-cols-2 ${stale ? "opacity-60 grayscale" : ""}`}>
         {found.map(({ kind, quota, others }) => (
-          <li key={kind} className="relative min-h-[108px] border-r border-b p-2.5">
+          <li key={kind} className="relative min-h-[108px] border-r border-b p-2.5 max-[1100px]:last:col-span-2">
             {live.status === "connecting" ? (
               <Skeleton className="h-20 w-full" />
             ) : quota ? (
@@ -144,18 +144,17 @@ function Tile({ project, kind, quota, others, isOpen, series }: TileProps) {
   return (
     <>
       <span className="flex items-baseline justify-between gap-2">
-        <h2 className="text-muted">
+        <h2 className="min-w-0 text-muted">
           <button
             type="button"
             aria-expanded={isOpen}
             onClick={() => go({ open: isOpen ? "" : key, select: "" }, { replace: true })}
-            className="after:absolute after:inset-0 hover:text-text aria-expanded:font-medium aria-expanded:text-blue"
+            className="text-left whitespace-nowrap after:absolute after:inset-0 hover:text-text aria-expanded:font-medium aria-expanded:text-blue"
           >
             {KIND_NAME[kind]}
           </button>
         </h2>
         <span className="flex items-baseline gap-2">
-          <WeekBadge week={quota.week} />
           {fires.map((one) => (
             <span key={one.key} className="relative z-10 self-center">
               <Bell firing={one} name={KIND_NAME[kind]} />
@@ -164,9 +163,12 @@ function Tile({ project, kind, quota, others, isOpen, series }: TileProps) {
           {quota.risk !== Risk.OK && quota.risk !== Risk.UNSPECIFIED && <Now quota={quota} />}
         </span>
       </span>
-      <p className={`mt-0.5 text-[22px] leading-7 font-semibold ${isFull ? "text-red" : ""}`}>
-        {quota.covered ? <Peak level={quota.level} bound={quota.levelBound} /> : "—"}
-        {limit !== undefined && <span className="text-[13px] font-normal text-muted"> of {count(limit)}</span>}
+      <p className="mt-0.5 flex items-baseline justify-between gap-2 leading-7">
+        <span className={`text-[22px] font-semibold ${isFull ? "text-red" : ""}`}>
+          {quota.covered ? <Peak level={quota.level} bound={quota.levelBound} /> : "—"}
+          {limit !== undefined && <span className="text-[13px] font-normal text-muted"> of {count(limit)}</span>}
+        </span>
+        <WeekBadge week={quota.week} />
       </p>
       {series ? <Spark series={series} limit={limit} /> : <Skeleton className="h-6 w-full" />}
       <p className="mt-0.5 flex flex-wrap justify-between gap-x-2 text-muted">

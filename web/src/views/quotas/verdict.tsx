@@ -2,7 +2,7 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Risk, Week } from "../../gen/highwater/v1/types_pb";
 import { type Live } from "../../lib/live";
 import { isPool, targetKey, weight } from "../../lib/target";
-import { clock } from "../../lib/time";
+import { clock, count } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Skeleton } from "../../parts/skeleton";
 
@@ -10,7 +10,7 @@ import { Skeleton } from "../../parts/skeleton";
 function plain(live: Live): string {
   const worst = [...live.byKey.values()].filter((quota) => quota.limit).toSorted((a, b) => weight(b) - weight(a))[0];
   if (!worst?.limit) return live.byKey.size > 0 ? "No model has a limit yet. Set one to see how much room there is." : "";
-  return `${worst.displayName}${isPool(worst.target) ? " as a whole" : ""}: ${worst.level} of ${worst.limit.slots}.`;
+  return `${worst.displayName}${isPool(worst.target) ? " as a whole" : ""}: ${count(worst.level)} of ${count(worst.limit.slots)}.`;
 }
 
 interface Props {
@@ -44,7 +44,7 @@ export function VerdictLine({ live, onShow, onRequest }: Props) {
           <Button onClick={() => onShow(key)}>Show</Button>
           {verdict && verdict.wantedSlots > 0 && (
             <Button look="main" onClick={() => onRequest(quota, verdict.wantedSlots)}>
-              Request {verdict.wantedSlots}
+              Request {count(verdict.wantedSlots)}
             </Button>
           )}
         </span>

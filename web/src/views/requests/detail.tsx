@@ -4,7 +4,7 @@ import { type IncreaseRequest, IncreaseRequest_State as State } from "../../gen/
 import { Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
 import { WEEK_WORD, seconds, targetKey } from "../../lib/target";
-import { count, full, minutesLong, moment } from "../../lib/time";
+import { count, full, many, minutesLong, moment } from "../../lib/time";
 import { By } from "../../parts/by";
 import { Peak } from "../../parts/peak";
 import { When } from "../../parts/when";
@@ -39,7 +39,7 @@ export function Detail({ request }: { request: IncreaseRequest }) {
             </Line>
             <Line term="At or above 90 %">{minutesLong(evidence.minutesNearLimit)}</Line>
             <Line term="Kind of peaks">{evidence.week === Week.CALM ? "calm" : WEEK_WORD[evidence.week] || "–"}</Line>
-            <Line term="Turned away">{`${count(evidence.turnedAway)} ${evidence.turnedAway === 1n ? "attempt" : "attempts"}`}</Line>
+            <Line term="Turned away">{many(evidence.turnedAway, "attempt")}</Line>
             <Line term="Covered by reports">{minutesLong(evidence.minutesCovered)}</Line>
           </dl>
         ) : (

@@ -78,7 +78,7 @@ export function RequestList({ project, all = false, open, onAsk }: Props) {
     );
   }
   const columns: Column<IncreaseRequest>[] = [
-    { key: "state", head: "State", cell: ({ state }) => <Mark state={state} /> },
+    { key: "state", half: true, head: "State", cell: ({ state }) => <Mark state={state} /> },
     ...(all ? [{ key: "project", head: "Project", cell: (request: IncreaseRequest) => request.project }] : []),
     {
       key: "model",
@@ -93,7 +93,7 @@ export function RequestList({ project, all = false, open, onAsk }: Props) {
         </button>
       ),
     },
-    { key: "wanted", head: "Wanted", end: true, cell: (request) => <Wanted request={request} /> },
+    { key: "wanted", half: true, head: "Wanted", end: true, cell: (request) => <Wanted request={request} /> },
     { key: "reason", head: "Why", cell: ({ reason }) => <span className="line-clamp-2 max-w-[48ch] text-left">{reason}</span> },
     { key: "by", head: "By", cell: ({ createdBy, createdByName }) => <By id={createdBy} name={createdByName} /> },
     { key: "when", head: "Asked", cell: ({ createTime }) => <When at={seconds(createTime) ?? 0} /> },

@@ -11,7 +11,7 @@ import { idOf, useNames } from "../../lib/names";
 import { useNow } from "../../lib/now";
 import { quotas } from "../../lib/service";
 import { MODEL_KINDS, isPool, kindOf, seconds, targetKey, targetOf } from "../../lib/target";
-import { count, duration, full } from "../../lib/time";
+import { count, duration, full, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Select } from "../../parts/entry";
 import { Failed } from "../../parts/failed";
@@ -57,7 +57,7 @@ export default function Sessions({ project }: { project: string }) {
 
   const filter = (change: Record<string, string>) => go({ rest: { ...rest, ...change } });
   const columns: Column<Session>[] = [
-    { key: "state", head: "State", cell: (session) => <State silent={session.silent} settling={settling} /> },
+    { key: "state", half: true, head: "State", cell: (session) => <State silent={session.silent} settling={settling} /> },
     {
       key: "model",
       head: "Holds a slot of",
@@ -84,14 +84,15 @@ export default function Sessions({ project }: { project: string }) {
         </button>
       ),
     },
-    { key: "since", head: "Since", cell: (session) => <Since at={seconds(session.since)} /> },
+    { key: "since", half: true, head: "Since", cell: (session) => <Since at={seconds(session.since)} /> },
     {
       key: "age",
+      half: true,
       head: "Age",
       end: true,
       cell: (session) => duration(Number(session.age?.seconds ?? 0n) + Math.max(0, now - dataUpdatedAt / 1_000)),
     },
-    { key: "beat", head: "Last beat", end: true, cell: (session) => <Beat at={seconds(session.lastBeat)} now={now} silent={session.silent} /> },
+    { key: "beat", half: true, head: "Last beat", end: true, cell: (session) => <Beat at={seconds(session.lastBeat)} now={now} silent={session.silent} /> },
     ...(caller?.edits
       ? [
           {
@@ -114,7 +115,7 @@ export default function Sessions({ project }: { project: string }) {
         title="Sessions"
         lead={
           data
-            ? `${count(total)} ${total === 1 ? "slot is" : "slots are"} held now${key || worker ? " that match" : ""}${silent ? `, ${count(silent)} of them by silent workers` : ""}.`
+            ? `${many(total, "slot is", "slots are")} held now${key || worker ? " that match" : ""}${silent ? `, ${count(silent)} of them by silent workers` : ""}.`
             : "Who holds each slot now."
         }
       >

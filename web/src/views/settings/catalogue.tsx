@@ -40,8 +40,8 @@ export function Catalogue({ project }: { project: string }) {
   const columns: Column<CatalogueModel>[] = [
     { key: "provider", head: "Provider", cell: ({ provider }) => provider },
     { key: "model", head: "Model", names: true, cell: ({ displayName, model }) => <span title={model}>{displayName || model}</span> },
-    { key: "kind", head: "Kind", cell: ({ kind }) => KIND_NAME[kind] },
-    { key: "unit", head: "Counts", cell: ({ unit }) => UNIT[unit] },
+    { key: "kind", half: true, head: "Kind", cell: ({ kind }) => KIND_NAME[kind] },
+    { key: "unit", half: true, head: "Counts", cell: ({ unit }) => UNIT[unit] },
     {
       key: "tiers",
       head: "Tiers",
@@ -52,7 +52,7 @@ export function Catalogue({ project }: { project: string }) {
           <span className="inline-flex flex-wrap gap-1">
             {row.tiers.map(({ name, slots }) =>
               caller?.edits ? (
-                <Button key={name} aria-label={`Set the limit of ${row.displayName} to ${slots}, tier ${name}`} disabled={set.isPending} onClick={() => choose(row, name, slots)}>
+                <Button key={name} aria-label={`Set the limit of ${row.displayName} to ${count(slots)}, tier ${name}`} disabled={set.isPending} onClick={() => choose(row, name, slots)}>
                   {name.replaceAll("_", " ")} <span className="font-medium">{count(slots)}</span>
                 </Button>
               ) : (

@@ -4,12 +4,12 @@ import { useState } from "react";
 import { type Limit } from "../../gen/highwater/v1/limit_pb";
 import { type Target } from "../../gen/highwater/v1/types_pb";
 import { useCaller } from "../../lib/caller";
-import { useLimits } from "../../lib/limits";
+import { enforcementWords } from "../../lib/enforcement";
+import { isOfStarts, limitWords, useLimits } from "../../lib/limits";
 import { useLive } from "../../lib/live";
 import { idOf, useNames } from "../../lib/names";
 import { limits } from "../../lib/service";
 import { seconds, targetKey } from "../../lib/target";
-import { count } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { By } from "../../parts/by";
 import { Failed } from "../../parts/failed";
@@ -20,6 +20,8 @@ import { type Column, Table } from "../../parts/table";
 import { When } from "../../parts/when";
 import { Trail } from "./audit";
 import { LimitForm } from "./limit-form";
+
+const ENFORCEMENT_EVERY_MS = 30_000;
 
 /** All pages of the limits of a project. */
 async function readLimits(of: { project: string; target?: Target; history?: boolean }): Promise<Limit[]> {
@@ -33,11 +35,16 @@ async function readLimits(of: { project: string; target?: Target; history?: bool
   return found;
 }
 
+/** A meter or pool may have a limit of slots and one of starts a minute. */
+const limitKey = (limit: Limit): string => `${targetKey(limit.target)}${isOfStarts(limit) ? " starts" : ""}`;
+
 export function Limits({ project }: { project: string }) {
   const caller = useCaller();
   const nameOf = useNames(project);
   const live = useLive(project);
   const { end } = useLimits(project);
+  const chosen = useQuery({ queryKey: ["enforcement", project], queryFn: () => limits.listEnforcement({ project, pageSize: 1_000 }), refetchInterval: ENFORCEMENT_EVERY_MS, retry: false });
+  const enforced = chosen.data ? enforcementWords(chosen.data.enforcements, nameOf) : "";
   const [shown, setShown] = useState("");
   const [editing, setEditing] = useState<Limit | "new">();
   const { data, error, isPending, isError, refetch } = useQuery({ queryKey: ["limits", project], queryFn: () => readLimits({ project }) });
@@ -47,8 +54,9 @@ export function Limits({ project }: { project: string }) {
       key: "target",
       head: "Of",
       names: true,
-      cell: ({ target }) => {
-        const key = targetKey(target);
+      cell: (limit) => {
+        const { target } = limit;
+        const key = limitKey(limit);
         return (
           <button type="button" aria-expanded={shown === key} title={idOf(target)} onClick={() => setShown(shown === key ? "" : key)} className="text-left hover:underline">
             <span aria-hidden="true" className="mr-1.5 inline-block w-2.5 text-faint">
@@ -59,9 +67,10 @@ export function Limits({ project }: { project: string }) {
         );
       },
     },
-    { key: "slots", head: "Limit", end: true, cell: ({ slots }) => count(slots) },
+    { key: "slots", half: true, head: "Limit", end: true, cell: limitWords },
     {
       key: "peak",
+      half: true,
       head: "7-day peak",
       end: true,
       cell: ({ target }) => {
@@ -69,8 +78,8 @@ export function Limits({ project }: { project: string }) {
         return <span className="text-muted">{quota?.peak ? <Peak level={quota.peak.level} bound={quota.peakBound} /> : "–"}</span>;
       },
     },
-    { key: "since", head: "Since", cell: ({ startTime }) => <When at={seconds(startTime) ?? 0} /> },
-    { key: "until", head: "Until", cell: ({ endTime }) => (endTime ? <When at={seconds(endTime) ?? 0} /> : <span className="text-muted">no end</span>) },
+    { key: "since", half: true, head: "Since", cell: ({ startTime }) => <When at={seconds(startTime) ?? 0} /> },
+    { key: "until", half: true, head: "Until", cell: ({ endTime }) => (endTime ? <When at={seconds(endTime) ?? 0} /> : <span className="text-muted">no end</span>) },
     { key: "by", head: "Set by", cell: ({ setBy, setByName }) => <By id={setBy} name={setByName} /> },
     { key: "why", head: "Why", cell: ({ reason }) => reason || <span className="text-muted">–</span> },
     ...(caller?.edits
@@ -81,9 +90,11 @@ export function Limits({ project }: { project: string }) {
             end: true,
             cell: (limit: Limit) => (
               <span className="inline-flex">
-                <Button look="quiet" aria-label={`Change the limit of ${nameOf(limit.target)}`} onClick={() => setEditing(limit)}>
-                  Change
-                </Button>
+                {!isOfStarts(limit) && (
+                  <Button look="quiet" aria-label={`Change the limit of ${nameOf(limit.target)}`} onClick={() => setEditing(limit)}>
+                    Change
+                  </Button>
+                )}
                 <Button look="quiet" aria-label={`End the limit of ${nameOf(limit.target)}`} onClick={() => end.mutate({ limit, name: nameOf(limit.target) })}>
                   End
                 </Button>
@@ -97,7 +108,7 @@ export function Limits({ project }: { project: string }) {
     <>
       <Part
         title="Limits"
-        lead="Most slots held at once, of a model, of a connection, or of all models of a kind. Limits are watched: what is reported is counted in any case."
+        lead={`Most slots held at once, of a model, of a connection, or of all models of a kind.${enforced && ` ${enforced}`} What is reported is counted in any case.`}
         actions={
           caller?.edits && (
             <Button look="main" onClick={() => setEditing("new")}>
@@ -117,8 +128,8 @@ export function Limits({ project }: { project: string }) {
             label="Limits"
             columns={columns}
             rows={data}
-            keyOf={({ target }) => targetKey(target)}
-            beneath={({ target }) => target && shown === targetKey(target) && <Before project={project} target={target} />}
+            keyOf={limitKey}
+            beneath={(limit) => limit.target && shown === limitKey(limit) && <Before project={project} target={limit.target} ofStarts={isOfStarts(limit)} />}
           />
         )}
       </Part>
@@ -133,7 +144,7 @@ export function Limits({ project }: { project: string }) {
 }
 
 /** The limits that were before, the newest first. */
-function Before({ project, target }: { project: string; target: Target }) {
+function Before({ project, target, ofStarts }: { project: string; target: Target; ofStarts: boolean }) {
   const client = useQueryClient();
   const key = ["limits", project, "history", targetKey(target)];
   const { data, error, isPending, isError } = useQuery({ queryKey: key, queryFn: () => readLimits({ project, target, history: true }) });
@@ -141,9 +152,9 @@ function Before({ project, target }: { project: string; target: Target }) {
   if (isPending) return <SkeletonRows rows={2} />;
   return (
     <ol aria-label="History of the limit" className="grid gap-1 pl-4">
-      {data.map(({ slots, startTime, endTime, setBy, setByName, reason, endedBy, endedByName, endReason }, nth) => (
+      {data.filter((limit) => isOfStarts(limit) === ofStarts).map(({ startTime, endTime, setBy, setByName, reason, endedBy, endedByName, endReason, ...limit }, nth) => (
         <li key={nth} className="wrap-anywhere">
-          <span className="inline-block w-12 text-right font-medium">{count(slots)}</span>{" "}
+          <span className="inline-block min-w-12 text-right font-medium">{limitWords(limit)}</span>{" "}
           <span className="text-muted">
             from <When at={seconds(startTime) ?? 0} />
             {endTime && (

@@ -8,7 +8,7 @@ import { useNames } from "../../lib/names";
 import { say } from "../../lib/said";
 import { limits, words } from "../../lib/service";
 import { targetKey } from "../../lib/target";
-import { count } from "../../lib/time";
+import { count, many } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
 import { FormEnd } from "../../parts/entry";
@@ -29,7 +29,7 @@ export function Plans({ project }: { project: string }) {
     onSuccess: ({ limits: set, ended }, { displayName }) => {
       changed();
       setChosen(undefined);
-      say(`${project} is on ${displayName}: ${count(set.length)} limits were set${ended.length ? `, ${count(ended.length)} of an earlier plan ended` : ""}.`);
+      say(`${project} is on ${displayName}: ${many(set.length, "limit was", "limits were")} set${ended.length ? `, ${count(ended.length)} of an earlier plan ended` : ""}.`);
     },
   });
   return (
@@ -72,7 +72,7 @@ export function Plans({ project }: { project: string }) {
           open
           onClose={() => setChosen(undefined)}
           title={`Put ${project} on ${chosen.displayName}?`}
-          lead={`It sets ${count(chosen.limits.length)} limits from now on: ${chosen.limits.map(({ target, slots }) => `${nameOf(target)} ${count(slots)}`).join(", ")}. The history keeps what was before.`}
+          lead={`It sets ${many(chosen.limits.length, "limit")} from now on: ${chosen.limits.map(({ target, slots }) => `${nameOf(target)} ${count(slots)}`).join(", ")}. The history keeps what was before.`}
         >
           <FormEnd problem={apply.isError ? words(apply.error) : ""}>
             <Button onClick={() => setChosen(undefined)}>Cancel</Button>
