@@ -1,13 +1,9 @@
 //! How sessions ended of late, as it tells of their provider: counted on each meter without a lock, and taken by who judges
 //! providers. Workers are told apart by their place of [`PLACES`]. Nothing is dropped: what is not taken adds up.
 
-use std::hash::BuildHasher as _;
-
-use rustc_hash::FxBuildHasher;
-
 use crate::{
     live::sync::{AtomicU32, Ordering},
-    model::Outcome,
+    model::{Outcome, text::hash},
 };
 
 /// Two workers that share a place count as one.
@@ -35,7 +31,7 @@ pub struct Taken {
 
 /// The place of a worker.
 pub(super) fn place(worker: &str) -> u8 {
-    (FxBuildHasher.hash_one(worker) >> 32) as u8 % PLACES as u8
+    (hash(worker.as_bytes()) % PLACES as u64) as u8
 }
 
 impl Default for Ends {

@@ -20,6 +20,16 @@ pub fn number(number: impl Into<u64>) -> String {
     text
 }
 
+/// The 64-bit hash that places a job, and tells workers apart: FNV-1a, then mixed. Every client may compute it.
+pub fn hash(label: &[u8]) -> u64 {
+    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut hash = label.iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+        hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
+    }
+    hash ^ (hash >> 33)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The model of one session: a function of the route, of how full the models are at this moment, and of who asks. It never
 //! names a model without room, and names one as long as any has room.
 
+pub use crate::model::text::hash;
 use crate::{
     model::Chain,
     route::{
@@ -58,16 +59,6 @@ pub enum Choice {
     },
     /// The cause of each model, in the order of the chain.
     Refused(Vec<Cause>),
-}
-
-/// The 64-bit hash that places a job: FNV-1a, then mixed. Every client may compute it.
-pub fn hash(label: &[u8]) -> u64 {
-    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let mut hash = label.iter().fold(0xcbf2_9ce4_8422_2325, fnv);
-    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
-        hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
-    }
-    hash ^ (hash >> 33)
 }
 
 impl ChainRoute {

@@ -66,9 +66,11 @@ impl Service {
             }
         }
         for (meter, taken) in heard {
-            let seed = hash(meter.tally.key.to_string().as_bytes());
             let limit = limit(&meter);
-            let watched = watched.entry(meter.tally.id).or_insert_with(|| Watched { meter, health: Health::new(seed) });
+            let watched = watched.entry(meter.tally.id).or_insert_with(|| {
+                let health = Health::new(hash(meter.tally.key.to_string().as_bytes()));
+                Watched { meter, health }
+            });
             watched.health.seen(&taken, limit, now.mono);
         }
         watched.retain(|_, Watched { meter, health }| {

@@ -7,7 +7,6 @@ use std::{
 
 use highwater::{
     client::{self, Acquired, Wanted, WorkerClient, WorkerConfig},
-    config::Config,
     proto::{
         DeleteChainRequest, EndOverrideRequest, GetRoutesRequest, Override, SetOverrideRequest, WatchRoutesRequest,
         r#override::Action, route_service_client::RouteServiceClient,
@@ -127,8 +126,9 @@ async fn versions_grow_over_a_restart() {
     let mut serving = Serving::on(crate::serving::config(), store.clone());
     set_chain(&serving, CHAIN, &[MODEL, OTHER]).await;
     let before = routes(&serving);
+    serving.stop();
     serving.stopped().await;
-    let serving = Serving::on(Config::clone(&crate::serving::config()), store);
+    let serving = Serving::on(crate::serving::config(), store);
     let mut worker = Worker::attach(&serving, hello(1, 1)).await;
     let after = hear_routes(&mut worker).await;
     assert!(after.version > before.version && before.version > 0);

@@ -40,8 +40,8 @@ export const ALERT_SLUG: Record<AlertKind, string> = {
 };
 export const LEVEL_KINDS = [AlertKind.APPROACHING, AlertKind.AT_LIMIT, AlertKind.OVER] as const;
 export const SERVICE_KINDS = [AlertKind.STORE_DEGRADED, AlertKind.AUDIT_DRIFT, AlertKind.WEBHOOKS_DISAGREE] as const;
-/** They have their place, and come alive with routes and providers. */
-export const SLEEPING_KINDS: readonly AlertKind[] = [AlertKind.REFUSED, AlertKind.FALLBACK_IN_USE, AlertKind.PROVIDER_DOWN, AlertKind.PROVIDER_DISAGREES];
+/** Of the way that sessions of a model go. */
+export const WAY_KINDS: readonly AlertKind[] = [AlertKind.REFUSED, AlertKind.FALLBACK_IN_USE, AlertKind.PROVIDER_DOWN, AlertKind.PROVIDER_DISAGREES];
 export const isOfLevel = (kind: AlertKind): boolean => LEVEL_KINDS.some((one) => one === kind);
 
 export const SEVERITY_WORD: Record<Severity, string> = {

@@ -6,7 +6,7 @@ import { useState } from "react";
 
 import { AlertKind, type AlertRule, AlertRuleSchema, Severity } from "../../gen/highwater/v1/alert_pb";
 import { Kind } from "../../gen/highwater/v1/types_pb";
-import { ACROSS, ALERT_WORD, LEVEL_KINDS, SERVICE_KINDS, SLEEPING_KINDS, alerts, fieldProblem, isOfLevel } from "../../lib/alerts";
+import { ACROSS, ALERT_WORD, LEVEL_KINDS, SERVICE_KINDS, WAY_KINDS, alerts, fieldProblem, isOfLevel } from "../../lib/alerts";
 import { useLive } from "../../lib/live";
 import { useCatalogue } from "../../lib/names";
 import { words } from "../../lib/service";
@@ -115,8 +115,8 @@ export function RuleForm({ project, rule, taken, onClose, onSet }: Props) {
   const isOfField = FIELDS.includes(said.field);
   const isClear = Object.keys(mistakes).length === 0;
   const level = isOfLevel(typed.kind);
-  const kinds = project === ACROSS ? [...LEVEL_KINDS, AlertKind.WORKERS_SILENT, ...SERVICE_KINDS] : [...LEVEL_KINDS, AlertKind.WORKERS_SILENT];
-  if (rule && (SLEEPING_KINDS.includes(rule.kind) || SERVICE_KINDS.some((kind) => kind === rule.kind)) && !kinds.includes(rule.kind)) kinds.push(rule.kind);
+  const kinds = [...LEVEL_KINDS, AlertKind.WORKERS_SILENT, ...WAY_KINDS, ...(project === ACROSS ? SERVICE_KINDS : [])];
+  if (rule && SERVICE_KINDS.some((kind) => kind === rule.kind) && !kinds.includes(rule.kind)) kinds.push(rule.kind);
   const ofKind = (kind: Kind) => typed.onlyKind === Kind.UNSPECIFIED || kind === typed.onlyKind;
   const models = new Map<string, string>();
   for (const quota of live.byKey.values()) {

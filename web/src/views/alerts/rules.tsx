@@ -4,7 +4,7 @@ import { useState } from "react";
 
 import { type AlertRule, type AlertRule_Threshold as Threshold, Severity } from "../../gen/highwater/v1/alert_pb";
 import { Kind } from "../../gen/highwater/v1/types_pb";
-import { ALERT_WORD, SEVERITY_WORD, SLEEPING_KINDS, alerts, isOfLevel } from "../../lib/alerts";
+import { ALERT_WORD, SEVERITY_WORD, alerts, isOfLevel } from "../../lib/alerts";
 import { useCaller } from "../../lib/caller";
 import { useCatalogue } from "../../lib/names";
 import { say } from "../../lib/said";
@@ -70,8 +70,7 @@ export function Rules({ project }: { project: string }) {
     onError: (problem, { name }) => say(`The rule ${name} was not deleted. ${words(problem)}`),
   });
   const modelName = ({ onlyModel }: AlertRule) => catalogue.data?.find(({ model }) => model === onlyModel)?.displayName || onlyModel;
-  const isAsleep = ({ kind }: AlertRule) => SLEEPING_KINDS.includes(kind);
-  const muted = (rule: AlertRule) => (rule.enabled && !isAsleep(rule) ? "" : "text-muted");
+  const muted = (rule: AlertRule) => (rule.enabled ? "" : "text-muted");
 
   const columns: Column<AlertRule>[] = [
     {
@@ -91,7 +90,6 @@ export function Rules({ project }: { project: string }) {
       cell: (rule) => (
         <span className={muted(rule)}>
           {ruleWords(rule).begins}
-          {isAsleep(rule) && <span title="It comes alive with routes and providers">; not yet in use</span>}
         </span>
       ),
     },
@@ -149,7 +147,7 @@ export function Rules({ project }: { project: string }) {
         ) : data.rules.length === 0 ? (
           <Empty title="There is no rule." />
         ) : (
-          <Table label="Rules" columns={columns} rows={data.rules.toSorted((a, b) => Number(isAsleep(a)) - Number(isAsleep(b)))} keyOf={({ name }) => name} />
+          <Table label="Rules" columns={columns} rows={data.rules} keyOf={({ name }) => name} />
         )}
       </Part>
       {caller?.edits && (
