@@ -76,7 +76,6 @@ def test_what_has_no_room_goes_to_a_fallback_and_then_nowhere(service, start):
     until("what was not met", lambda: (quota := service.quota(KIND_TTS, ELEVEN)).diverted == quota.refused == 1)
 
 
-@pytest.mark.xfail(strict=True, reason="a model whose ceiling the store must raise first is passed over for a fallback")
 def test_a_model_with_room_is_not_passed_over_for_what_the_store_is_yet_to_know(service, start):
     # The fallback has no limit, so that nobody waits for the store.
     service.enforce("tts", {ELEVEN: 2})
