@@ -160,7 +160,15 @@ fn in_process(service: &Service) {
         for nth in 0..CALLS {
             let wanted = by_model.clone();
             let id = id(turn * 2, nth);
-            let ask = Ask { id, wanted, priority: Priority::Standard, labels: None, waits: false, of_chain: None };
+            let ask = Ask {
+                id,
+                wanted,
+                priority: Priority::Standard,
+                labels: None,
+                waits: false,
+                of_chain: None,
+                without_store: false,
+            };
             pair(&ask, now);
         }
         let models = service.clock.now().mono.since(began) / CALLS;
@@ -171,7 +179,15 @@ fn in_process(service: &Service) {
             let asker = Asker { session: id, job: "", worker: "bench", priority: Priority::Standard, failed: 0 };
             let (wanted, of) = service.pick(&version.chains[at], &asker, now).expect("there is a model");
             let of_chain = Some(Box::new(of));
-            let ask = Ask { id, wanted, priority: Priority::Standard, labels: None, waits: false, of_chain };
+            let ask = Ask {
+                id,
+                wanted,
+                priority: Priority::Standard,
+                labels: None,
+                waits: false,
+                of_chain,
+                without_store: false,
+            };
             pair(&ask, now);
         }
         let chain = service.clock.now().mono.since(began) / CALLS;
