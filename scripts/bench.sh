@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the benchmarks, and puts the tables of four of them into docs/benchmarks.md: between the lines
 # "<!-- begin NAME -->" and "<!-- end NAME -->".
-# Usage: scripts/bench.sh [NAME...]   NAME: core side_by_side quick history redis_store metrics access alerts
+# Usage: scripts/bench.sh [NAME...]   NAME: core side_by_side quick history redis_store metrics access alerts routes
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 PAGE="$ROOT/docs/benchmarks.md"
@@ -25,7 +25,7 @@ core_table() {
 }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(core side_by_side quick history redis_store metrics access alerts)
+[ ${#names[@]} -gt 0 ] || names=(core side_by_side quick history redis_store metrics access alerts routes)
 for name in "${names[@]}"; do
     case "$name" in
         core)

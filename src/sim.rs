@@ -17,7 +17,7 @@ pub mod random;
 pub mod rhythm;
 pub mod schedule;
 
-pub use agents::limits;
+pub use agents::{chains, limits};
 pub use call::{Call, SimSession};
 pub use fleet::{Calls, Fleet};
 pub use schedule::{Happening, Schedule, Step};

@@ -174,11 +174,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is in a Redis that can't be reached now.
+    pub fn is_away(&self) -> bool {
+        let is_said = |words: &str| UNREACHED.iter().any(|said| words.contains(said));
+        matches!(self, Self::Unavailable(words) if words.contains("redis") && is_said(words))
+    }
+
     /// Whether another process has the store: it is well, and is to be had when that ends.
     pub fn is_in_use(&self) -> bool {
         matches!(self, Self::Unavailable(words) if words.contains("in use by another highwater"))
     }
 }
+
+/// What is said of a server that can't be reached.
+const UNREACHED: [&str; 5] = ["refused", "did not answer", "timed out", "No connections found", "failed to lookup"];
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 

@@ -133,6 +133,7 @@ impl Fleet {
                 labels: None,
                 waits: false,
                 of_chain: None,
+                without_store: false,
             };
             let (answer, _) = self.live.acquire(Holder::Stream(&stream), &ask, None, now).expect("it is there");
             assert!(matches!(answer, Answer::Granted(_)));

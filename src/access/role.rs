@@ -79,6 +79,14 @@ impl Roles {
     }
 }
 
+impl Roles {
+    /// `operator`, or `one of editor, operator`.
+    pub fn one_of(self) -> String {
+        let count = Role::ALL.into_iter().filter(|role| self.has(*role)).count();
+        if count == 1 { self.to_string() } else { format!("one of {self}") }
+    }
+}
+
 impl fmt::Display for Roles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let roles: Vec<_> = Role::ALL.into_iter().filter(|role| self.has(*role)).map(Role::as_str).collect();

@@ -146,7 +146,7 @@ pub fn admit<B>(
     let (role, project) = (pass.role(), pass.project().clone());
     let caller = Caller { pass: Some(pass), role, project, peer: peer.clone(), request_id: request_id.into() };
     if !roles.has(role) {
-        let words = format!("a key of the role {role} may not do this: one of {roles} is needed");
+        let words = format!("a key of the role {role} may not do this: {} is needed", roles.one_of());
         let forbidden = Error::Forbidden(words.into());
         if let Some(call) = request.uri().path().strip_prefix(ADMIN) {
             note_forbidden(service, &caller, call, &forbidden);

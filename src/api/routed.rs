@@ -25,8 +25,9 @@ use crate::{
     },
 };
 
-/// After so long without a new version the last is told again: a reader must know a quiet project from a broken line.
-const BEAT: Duration = Duration::from_secs(15);
+/// After so long without a new version the last is told again, so that there is one in any 15 s: a reader must know a quiet
+/// project from a broken line.
+const BEAT: Duration = Duration::from_secs(14);
 /// Messages that wait for the reader: the next one is made when this one is taken.
 const WAITING: usize = 1;
 

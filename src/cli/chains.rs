@@ -19,7 +19,7 @@ use crate::{
     model::{Kind, chain::MOST_MODELS},
     proto::{
         Chain, DeleteChainRequest, EndOverrideRequest, ListChainsRequest, Meter, Override, SetChainRequest,
-        SetChainResponse, SetOverrideRequest, r#override,
+        SetChainResponse, SetOverrideRequest, SetOverrideResponse, r#override,
     },
 };
 
@@ -120,12 +120,11 @@ struct WhyArgs {
 }
 
 /// What a command found or did.
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Answer {
     Listed(Vec<Chain>),
     Set(Box<SetChainResponse>),
     Deleted(Option<Box<Chain>>),
-    Said { said: Option<Override>, before: Option<Override> },
+    Said(Box<SetOverrideResponse>),
     Ended(Option<Override>),
 }
 
@@ -155,7 +154,8 @@ pub async fn run(mut args: ChainsArgs) -> Result<(), CliError> {
         return output::print(&json::answer(&project, &answer), true);
     }
     let screen = Screen::of_stdout();
-    let lines: Vec<Line> = render::lines(&project, &answer, screen.width, &moment::zone());
+    let at = render::At { now: moment::now(), zone: moment::zone() };
+    let lines: Vec<Line> = render::lines(&project, &answer, screen.width, &at);
     let mut out = stdout().lock();
     screen.write(&mut out, &lines)?;
     Ok(out.flush()?)
@@ -206,8 +206,7 @@ async fn say(server: &Server, project: &str, args: SayArgs, action: r#override::
         end_time: Some(moment::to_wire(until)),
         reason: args.reason,
     };
-    let answer = server.answer(server.chains().set_override(request)).await?;
-    Ok(Answer::Said { said: answer.r#override, before: answer.before })
+    Ok(Answer::Said(Box::new(server.answer(server.chains().set_override(request)).await?)))
 }
 
 /// `provider/model`, or `provider/model=account`. Whether there is such a model is for the service to say.

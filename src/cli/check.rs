@@ -56,7 +56,10 @@ pub fn run(args: CheckArgs) -> Result<(), CliError> {
     }
     let hint = match place {
         StorePlace::File(_) => "`highwater restore FILE --replace` brings a backup back",
-        StorePlace::Redis(_) => "`highwater migrate FILE REDIS --replace` brings a copy back",
+        StorePlace::Redis(_) => {
+            "if there is a copy that `highwater check` finds nothing wrong with: `highwater migrate COPY REDIS --replace` brings it back"
+        }
     };
-    Err(CliError::Failed { message: format!("{place} has {problems} problems"), hint: Some(hint.to_owned()) })
+    let problems = if problems == 1 { "a problem".to_owned() } else { format!("{problems} problems") };
+    Err(CliError::Failed { message: format!("{place} has {problems}"), hint: Some(hint.to_owned()) })
 }

@@ -17,6 +17,10 @@ Exit codes:
   4  what was asked for does not exist
   5  what was given has mistakes (a file, a configuration, a value that the service refused)";
 
+/// What to do about a store in Redis that can't be reached.
+pub const AWAY: &str = "is Redis running there, and is it what the address says? redis:// is one server, rediss:// one with \
+                        TLS, redis-cluster:// a cluster, redis-sentinel:// the Sentinels of one";
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub enum CliError {
@@ -28,6 +32,8 @@ pub enum CliError {
     Unreachable { server: String, cause: String },
     /// The service is there and does not do it now. Exit code 3, too: the same may be done later.
     Unready { server: String, cause: String },
+    /// A store that a command uses itself is away. Exit code 3.
+    Away { message: String, hint: Option<String> },
     /// Exit code 4.
     NotFound { message: String, hint: Option<String> },
     /// Exit code 5.
@@ -58,6 +64,7 @@ impl CliError {
             StoreError::Unavailable(words) if words.contains("there is a store already") => {
                 Self::Failed { message, hint: hint("--replace puts the backup in its place") }
             }
+            error if error.is_away() => Self::Away { message, hint: hint(AWAY) },
             _ => Self::Failed { message, hint: None },
         }
     }
@@ -99,7 +106,7 @@ impl CliError {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Failed { .. } | Self::Output(_) => 1,
             Self::Usage(_) => 2,
-            Self::Unreachable { .. } | Self::Unready { .. } => 3,
+            Self::Unreachable { .. } | Self::Unready { .. } | Self::Away { .. } => 3,
             Self::NotFound { .. } => 4,
             Self::Mistakes { .. } => 5,
         }
@@ -110,13 +117,15 @@ impl CliError {
         let (message, hint) = match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return String::new(),
             Self::Output(error) => (format!("the output can't be written: {error}"), None),
-            Self::Failed { message, hint } | Self::NotFound { message, hint } | Self::Mistakes { message, hint } => {
-                (message.clone(), hint.clone())
-            }
+            Self::Failed { message, hint }
+            | Self::Away { message, hint }
+            | Self::NotFound { message, hint }
+            | Self::Mistakes { message, hint } => (message.clone(), hint.clone()),
             Self::Usage(message) => (message.clone(), Some("`--help` says more".to_owned())),
-            Self::Unreachable { server, cause } => {
-                (format!("can't reach the service at {server}: {cause}"), Some(unreachable_hint(cause).to_owned()))
-            }
+            Self::Unreachable { server, cause } => (
+                format!("can't reach the service at {server}: {cause}"),
+                Some(unreachable_hint(server, cause).to_owned()),
+            ),
             Self::Unready { server, cause } => (
                 format!("the service at {server} is there, but: {cause}"),
                 Some(format!(
@@ -137,12 +146,18 @@ impl CliError {
     }
 }
 
+/// What is said when a service ends a connection by TLS before a word was heard, or without one.
+const ENDED: [&str; 5] = ["CertificateRequired", "CertificateUnknown", "UnknownCA", "BadCertificate", "broken pipe"];
+
 /// What to do about a service that can't be reached. What is said of certificates comes from rustls.
-fn unreachable_hint(cause: &str) -> &'static str {
+fn unreachable_hint(server: &str, cause: &str) -> &'static str {
     if cause.contains("CaUsedAsEndEntity") {
         "its certificate is that of a CA, which no client takes: give it one of its own (basicConstraints=CA:FALSE)"
     } else if cause.contains("invalid peer certificate") {
         "its certificate is not trusted here: name the file of the CA that signed it with --ca or HIGHWATER_CA"
+    } else if server.starts_with("https") && ENDED.iter().any(|said| cause.contains(said)) {
+        "it ended the connection: where it asks for a certificate of clients, name one that its CA signed with --cert and \
+         --cert-key, or HIGHWATER_CERT and HIGHWATER_CERT_KEY"
     } else {
         "is the service running? start it with `highwater serve`, or name another with --server"
     }

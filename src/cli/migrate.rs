@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     cli::{
         CliError,
+        error::AWAY,
         screen::say,
         store::{Done, RedisArgs},
     },
@@ -69,12 +70,19 @@ pub fn run(args: MigrateArgs) -> Result<(), CliError> {
 }
 
 fn refused(error: MigrateError) -> CliError {
+    if matches!(&error, MigrateError::Store { error, .. } if error.is_away()) {
+        return CliError::Away { message: error.to_string(), hint: Some(AWAY.to_owned()) };
+    }
     let hint = match &error {
         MigrateError::Store { error, .. } if error.is_in_use() => {
             "a service uses it, or another command: stop it (a Redis is free 3 s later), and give the same command again"
         }
         MigrateError::Store { .. } => "the same command again begins anew",
         MigrateError::NotEmpty(_) => "`--replace` removes what is there, and puts the copy in its place",
+        MigrateError::Nothing(_) => {
+            "name the store that is to be copied: its file, or its Redis with its database and --redis-prefix"
+        }
+        MigrateError::Unfinished(_) => "copy the store that it was made from once more: that begins it anew",
         MigrateError::Damaged { .. } => "`highwater check` says more, `highwater restore` brings a backup back",
         MigrateError::Differs(_) => "something else wrote one of the stores meanwhile: stop it, and begin anew",
     };

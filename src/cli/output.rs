@@ -180,6 +180,16 @@ pub const fn week(week: Week) -> Option<&'static str> {
     }
 }
 
+/// How a provider does; `None` where that is not said.
+pub const fn condition(condition: proto::Condition) -> Option<&'static str> {
+    match condition {
+        proto::Condition::Unspecified => None,
+        proto::Condition::Up => Some("up"),
+        proto::Condition::Down => Some("down"),
+        proto::Condition::Probing => Some("probing"),
+    }
+}
+
 /// The spelling of an outcome of the contract.
 pub fn outcome(outcome: proto::Outcome) -> &'static str {
     u32::try_from(outcome as i32).ok().and_then(Outcome::from_number).map_or("ok", Outcome::as_str)

@@ -137,7 +137,7 @@ fn spelled(model: &ModelRoute) -> String {
 }
 
 fn provider(model: &ModelRoute) -> String {
-    let condition = condition(model.condition());
+    let condition = output::condition(model.condition()).unwrap_or_default();
     match model.learned_ceiling {
         Some(ceiling) => format!("{condition}, refuses above {ceiling}"),
         None => condition.to_owned(),
@@ -153,7 +153,7 @@ fn chain_out(chain: &ChainRoute) -> ChainOut<'_> {
             account,
             percent: model.percent,
             stand: stand(model.stand()),
-            condition: condition(model.condition()),
+            condition: output::condition(model.condition()).unwrap_or_default(),
             learned_ceiling: model.learned_ceiling,
             held: model.held,
         }
@@ -171,14 +171,5 @@ const fn stand(stand: Stand) -> &'static str {
         Stand::Probing => "probing",
         Stand::Drained => "drained",
         Stand::Pinned => "pinned",
-    }
-}
-
-const fn condition(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Unspecified => "",
-        Condition::Up => "up",
-        Condition::Down => "down",
-        Condition::Probing => "probing",
     }
 }

@@ -3,9 +3,13 @@
 use clap::Args;
 
 use crate::{
-    app::serve::{ServeError, serve},
+    app::{
+        AppError,
+        serve::{ServeError, serve},
+    },
     cli::{CliError, check_config},
     config::RawConfig,
+    service::start::StartError,
 };
 
 #[derive(Args, Debug)]
@@ -25,6 +29,7 @@ pub fn run(args: ServeArgs) -> Result<(), CliError> {
             message: error.to_string(),
             hint: Some("is another service running there? `highwater status` tells; --listen takes another".to_owned()),
         },
+        ServeError::App(AppError::Start(StartError::Store(error))) => CliError::from_store(error),
         other => CliError::failed(other.to_string()),
     })
 }

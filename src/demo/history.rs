@@ -11,11 +11,12 @@ use crate::{
         Tick, Time,
     },
     rollup::Rollup,
+    service::chains::{SetBy, chain_document},
     sim::{Call, Happening, Schedule, Step},
     store::{Change, KnownWorker, Second, Store, StoreError},
 };
 
-/// Who set the limits, as people see it.
+/// Who set the limits and chains, as people see it.
 pub const SET_BY: &str = "simulation";
 /// How long before the history begins the limits were set.
 const LIMITS_SET_BEFORE: Duration = Duration::from_secs(24 * 3_600);
@@ -84,7 +85,7 @@ pub struct Process {
 }
 
 impl<'s> Past<'s> {
-    /// Begins in an empty store, with the limits that the fleet is under.
+    /// Begins in an empty store, with the limits that the fleet is under, and its chains.
     ///
     /// # Errors
     /// When the store can't be written.
@@ -107,7 +108,13 @@ impl<'s> Past<'s> {
                 (live.registry.tally(&key, from.tick()).id, entry(slots))
             })
             .collect();
-        store.change(&Change { new_keys: live.registry.take_new_keys(), limits, ..Change::default() })?;
+        let set = SetBy {
+            set_by: SET_BY.to_owned(),
+            at: from.before(LIMITS_SET_BEFORE),
+            reason: "what the simulated fleet falls back to".to_owned(),
+        };
+        let documents = crate::sim::chains(&project).iter().map(|chain| chain_document(chain, &set)).collect();
+        store.change(&Change { new_keys: live.registry.take_new_keys(), limits, documents, ..Change::default() })?;
         Ok(Self {
             store,
             project,

@@ -84,7 +84,7 @@ impl Stage {
 /// What the store of a finished history is marked with.
 fn mark(options: &Options) -> String {
     let zone = options.zone.iana_name().unwrap_or("local");
-    format!("fleet {SEED} of {} in {zone}, {} s", env!("CARGO_PKG_VERSION"), options.seconds)
+    format!("fleet {SEED} with chains, of {} in {zone}, {} s", env!("CARGO_PKG_VERSION"), options.seconds)
 }
 
 /// Whether the store's history ended a short while ago.

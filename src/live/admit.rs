@@ -42,6 +42,8 @@ pub struct Ask {
     pub waits: bool,
     /// The chain that it is asked of, where it is by chain.
     pub of_chain: Option<Box<OfChain>>,
+    /// The store does not answer: a model of which it would have to know more first is passed over.
+    pub without_store: bool,
 }
 
 /// A slot that is held.
@@ -194,13 +196,24 @@ impl Live {
         } else {
             enter_any(&ask.wanted, |meter| meter.enter(ask.priority, now))
         };
+        let is_bounded = |(_, says): &(&Arc<Meter>, &Refused)| says.why == Why::Ceiling;
+        let bounded = |refused: &[Refused]| -> Vec<_> {
+            let levels = ask.wanted.iter().zip(refused).filter(is_bounded);
+            levels.map(|(meter, says)| meter.scopes()[says.scope].clone()).collect()
+        };
         let refused = match entered {
-            Ok(entered) => return Ok(entered),
+            Ok((nth, entered, passed)) => {
+                // A fallback is no reason to leave a free slot of a model before it unused.
+                let levels = bounded(&passed);
+                if levels.is_empty() || ask.without_store {
+                    return Ok((nth, entered, passed));
+                }
+                ask.wanted[nth].leave(entered, Promise::Passing);
+                return Err(Box::new(Answer::Raise(levels)));
+            }
             Err(refused) => refused,
         };
-        let is_bounded = |(_, says): &(&Arc<Meter>, &Refused)| says.why == Why::Ceiling;
-        let levels = ask.wanted.iter().zip(&refused).filter(is_bounded);
-        let levels: Vec<_> = levels.map(|(meter, says)| meter.scopes()[says.scope].clone()).collect();
+        let levels = bounded(&refused);
         if !levels.is_empty() {
             return Err(Box::new(Answer::Raise(levels)));
         }

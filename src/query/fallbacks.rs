@@ -133,7 +133,7 @@ mod tests {
         check(&[("acme/one", ""), ("cartesia/sonic-3", "")], &["acme", "Cartesia"]);
         check(
             &[("cartesia/sonic-3", ""), ("cartesia/sonic-x", ""), ("rime/coda", "")],
-            &["Cartesia Sonic 3", "cartesia/sonic-x", "rime/coda"],
+            &["Cartesia Sonic 3", "cartesia/sonic-x", "Rime Coda"],
         );
         check(
             &[("cartesia/sonic-3", ""), ("cartesia/sonic-3", "direct")],

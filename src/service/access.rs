@@ -59,13 +59,13 @@ pub enum AccessError {
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     #[error(
-        "the key file {} is not the one that this store's credentials were made with; bring that one back, or make all \
-         credentials anew: `highwater keys reset --store PATH`", .0.display()
+        "the key file {} is not the one that this store's credentials were made with; name that one with `--access-key-file`, bring it \
+         back, or make all credentials anew: `highwater keys reset --store PATH`", .0.display()
     )]
     WrongKeyFile(PathBuf),
     #[error(
-        "the key file {} is not there, and this store's credentials were made with one; bring it back, or make all \
-         credentials anew: `highwater keys reset --store PATH`", .0.display()
+        "the key file {} is not there, and this store's credentials were made with one; name it with `--access-key-file` where it is \
+         elsewhere, bring it back, or make all credentials anew: `highwater keys reset --store PATH`", .0.display()
     )]
     NoKeyFile(PathBuf),
 }

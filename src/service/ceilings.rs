@@ -91,7 +91,8 @@ impl Service {
         let levels: Vec<_> = self.live.registry.tallies().filter(enforced).cloned().collect();
         self.tell_ceilings(&levels, now, |tally, ceiling| {
             let (step, target) = (step(tally), self.live.next_ceiling(tally, step(tally))?);
-            let is_low = ceiling < target.saturating_sub(step / 2);
+            // Of a small limit half a step is all of it.
+            let is_low = ceiling < target.saturating_sub(step / 2) || ceiling == 0 && target > 0;
             let is_high = ceiling > target.saturating_add(step * MOST_STEPS);
             (is_low || is_high).then_some(target)
         })

@@ -13,6 +13,7 @@ use std::{
 };
 
 pub use decide::{ChainDeleted, ChainSet};
+pub use record::chain_document;
 
 use crate::{
     model::{Chain, Meter, Project, Time},
@@ -135,7 +136,12 @@ impl Chains {
 
     /// The projects that have chains.
     pub fn projects(&self) -> Vec<Project> {
-        self.by_project.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.projects_with(|_| true)
+    }
+
+    fn projects_with(&self, is_so: impl Fn(&ProjectChains) -> bool) -> Vec<Project> {
+        let by_project = self.by_project.read().unwrap_or_else(PoisonError::into_inner);
+        by_project.iter().filter(|(_, chains)| is_so(chains)).map(|(project, _)| project.clone()).collect()
     }
 
     /// A number that grows with every change of any chain, or of what is said by hand.
@@ -170,3 +176,7 @@ impl Chains {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -47,6 +47,8 @@ pub struct Recorder {
     unnoted_loss: Option<Tick>,
     /// When it was last found that history is gone, until that is told no longer.
     found_loss: Option<Tick>,
+    /// Whether the note of an earlier process was looked for.
+    has_read_note: bool,
 }
 
 impl Recorder {
@@ -97,12 +99,11 @@ impl Recorder {
             return;
         }
         let Ok(mut keeping) = service.store.keeping() else { return };
+        self.read_noted_loss(service, now);
         self.until_keeping = KEEPING_SECONDS - 1;
         if let Some(lost) = keeping.lost.take() {
             tracing::error!(lost, "history is gone, and shows as a gap");
-            service.health.warn(HISTORY, Some(lost));
-            self.unnoted_loss.get_or_insert(now);
-            self.found_loss = Some(now);
+            self.tell_loss(service, now, lost);
         } else if self.found_loss.is_some_and(|found| now.0 >= found.0 + LOSS_TOLD_SECONDS) {
             service.health.warn(HISTORY, None);
             self.found_loss = None;
@@ -124,8 +125,35 @@ impl Recorder {
             return Ok(());
         }
         tracing::error!(what, "the store lost what it held: it has again what is still known, and the rest is a gap");
-        self.unnoted_loss.get_or_insert(now.wall.tick());
+        let words = format!("{what}; what is not known any more shows as a gap");
+        self.tell_loss(service, now.wall.tick(), words);
         Ok(())
+    }
+
+    /// History is gone: whoever looks within a day is told.
+    fn tell_loss(&mut self, service: &Service, noticed: Tick, words: String) {
+        service.health.warn(HISTORY, Some(words));
+        self.unnoted_loss.get_or_insert(noticed);
+        self.found_loss = Some(noticed);
+    }
+
+    /// What a process before this one noticed is told on.
+    fn read_noted_loss(&mut self, service: &Service, now: Tick) {
+        if std::mem::replace(&mut self.has_read_note, true) {
+            return;
+        }
+        let Ok(note) = service.store.note(LOST_NOTE) else {
+            self.has_read_note = false;
+            return;
+        };
+        let noticed = note.and_then(|note| note.parse().ok()).map(Tick);
+        if let Some(noticed) = noticed.filter(|noticed| now.0 < noticed.0 + LOSS_TOLD_SECONDS) {
+            let at = jiff::Timestamp::from_second(i64::try_from(noticed.0).unwrap_or_default()).unwrap_or_default();
+            service
+                .health
+                .warn(HISTORY, Some(format!("some of it is gone, as was noticed at {at}: it shows as a gap")));
+            self.found_loss = Some(noticed);
+        }
     }
 
     /// Tells the store when it was noticed that it lost history; again until it has it.

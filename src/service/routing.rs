@@ -193,7 +193,7 @@ impl Service {
         };
         let is_as_told = |routed: &(Arc<Version>, usize)| {
             let chain = &routed.0.chains[routed.1].chain;
-            self.chains.of(project).find(name).is_some_and(|newest| Arc::ptr_eq(newest, chain))
+            self.chains.of(project).find(name).is_some_and(|newest| newest == chain)
         };
         if let Some(found) = self.routing.newest(project).and_then(find).filter(is_as_told) {
             return Ok(found);

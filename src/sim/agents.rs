@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::model::{Kind, Meter, Target, Unit, key::DEFAULT_ACCOUNT};
+use crate::model::{
+    Chain, Kind, Meter, Project, Target, Unit,
+    chain::{MIN_DWELL, Thresholds},
+    key::DEFAULT_ACCOUNT,
+};
 
 /// The model that comes near its limit around 14:00.
 pub const BUSY_TTS: &str = "elevenlabs/eleven_turbo_v2_5";
@@ -138,9 +142,29 @@ const LIMITS: &[(Kind, &str, u32)] = &[
     (Kind::Egress, "", 12),
 ];
 
+/// What the fleet falls back to: a name, and the models, the primary first.
+const CHAINS: &[(&str, Kind, &[&str])] = &[
+    ("reasoning", Kind::Llm, &["openai/gpt-4.1-mini", "google/gemini-3-flash"]),
+    ("transcription", Kind::Stt, &["deepgram/nova-3", "assemblyai/universal-streaming"]),
+    ("voice", Kind::Tts, &[BUSY_TTS, FALLBACK_TTS]),
+];
+
 /// The meter of a kind, or of one of its models, on the gateway's account.
 pub fn meter(kind: Kind, model: &str) -> Meter {
     Meter { kind, model: model.into(), account: DEFAULT_ACCOUNT.into(), unit: Unit::Stream }
+}
+
+/// The chains of the fleet, in a project.
+pub fn chains(project: &Project) -> Vec<Chain> {
+    let chain = |(name, kind, models): &(&str, Kind, &[&str])| Chain {
+        project: project.clone(),
+        name: (*name).into(),
+        kind: *kind,
+        models: models.iter().map(|model| meter(*kind, model)).collect(),
+        thresholds: Some(Thresholds::default()),
+        dwell: MIN_DWELL,
+    };
+    CHAINS.iter().map(chain).collect()
 }
 
 /// The limits that the fleet is under: most slots held at once, by target.

@@ -19,6 +19,11 @@ pub const EVER: std::ops::Range<Hour> = Hour(0)..Hour(u32::MAX);
 const AUDIT_ROWS: usize = 1_000;
 /// The word of a copy that is not whole yet; it is no part of what a store holds.
 pub const UNFINISHED_NOTE: &str = "migration";
+/// What it says then.
+pub const UNFINISHED: &str = "unfinished";
+/// What a check says of such a copy.
+pub const INTERRUPTED: &str =
+    "it is a copy that was interrupted: `highwater migrate` from the same store begins it anew";
 
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +40,11 @@ pub struct Content {
 /// # Errors
 /// When the store can't be read.
 pub fn check(store: &dyn Store) -> Result<CheckReport> {
-    Ok(read(store, &mut |_, _| {})?.report)
+    let mut report = read(store, &mut |_, _| {})?.report;
+    if store.note(UNFINISHED_NOTE)?.as_deref() == Some(UNFINISHED) {
+        report.problems.insert(0, INTERRUPTED.to_owned());
+    }
+    Ok(report)
 }
 
 /// Reads all of it; `progress` is told how many keys are done, of how many.

@@ -7,7 +7,7 @@ use crate::{
     model::{Hour, KeyId},
     store::{
         self, Change, Document, EmbeddedStore, RedisStore, Result, Second, Shelf, Store, StoreError,
-        content::{self, Content, EVER, UNFINISHED_NOTE},
+        content::{self, Content, EVER, UNFINISHED, UNFINISHED_NOTE},
         embedded::Tell,
     },
 };
@@ -36,6 +36,10 @@ pub enum MigrateError {
     Store { place: String, error: StoreError },
     #[error("{0} holds a store already")]
     NotEmpty(String),
+    #[error("{0} holds nothing that could be copied")]
+    Nothing(String),
+    #[error("{0} is a copy that was interrupted: it is not whole")]
+    Unfinished(String),
     #[error("{place} is damaged: {problem}")]
     Damaged { place: String, problem: String },
     #[error("the copy differs from what was copied: {0}")]
@@ -45,8 +49,9 @@ pub enum MigrateError {
 /// Copies a store to a place, and returns what both hold. Neither may be in use. What a copy that was interrupted left
 /// is begun anew. `tell` then writes into the copy what tells of it: only after that may it be used.
 ///
-/// A source whose audit log is not whole is refused before anything is changed: its rows would be the same in the copy, and
-/// "both are the same" would be read as "both are right".
+/// A source that is no store, holds nothing, is itself a copy that was interrupted, or whose audit log is not whole is refused
+/// before anything is changed, and is not made a store by the look: what it holds would be the same in the copy, and "both are
+/// the same" would be read as "both are right".
 ///
 /// # Errors
 /// When a store can't be used, the place holds another store and is not to be replaced, or the copy is not the same.
@@ -62,12 +67,15 @@ pub fn migrate(
         let place = place.to_string();
         move |error| MigrateError::Store { place, error }
     };
-    if let StorePlace::File(path) = from
-        && !path.exists()
-    {
-        return Err(at(from)(StoreError::Unavailable("there is no such file".to_owned())));
-    }
+    // To open one for writing, which keeps others from it, would make what is not there.
+    check_is_store(from, options).map_err(at(from))?;
     let source = store::open(from, options, &LONGEST).map_err(at(from))?;
+    if is_unfinished(&*source).map_err(at(from))? {
+        return Err(MigrateError::Unfinished(from.to_string()));
+    }
+    if is_empty(&*source).map_err(at(from))? {
+        return Err(MigrateError::Nothing(from.to_string()));
+    }
     if let Some(problem) = content::audit_problem(&*source).map_err(at(from))? {
         return Err(MigrateError::Damaged { place: from.to_string(), problem: format!("the audit log: {problem}") });
     }
@@ -84,7 +92,7 @@ pub fn migrate(
         }
     }
     let target: Arc<dyn Store> = store::open(to, options, &LONGEST).map_err(at(to))?;
-    target.set_note(UNFINISHED_NOTE, "unfinished").map_err(at(to))?;
+    target.set_note(UNFINISHED_NOTE, UNFINISHED).map_err(at(to))?;
     copy(&*source, &*target, &mut |done, of| progress(Stage::Copy, done, of)).map_err(at(to))?;
     let before = content::read(&*source, &mut |done, of| progress(Stage::VerifySource, done, of)).map_err(at(from))?;
     if let Some(problem) = before.report.problems.first() {
@@ -104,7 +112,18 @@ pub fn migrate(
 /// # Errors
 /// When the store can't be read.
 pub fn is_unfinished(store: &dyn Store) -> Result<bool> {
-    Ok(store.note(UNFINISHED_NOTE)?.as_deref() == Some("unfinished"))
+    Ok(store.note(UNFINISHED_NOTE)?.as_deref() == Some(UNFINISHED))
+}
+
+fn check_is_store(place: &StorePlace, options: &RedisOptions) -> Result<()> {
+    match place {
+        StorePlace::Redis(address) => RedisStore::open_read_only(address, options).map(drop),
+        StorePlace::File(path) => match fs::metadata(path) {
+            Err(_) => Err(StoreError::Unavailable("there is no such file".to_owned())),
+            Ok(file) if file.len() == 0 => Err(StoreError::Unavailable("there is no store in it".to_owned())),
+            Ok(_) => Ok(()),
+        },
+    }
 }
 
 /// A file that is not there need not be made to see that it is empty.

@@ -60,7 +60,7 @@ fn unary<'a>(project: &'a Project, worker: u8) -> Holder<'a> {
 
 fn ask(id: SessionId, wanted: &[&Arc<Meter>]) -> Ask {
     let wanted = wanted.iter().map(|meter| Arc::clone(meter)).collect();
-    Ask { id, wanted, priority: Priority::Standard, labels: None, waits: false, of_chain: None }
+    Ask { id, wanted, priority: Priority::Standard, labels: None, waits: false, of_chain: None, without_store: false }
 }
 
 fn id(nth: u64) -> SessionId {

@@ -14,10 +14,10 @@ use highwater::{
     demo::{Demo, DemoError, ON_CALL, Options, PROJECT, StageError},
     http,
     proto::{
-        GetHistoryRequest, GetMailRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListMailsRequest,
-        ListQuotasRequest, ListSessionsRequest, Pool, Quota, Session, StartBusyHourRequest, Target, Week,
-        demo_service_client::DemoServiceClient, get_history_request::Column, quota_service_client::QuotaServiceClient,
-        target,
+        GetHistoryRequest, GetMailRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListChainsRequest,
+        ListMailsRequest, ListQuotasRequest, ListSessionsRequest, Pool, Quota, Session, StartBusyHourRequest, Target,
+        Week, chain_service_client::ChainServiceClient, demo_service_client::DemoServiceClient,
+        get_history_request::Column, quota_service_client::QuotaServiceClient, target,
     },
     service::start::SIMULATION_NOTE,
     store::EmbeddedStore,
@@ -130,6 +130,10 @@ async fn a_demo_is_ready_soon_and_moves_without_a_seam() {
         }
     });
     assert!(moved.await.is_ok(), "no level moved");
+    let request = ListChainsRequest { project: PROJECT.to_owned(), ..Default::default() };
+    let chains = ChainServiceClient::new(channel.clone()).list_chains(request).await.unwrap().into_inner().chains;
+    assert_eq!(chains.iter().map(|chain| &*chain.name).collect::<Vec<_>>(), ["reasoning", "transcription", "voice"]);
+    assert!(chains.iter().all(|chain| !chain.failures.is_empty()), "each has held something: {chains:?}");
     let minutes = last_minutes(&channel).await;
     assert!(minutes.flags.iter().all(|flags| flags & 1 == 0), "a gap: {minutes:?}");
     assert_eq!((minutes.lost.iter().sum::<u32>(), minutes.peak.len()), (0, 30), "{minutes:?}");

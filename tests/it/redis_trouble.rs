@@ -114,7 +114,7 @@ async fn a_redis_without_its_replicas_is_waited_for() {
 #[tokio::test]
 async fn a_redis_that_was_restarted_empty_gets_what_is_known_and_the_rest_is_marked() {
     let mut redis = Redis::start();
-    let (serving, _worker) = serve(&redis).await;
+    let (mut serving, worker) = serve(&redis).await;
     let by = Author { set_by: "ops".to_owned(), reason: "launch".to_owned(), actor: Actor::service() };
     let now = serving.service.clock.now();
     let limit = serving.service.set_limit(&key("default", "a/limited"), 9, None, by, now).unwrap();
@@ -137,6 +137,15 @@ async fn a_redis_that_was_restarted_empty_gets_what_is_known_and_the_rest_is_mar
     let hours = store.hours(meter, Hour(0)..Hour(u32::MAX)).unwrap();
     assert!(hours.iter().any(|(_, hour)| hour.points.iter().any(|point| point.peak == 1)), "{hours:?}");
     assert_eq!(serving.level(), 1);
+    drop(store);
+    let tells =
+        |serving: &Serving| serving.service.health.warnings().iter().any(|words| words.starts_with("history: "));
+    assert!(tells(&serving), "whoever looks is told: {:?}", serving.service.health.warnings());
+    serving.stop();
+    serving.stopped().await;
+    drop((serving, worker));
+    let (next, _worker) = serve(&redis).await;
+    soon("the next process tells it, too", || tells(&next)).await;
 }
 
 #[tokio::test]

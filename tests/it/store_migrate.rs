@@ -128,7 +128,7 @@ fn a_log_that_was_changed_by_hand_is_found_and_not_copied_as_the_same() {
                   redis.call('HSET', KEYS[1], ARGV[1], row) return n";
     assert_eq!(redis.ask::<u64>(&["EVAL", script, "1", "hw:{0}:audit", "1234"]).unwrap(), 1);
     let changed = "the audit log: row 1234 was changed";
-    is_refused(&["check", "--store", &there], &[changed, "has 1 problems", "highwater migrate"]);
+    is_refused(&["check", "--store", &there], &[changed, "has a problem", "highwater migrate"]);
     is_refused(&["check", "--json", "--store", &there], &[changed]);
     // What is there is kept: nothing was begun.
     EmbeddedStore::open(Path::new(&other)).unwrap().set_note("mine", "yes").unwrap();
@@ -188,4 +188,55 @@ fn a_copy_that_was_interrupted_is_not_served_and_begun_again() {
     assert_eq!(copied.report.audit, 2_493);
     let store = RedisStore::open(&redis.address(), &options("hw:"), &RETENTION).unwrap();
     assert!(!migrate::is_unfinished(&store).unwrap());
+}
+
+#[test]
+fn a_source_that_is_no_store_or_not_whole_is_refused_and_nothing_is_touched() {
+    let redis = Redis::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (target, empty, interrupted) = (path("target.redb"), path("empty.redb"), path("interrupted.redb"));
+    fill(&EmbeddedStore::open(Path::new(&target)).unwrap());
+    std::fs::write(&empty, "").unwrap();
+    let half = EmbeddedStore::open(Path::new(&interrupted)).unwrap();
+    half.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
+    half.set_note(content::UNFINISHED_NOTE, content::UNFINISHED).unwrap();
+    drop(half);
+    drop(EmbeddedStore::open(Path::new(&path("new.redb"))).unwrap());
+    let there = redis.address().to_string();
+    let held = || std::fs::read(&target).unwrap();
+    let before = held();
+    for (source, words) in [
+        (&*empty, "there is no store in it"),
+        (&*there, "there is no store in it"),
+        (&*path("new.redb"), "holds nothing that could be copied"),
+        (&*interrupted, "is a copy that was interrupted"),
+    ] {
+        let said = highwater(&["migrate", source, &target, "--replace"]);
+        let said = (said.status.code(), String::from_utf8_lossy(&said.stderr).into_owned());
+        assert!(said.0 == Some(1) && said.1.contains(words), "{source}: {said:?}");
+        assert!(held() == before, "{source}: the target is as it was");
+    }
+    assert_eq!(std::fs::metadata(&empty).unwrap().len(), 0);
+    assert_eq!(redis.ask::<u64>(&["DBSIZE"]).unwrap(), 0);
+    let checked = highwater(&["check", "--store", &interrupted]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(!checked.status.success() && said.contains("it is a copy that was interrupted"), "{said}");
+}
+
+#[test]
+fn a_redis_that_is_away_is_said_so() {
+    let port = crate::redis_server::free_port();
+    let there = format!("redis://127.0.0.1:{port}");
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.redb").display().to_string();
+    for words in [
+        &["migrate", &there, &copy][..],
+        &["check", "--store", &there],
+        &["serve", "--dev", "--listen", "127.0.0.1:0", "--store", &there],
+    ] {
+        let said = highwater(words);
+        let words = (said.status.code(), String::from_utf8_lossy(&said.stderr).into_owned());
+        assert!(words.0 == Some(3) && words.1.contains("is Redis running there"), "{words:?}");
+    }
 }

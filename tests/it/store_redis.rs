@@ -70,21 +70,43 @@ fn a_newer_format_in_redis_is_refused() {
 
 #[test]
 fn a_node_of_a_cluster_that_was_emptied_is_noticed() {
-    let mut cluster = Cluster::start();
-    let store = RedisStore::open(&cluster.address(), &options("hw:"), &RETENTION).unwrap();
-    store.put_hours(&keys(), &[]).unwrap();
-    for (id, _) in keys() {
-        store.put_hours(&[], &[(id, Hour(10), key_hour(3))]).unwrap();
-    }
+    let cluster = Cluster::start();
+    let open = || RedisStore::open(&cluster.address(), &options("hw:"), &RETENTION).unwrap();
+    let write = |store: &RedisStore| {
+        store.put_hours(&keys(), &[]).unwrap();
+        keys().into_iter().for_each(|(id, _)| store.put_hours(&[], &[(id, Hour(10), key_hour(3))]).unwrap());
+    };
+    let empty_one = || {
+        let node = cluster.nodes.iter().find(|node| {
+            let all: Vec<String> = node.ask(&["KEYS", "*"]).unwrap();
+            all.iter().any(|key| key.ends_with("fence")) && !all.iter().any(|key| key.ends_with("meta"))
+        });
+        node.expect("a node with history alone").ask::<String>(&["FLUSHALL"]).unwrap();
+    };
+    let check_told_once = |store: &RedisStore, words: &str| {
+        let keeping = store.keeping().unwrap();
+        assert!(
+            keeping.lost.as_ref().is_some_and(|lost| lost.contains("a node was emptied, or went back")),
+            "{words}: {keeping:?}"
+        );
+        assert_eq!(store.keeping().unwrap().lost, None, "{words}");
+    };
+    let store = open();
+    write(&store);
     assert_eq!(store.keeping().unwrap().lost, None);
-    let node = cluster.nodes.iter_mut().find(|node| {
-        let all: Vec<String> = node.ask(&["KEYS", "*"]).unwrap();
-        all.iter().any(|key| key.ends_with("fence")) && !all.iter().any(|key| key.ends_with("meta"))
-    });
-    node.expect("a node with history alone").ask::<String>(&["FLUSHALL"]).unwrap();
-    let keeping = store.keeping().unwrap();
-    assert!(keeping.lost.as_ref().is_some_and(|lost| lost.contains("a node was emptied, or went back")), "{keeping:?}");
+    empty_one();
+    check_told_once(&store, "by who wrote it");
+    write(&store);
+    drop(store);
+    let store = open();
     assert_eq!(store.keeping().unwrap().lost, None);
+    empty_one();
+    check_told_once(&store, "by who has written nothing yet");
+    write(&store);
+    drop(store);
+    empty_one();
+    check_told_once(&open(), "while no service ran");
+    assert_eq!(open().keeping().unwrap().lost, None);
 }
 
 #[test]

@@ -76,6 +76,15 @@ def test_what_has_no_room_goes_to_a_fallback_and_then_nowhere(service, start):
     until("what was not met", lambda: (quota := service.quota(KIND_TTS, ELEVEN)).diverted == quota.refused == 1)
 
 
+def test_a_model_with_room_is_not_passed_over_for_what_the_store_is_yet_to_know(service, start):
+    # The fallback has no limit, so that nobody waits for the store.
+    service.enforce("tts", {ELEVEN: 2})
+    worker = start(service)
+    for _ in range(2):
+        assert worker.acquire(models(worker)).wait().model == ELEVEN
+    assert worker.acquire(models(worker)).wait().model == SONIC
+
+
 def test_a_slot_that_is_released_twice_is_given_back_once(service, start):
     worker = start(service)
     slot = worker.acquire(models(worker)).wait()

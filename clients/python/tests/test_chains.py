@@ -19,10 +19,6 @@ from support import ELEVEN, RESTART_SECONDS, SONIC, Service, fill, held, hex_of,
 from highwater_worker import Refused
 
 CHAIN = "voice"
-KNOWS_CHAINS = subprocess.run([binary(), "chains", "--help"], check=False, capture_output=True).returncode == 0
-pytestmark = pytest.mark.skipif(
-    not KNOWS_CHAINS, reason="this service has no chains yet: `highwater chains` is unknown"
-)
 
 
 def stands(routes: rpb.Routes | None) -> list[tuple[int, int]]:
@@ -34,7 +30,7 @@ def stands(routes: rpb.Routes | None) -> list[tuple[int, int]]:
 @pytest.fixture
 def chained(service: Service) -> Service:
     """A service with a chain, whose models have limits that are enforced."""
-    service.enforce("tts", {ELEVEN: 2, SONIC: 5})
+    service.enforce("tts", {ELEVEN: 2, SONIC: 4})
     service.say("chains", "set", CHAIN, ELEVEN, SONIC, "--kind", "tts")
     return service
 
@@ -165,7 +161,7 @@ def test_the_worker_of_the_readme_hears_of_the_route_and_gets_the_fallback(servi
     assert len(agent.splitlines()) <= 20
     assert agent.count("127.0.0.1:7422") == 1
     assert shell(["bash", "-ec", setup]).wait(20.0) == 0
-    worker = shell([sys.executable, "-c", agent.replace("127.0.0.1:7422", service.target)])
+    worker = shell([sys.executable, "-u", "-c", agent.replace("127.0.0.1:7422", service.target)])
     lines: list[str] = []
     threading.Thread(target=lambda: lines.extend(iter(worker.stdout.readline, "")), daemon=True).start()
     until("its first route", lambda: f"route voice {ELEVEN} 100 % {SONIC} 0 %\n" in lines, 10.0)

@@ -135,7 +135,7 @@ pub fn present(service: &Service, token: &str, peer: &Peer) -> Result<Pass, Erro
     match READERS.has(pass.role()) {
         true => Ok(pass),
         false => Err(Error::Forbidden(
-            format!("a credential of the role {} has nothing to see here: one of {READERS} is needed", pass.role())
+            format!("a credential of the role {} has nothing to see here: {} is needed", pass.role(), READERS.one_of())
                 .into(),
         )),
     }

@@ -100,7 +100,7 @@ pub async fn wait(
                 let now = service.clock.now();
                 let raised = aside.run(move |queries| queries.service().raise_ceilings(&levels, now)).await;
                 if raises > MOST_RAISES || is_store(&raised) {
-                    return Ok(without_store(&service, who, ask));
+                    return without_store(&service, who, ask);
                 }
                 raised?;
             }
@@ -109,7 +109,7 @@ pub async fn wait(
                 let (project, incarnation) = who.name();
                 let introduced = aside.run(move |queries| queries.service().introduce(&project, incarnation)).await;
                 if raises > MOST_RAISES || is_store(&introduced) {
-                    return Ok(without_store(&service, who, ask));
+                    return without_store(&service, who, ask);
                 }
                 introduced?;
             }
@@ -135,11 +135,16 @@ fn late(service: &Service, who: &Who, ask: &Ask, ticket: Ticket) -> (Told, Time)
     (Told::Refused(answer::refused(service, ask, &says, now)), who.lease_end(&service.live, now))
 }
 
-/// The store would have to know first.
-fn without_store(service: &Service, who: &Who, ask: &Ask) -> (Told, Time) {
+/// The store would have to know first, and does not answer: a model that needs no word of it is given all the same.
+fn without_store(service: &Service, who: &Who, ask: &Ask) -> Result<(Told, Time), Error> {
+    let now = service.clock.now();
+    let known = Ask { waits: false, without_store: true, ..ask.clone() };
+    let (answer, lease_end) = service.live.acquire(who.holder(), &known, None, now)?;
+    if let Asked::Told(told, lease_end) = told(service, ask, answer, lease_end, now) {
+        return Ok((told, lease_end));
+    }
     service.live.count_refused(ask);
-    let refused = answer::refused_for(RefusalCause::Store);
-    (Told::Refused(refused), who.lease_end(&service.live, service.clock.now()))
+    Ok((Told::Refused(answer::refused_for(RefusalCause::Store)), lease_end))
 }
 
 impl Who {

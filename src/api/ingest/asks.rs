@@ -46,7 +46,15 @@ pub fn acquire(service: &Service, request: &AcquireRequest, now: Now) -> Result<
     let labels = convert::labels(request.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
     let (priority, wait) = (priority(request.priority)?, wait(request.wait)?);
     let labels = convert::with_text_id(labels, text_id);
-    let ask = Ask { id, wanted: Arc::default(), priority, labels, waits: !wait.is_zero(), of_chain: None };
+    let ask = Ask {
+        id,
+        wanted: Arc::default(),
+        priority,
+        labels,
+        waits: !wait.is_zero(),
+        of_chain: None,
+        without_store: false,
+    };
     let by_chain = ByChain { project: &project, worker: &worker, chain: &request.chain, failed: &request.failed };
     if by_chain.is_asked("meters", request.meters.len())? {
         service.guard.reported(&project, 1, now.mono)?;
@@ -84,7 +92,15 @@ pub fn on_stream(
     let labels = convert::labels(said.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
     let (priority, wait) = (priority(said.priority)?, wait(said.wait)?);
     let labels = convert::with_text_id(labels, text_id);
-    let ask = Ask { id, wanted: Arc::default(), priority, labels, waits: !wait.is_zero(), of_chain: None };
+    let ask = Ask {
+        id,
+        wanted: Arc::default(),
+        priority,
+        labels,
+        waits: !wait.is_zero(),
+        of_chain: None,
+        without_store: false,
+    };
     let by_chain = ByChain { project, worker, chain: &said.chain, failed: &said.failed };
     if by_chain.is_asked("handles", said.handles.len())? {
         let wants = match by_chain.wants(service, ask, now) {

@@ -118,9 +118,11 @@ pub fn answer<'a>(project: &'a str, answer: &'a Answer) -> AnswerOut<'a> {
             }
         }
         Answer::Deleted(chain) => AnswerOut::Deleted { project, deleted: chain.as_deref().map(of_chain) },
-        Answer::Said { said, before } => {
-            AnswerOut::Said { project, said: said.as_ref().map(of_word), before: before.as_ref().map(of_word) }
-        }
+        Answer::Said(said) => AnswerOut::Said {
+            project,
+            said: said.r#override.as_ref().map(of_word),
+            before: said.before.as_ref().map(of_word),
+        },
         Answer::Ended(ended) => AnswerOut::Ended { project, ended: ended.as_ref().map(of_word) },
     }
 }

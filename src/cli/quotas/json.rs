@@ -50,7 +50,16 @@ struct QuotaOut {
     recent_peak_bound: Option<&'static str>,
     in_catalogue: bool,
     opened: u64,
+    refused: u64,
+    diverted: u64,
     closed: ClosedOut,
+    /// How the provider of a model does: up, down or probing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned_ceiling: Option<u32>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    learned_from: String,
 }
 
 /// How the project stands.
@@ -115,6 +124,11 @@ fn quota_out(quota: &Quota) -> QuotaOut {
         recent_peak_bound: output::bound(quota.recent_peak_bound()),
         in_catalogue: quota.in_catalogue,
         opened: quota.opened,
+        refused: quota.refused,
+        diverted: quota.diverted,
         closed: quota.closed.as_ref().map(ClosedOut::from).unwrap_or_default(),
+        provider: output::condition(quota.condition()),
+        learned_ceiling: quota.learned_ceiling,
+        learned_from: quota.learned_from.clone(),
     }
 }

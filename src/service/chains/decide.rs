@@ -167,10 +167,7 @@ impl Service {
     /// When the store does not take it; it holds no longer all the same.
     pub(in crate::service) fn end_over_by_hand(&self, now: Now) -> Result<(), StoreError> {
         let over = |said: &&ByHand| said.end <= now.wall;
-        for project in self.chains.projects() {
-            if !self.chains.of(&project).by_hand.iter().any(|said| over(&said)) {
-                continue;
-            }
+        for project in self.chains.projects_with(|chains| chains.by_hand.iter().any(|said| over(&said))) {
             let _one_at_a_time = self.deciding()?;
             let ended: Vec<_> = self.chains.of(&project).by_hand.iter().filter(over).cloned().collect();
             let documents = ended.iter().map(|said| record::by_hand_removed(&project, said)).collect();

@@ -9,13 +9,17 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 use super::{
     fault::{Fallible, Fault, guarded},
     open, read,
-    tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, SUMMARIES, WORKERS},
+    tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, NOTES, SUMMARIES, WORKERS},
 };
 use crate::{
     access::audit::Verifier,
     history::{unpack, unpack_summary},
     model::{Frame, Project},
-    store::{CheckReport, Result, StoreError, rows},
+    store::{
+        CheckReport, Result, StoreError,
+        content::{INTERRUPTED, UNFINISHED, UNFINISHED_NOTE},
+        rows,
+    },
 };
 
 /// Most problems that are told in words; a damaged file has no end of them.
@@ -49,6 +53,9 @@ fn check_file(path: &Path, report: &mut CheckReport) -> Fallible<()> {
 }
 
 fn check_rows(transaction: &ReadTransaction, report: &mut CheckReport) -> Fallible<()> {
+    if transaction.open_table(NOTES)?.get(UNFINISHED_NOTE)?.is_some_and(|note| note.value() == UNFINISHED) {
+        report.problems.push(INTERRUPTED.to_owned());
+    }
     let mut problems = Problems(&mut report.problems);
     let mut keys = HashSet::new();
     for row in transaction.open_table(KEYS)?.iter()? {

@@ -111,6 +111,7 @@ impl RedisStore {
             }
         }
         self.on_hours(&PUT, fence, &projects, keys, arguments)?;
+        self.note_history(&projects)?;
         self.owners.wrote(projects.into_iter().map(|(project, _)| project));
         Ok(())
     }

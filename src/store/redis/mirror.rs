@@ -197,6 +197,7 @@ impl RedisStore {
         let whole = !unfinished && reached.is_some_and(|reached| reached >= writer.mirror.forgotten);
         tracing::warn!(store = self.link.name(), whole, "the store lost what it held: writing again what is known");
         writer.restoring = true;
+        self.owners.note_again();
         writer.reopen(&self.link, &self.names)?;
         let mirror = std::mem::take(&mut writer.mirror);
         let written = self.write_mirror(&mut writer, &mirror).and_then(|()| self.remove_revived(&mut writer, &mirror));

@@ -18,6 +18,8 @@ use super::{
 };
 use crate::store::{Result, StoreError};
 
+/// Fields of the meta row, each with the number of a project that has history.
+const HISTORY_OF: &str = "history:";
 /// Marks that are read at once.
 const MARKS_A_READ: usize = 500;
 /// Names that one step removes.
@@ -35,6 +37,8 @@ pub struct Owners {
     ours: Mutex<BTreeSet<ProjectNumber>>,
     /// Projects whose history was written: where a node has their mark no more, it was emptied, or went back.
     written: Mutex<BTreeSet<ProjectNumber>>,
+    /// Projects of which the store says that they have history, so that the next process misses it.
+    noted: Mutex<BTreeSet<ProjectNumber>>,
     /// History that was found to be gone, in words, until that is told.
     lost: Mutex<Vec<String>>,
 }
@@ -52,6 +56,11 @@ impl Owners {
     pub fn forget(&self, project: ProjectNumber) {
         Self::of(&self.written).remove(&project);
         Self::of(&self.ours).remove(&project);
+    }
+
+    /// A store that lost what is across projects is told again whose history there is.
+    pub fn note_again(&self) {
+        Self::of(&self.noted).clear();
     }
 
     /// Marks are to be looked at again.
@@ -211,6 +220,52 @@ impl RedisStore {
         Ok(answer?.0)
     }
 
+    /// Projects of which the store says that they have history.
+    pub(super) fn noted_history(&self) -> Result<BTreeSet<ProjectNumber>> {
+        let fields: Vec<String> = self.link.ask(redis::cmd("HKEYS").arg(self.names.meta()))?;
+        let number = |field: &String| field.strip_prefix(HISTORY_OF)?.parse().ok().map(ProjectNumber);
+        Ok(fields.iter().filter_map(number).collect())
+    }
+
+    /// The store is to say that these projects have history.
+    pub(super) fn note_history(&self, projects: &[Owned]) -> Result<()> {
+        for (project, _) in projects {
+            if !Owners::of(&self.owners.noted).contains(project) {
+                self.set_meta("HSET", &format!("{HISTORY_OF}{}", project.0), Some(1))?;
+                Owners::of(&self.owners.noted).insert(*project);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn unnote_history(&self, project: ProjectNumber) -> Result<()> {
+        self.set_meta("unset", &format!("{HISTORY_OF}{}", project.0), None)?;
+        Owners::of(&self.owners.noted).remove(&project);
+        Ok(())
+    }
+
+    /// What the marks of projects say when the store is opened: whose history is there, and whose was and is gone.
+    pub(super) fn take_marks(&self, projects: &[Owned], is_marked: &[bool]) -> Result<()> {
+        let noted = self.noted_history()?;
+        Owners::of(&self.owners.noted).extend(&noted);
+        let known: BTreeSet<_> = projects.iter().map(|(project, _)| *project).collect();
+        let marked =
+            projects.iter().zip(is_marked).filter(|(_, is_marked)| **is_marked).map(|((project, _), _)| *project);
+        let marked: BTreeSet<_> = marked.collect();
+        let gone: Vec<_> = noted.difference(&marked).copied().collect();
+        let lost = gone.iter().filter(|project| known.contains(project)).count();
+        for project in gone {
+            self.unnote_history(project)?;
+        }
+        if lost > 0 {
+            let words = emptied(lost);
+            tracing::error!(store = self.link.name(), projects = lost, "a node was emptied while no service ran");
+            self.owners.found_lost(words);
+        }
+        self.owners.wrote(marked);
+        Ok(())
+    }
+
     /// History that was found to be gone since this was last asked, in words: a node of a cluster that was emptied has
     /// nothing else to be known by.
     pub(super) fn take_lost(&self) -> Result<Option<String>> {
@@ -231,7 +286,10 @@ impl RedisStore {
                 gone.push(project);
             }
         }
-        gone.iter().for_each(|project| self.owners.forget(*project));
+        for project in &gone {
+            self.unnote_history(*project)?;
+            self.owners.forget(*project);
+        }
         let mut lost = std::mem::take(&mut *self.owners.lost.lock().unwrap_or_else(PoisonError::into_inner));
         if !gone.is_empty() {
             lost.push(emptied(gone.len()));

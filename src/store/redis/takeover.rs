@@ -32,12 +32,14 @@ impl RedisStore {
             self.projects()?.into_iter().map(|(name, number)| (number, self.owner(&name))).collect();
         let marks = self.marks(&projects.iter().map(|(number, _)| *number).collect::<Vec<_>>())?;
         let is_earlier = self.format < WITH_OWNERS;
-        let fences = marks.into_iter().flatten().filter_map(|mark| {
-            let (fence, of) = mark.split_once(' ').unwrap_or((&mark, ""));
+        let fence = |mark: &Option<String>| {
+            let (fence, of) = mark.as_deref().map(|mark| mark.split_once(' ').unwrap_or((mark, "")))?;
             let is_ours = of.split(' ').next() == Some(&self.id) || is_earlier && of.is_empty();
             fence.parse::<u64>().ok().filter(|_| is_ours)
-        });
-        let highest = fences.max().unwrap_or_default();
+        };
+        let fences: Vec<_> = marks.iter().map(fence).collect();
+        self.take_marks(&projects, &fences.iter().map(Option::is_some).collect::<Vec<_>>())?;
+        let highest = fences.into_iter().flatten().max().unwrap_or_default();
         if highest > self.writer()?.fence {
             tracing::warn!(store = self.link.name(), "the store went back to an earlier state while no service ran");
             self.writer()?.rise(&self.link, &self.names, highest)?;
@@ -53,7 +55,7 @@ impl RedisStore {
         Ok(())
     }
 
-    fn set_meta(&self, command: &str, field: &str, value: Option<u64>) -> Result<()> {
+    pub(super) fn set_meta(&self, command: &str, field: &str, value: Option<u64>) -> Result<()> {
         let mut arguments = Arguments::default();
         arguments.text(command).text(field);
         value.into_iter().for_each(|value| {

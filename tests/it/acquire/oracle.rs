@@ -124,8 +124,15 @@ fn engine(events: &[(u64, bool, usize)], primary: &Name) -> [Came; 2] {
             continue;
         }
         let wanted: Arc<[Arc<Meter>]> = meters.to_vec().into();
-        let ask =
-            Ask { id: id(*nth), wanted, priority: Priority::Standard, labels: None, waits: false, of_chain: None };
+        let ask = Ask {
+            id: id(*nth),
+            wanted,
+            priority: Priority::Standard,
+            labels: None,
+            waits: false,
+            of_chain: None,
+            without_store: false,
+        };
         match live.acquire(who, &ask, None, now).unwrap().0 {
             Answer::Granted(granted) => came[granted.nth.unwrap()].granted += 1,
             Answer::Refused(_) => {}

@@ -96,7 +96,7 @@ impl Hammer {
             nth_id += 1;
             let priority = Priority::ALL[random.below(3) as usize];
             let (id, wanted, waits) = (id(nth_id), [self.meters[nth].clone()].into(), random.below(4) == 0);
-            let ask = Ask { id, wanted, priority, labels: None, waits, of_chain: None };
+            let ask = Ask { id, wanted, priority, labels: None, waits, of_chain: None, without_store: false };
             match self.live.acquire(who, &ask, None, now).unwrap().0 {
                 Answer::Granted(_) => {}
                 Answer::Refused(_) => continue,

@@ -1,12 +1,10 @@
 //! Who is told of routes, and when.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::sync::Arc;
 
 use highwater::{
     client::{self, Acquired, Wanted, WorkerClient, WorkerConfig},
+    model::Time,
     proto::{
         DeleteChainRequest, EndOverrideRequest, GetRoutesRequest, Override, SetOverrideRequest, WatchRoutesRequest,
         r#override::Action, route_service_client::RouteServiceClient,
@@ -31,12 +29,12 @@ async fn heard(watching: &mut Watching) -> Routes {
 }
 
 async fn set_override(serving: &Serving, model: &str, action: Action) -> Override {
-    let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);
+    let in_an_hour = serving.service.clock.now().wall.after(Duration::from_secs(3_600));
     let request = SetOverrideRequest {
         chain: CHAIN.into(),
         model: Some(meter(model)),
         action: action as i32,
-        end_time: Some(in_an_hour.into()),
+        end_time: Some(highwater::api::convert::to_timestamp(in_an_hour)),
         reason: "the voice crackles".into(),
         ..Default::default()
     };
@@ -99,7 +97,7 @@ async fn a_flood_of_changes_is_no_storm_and_who_reads_slowly_gets_the_newest_alo
     let mut slow = serving.service.listen_to_routes(&project(), serving.service.clock.now());
     let first = slow.newest().number;
     let mut worker = Worker::attach(&serving, hello(1, 1)).await;
-    let began = Instant::now();
+    let began = serving.service.clock.now().mono;
     for round in 0..200_u32 {
         limit(&serving, MODEL, round % 2);
         let refill = AcquireRequest { chain: String::new(), meters: vec![meter(MODEL)], ..ask(9, "x") };
@@ -108,7 +106,7 @@ async fn a_flood_of_changes_is_no_storm_and_who_reads_slowly_gets_the_newest_alo
     }
     limit(&serving, MODEL, 0);
     until(&serving, "it is full", |routes| routes.chains[0].models[0].stand() == Stand::Full).await;
-    let intervals = began.elapsed().as_millis() / 100 + 2;
+    let intervals = serving.service.clock.now().mono.since(began).as_millis() / 100 + 2;
     let newest = routes(&serving);
     assert_eq!(slow.newest().number, newest.version);
     assert!(timeout(Duration::from_millis(300), slow.changed()).await.is_err(), "nothing waits behind the newest");
@@ -118,6 +116,15 @@ async fn a_flood_of_changes_is_no_storm_and_who_reads_slowly_gets_the_newest_alo
     }
     assert!(versions.is_sorted() && versions[0] >= first);
     assert!(versions.len() as u128 <= intervals, "{} versions in {intervals} intervals", versions.len());
+}
+
+#[tokio::test]
+async fn a_quiet_project_is_told_from_a_broken_line() {
+    let serving = with_chain(Mode::Enforce, [4, 4]).await;
+    let mut watching = watch(&serving).await;
+    let first = heard(&mut watching).await;
+    let again = timeout(Duration::from_secs(15), watching.message()).await.expect("one in any 15 s").unwrap();
+    assert_eq!(again.unwrap().routes.unwrap(), first);
 }
 
 #[tokio::test]
@@ -189,29 +196,28 @@ async fn heavy_two_thousand_workers_hear_of_a_new_version() {
     for round in 0..ROUNDS {
         let mut hearing = JoinSet::new();
         for mut worker in workers.drain(..) {
+            let service = serving.service.clone();
             hearing.spawn(async move {
                 let routes = hear_routes(&mut worker).await;
-                (worker, Instant::now(), SystemTime::now(), routes)
+                (worker, service.clock.now().wall, routes.version)
             });
         }
         sleep(Duration::from_millis(50)).await;
-        let asked = Instant::now();
+        let asked = serving.service.clock.now().wall;
         match round % 2 {
             0 => drop(set_override(&serving, OTHER, Action::Pin).await),
             _ => end_override(&serving, OTHER).await,
         }
-        let (mut last, mut after_made) = (asked, Duration::ZERO);
+        let (mut last, mut made) = (asked, asked);
         while let Some(heard) = hearing.join_next().await {
-            let (worker, at, wall, routes) = heard.unwrap();
-            let made: SystemTime = routes.make_time.unwrap().try_into().unwrap();
-            last = last.max(at);
-            after_made = after_made.max(wall.duration_since(made).unwrap_or_default());
+            let (worker, at, version) = heard.unwrap();
+            (last, made) = (last.max(at), made.max(Time(version)));
             workers.push(worker);
         }
+        let [after_made, after_asked] = [made, asked].map(|since| last.since(since).as_secs_f64() * 1e3);
         println!(
-            "round {round}: the last of {WORKERS} workers heard {:.1} ms after the version was made, {:.1} ms after it was asked for",
-            after_made.as_secs_f64() * 1e3,
-            last.duration_since(asked).as_secs_f64() * 1e3
+            "round {round}: the last of {WORKERS} workers heard {after_made:.1} ms after the version was made, {after_asked:.1} ms \
+             after it was asked for"
         );
     }
 }
