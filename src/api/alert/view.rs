@@ -58,7 +58,7 @@ pub fn alert(service: &Service, past: &Past, now: Now) -> proto::Alert {
         acknowledged_by: alert.acknowledged.as_ref().map(|seen| seen.by.clone()).unwrap_or_default(),
         acknowledge_time: alert.acknowledged.as_ref().map(|seen| to_timestamp(seen.at)),
         events: alert.events.iter().map(event).collect(),
-        deliveries: deliveries.rows.iter().map(delivery).collect(),
+        deliveries: deliveries.rows.iter().map(|row| delivery(service, row)).collect(),
         delivery_sums: Some(delivery_sums(deliveries.sums)),
         time_to_limit: time_to_limit(service, alert, now),
     }
@@ -119,7 +119,15 @@ const fn delivery_sums(sums: Sums) -> DeliverySums {
     DeliverySums { waiting, retrying, sent, undeliverable, superseded }
 }
 
-fn delivery(row: &Row) -> AlertDelivery {
+/// Where somebody is told, as others may see it.
+fn address(recipient: &Recipient) -> String {
+    match &recipient.address {
+        Address::Mailbox(mailbox) => mailbox.clone(),
+        Address::Webhook { url, .. } => shown_url(url),
+    }
+}
+
+fn delivery(service: &Service, row: &Row) -> AlertDelivery {
     let (state, at, words) = match &row.delivery {
         Delivery::Queued => (State::Queued, row.due, ""),
         Delivery::Sending { until, .. } => (State::Sending, *until, ""),
@@ -136,6 +144,7 @@ fn delivery(row: &Row) -> AlertDelivery {
         state_time: Some(to_timestamp(at)),
         words: words.to_owned(),
         attempts: row.attempts,
+        address: service.alerts.recipient(&row.project, &row.recipient).as_ref().map(address).unwrap_or_default(),
     }
 }
 

@@ -114,6 +114,7 @@ struct DeliverySumsOut {
 #[derive(Debug, Serialize)]
 struct DeliveryOut {
     recipient: String,
+    address: String,
     state: &'static str,
     time: Option<Rfc3339>,
     words: String,
@@ -201,6 +202,7 @@ fn delivery(delivery: &AlertDelivery) -> DeliveryOut {
     };
     DeliveryOut {
         recipient: delivery.recipient.clone(),
+        address: delivery.address.clone(),
         state,
         time: output::time(delivery.state_time.as_ref()),
         words: delivery.words.clone(),

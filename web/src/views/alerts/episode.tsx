@@ -155,7 +155,7 @@ const DELIVERY_MARK: Record<State, string> = {
 };
 
 const DELIVERIES: Column<AlertDelivery>[] = [
-  { key: "to", head: "To", names: true, className: "md:min-w-24", cell: ({ recipient }) => recipient },
+  { key: "to", head: "To", names: true, className: "md:min-w-24", cell: ({ recipient, address }) => address || recipient },
   { key: "what", head: "What", cell: ({ notice }) => <span className="whitespace-nowrap">{NOTICE_WORD[notice]}</span> },
   {
     key: "state",
