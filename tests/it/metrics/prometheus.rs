@@ -37,6 +37,10 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(DOCS).join(path)).unwrap()
 }
 
+fn deployed(name: &str) -> String {
+    fs::read_to_string(Path::new(DEPLOY).join("prometheus").join(name)).unwrap()
+}
+
 /// The queries of `docs/metrics.md`: what its tables have in code in their last column.
 fn documented_queries() -> Vec<String> {
     let docs = read("metrics.md");
@@ -91,10 +95,9 @@ impl Prometheus {
 }
 
 #[test]
-fn promtool_takes_the_configuration_and_the_alerts_of_the_docs() {
-    promtool(&["check", "config", &format!("{DOCS}/prometheus/prometheus.yml")], "");
-    promtool(&["check", "rules", &format!("{DOCS}/prometheus/alerts.yml")], "");
-    assert!(read("prometheus/prometheus.yml").matches(INTERVAL).count() == 2);
+fn promtool_takes_the_configuration_and_its_rules() {
+    promtool(&["check", "config", &format!("{DEPLOY}/prometheus/prometheus.yml")], "");
+    assert!(deployed("prometheus.yml").matches(INTERVAL).count() == 2);
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn promtool_finds_that_the_rules_to_deploy_alert_as_they_say() {
 /// The rules to deploy have the thresholds, times and severities of those from the start.
 #[test]
 fn the_rules_to_deploy_mirror_those_of_the_start() {
-    let text = fs::read_to_string(Path::new(DEPLOY).join("prometheus/highwater.rules.yml")).unwrap();
+    let text = deployed("highwater.rules.yml");
     let rules: Vec<&str> = text.split("- alert: ").skip(1).collect();
     let defaults = AlertRule::defaults(&Project::across());
     for rule in &defaults {
@@ -136,9 +139,9 @@ fn the_rules_to_deploy_mirror_those_of_the_start() {
 async fn heavy_prometheus_sees_a_spike_between_two_scrapes() {
     let directory = tempfile::tempdir().unwrap();
     let service = Process::start(&directory.path().join("store.redb"), "127.0.0.1:0", &SETTINGS);
-    let config = read("prometheus/prometheus.yml").replace(TARGET, &service.address.to_string());
+    let config = deployed("prometheus.yml").replace(TARGET, &service.address.to_string());
     let config = config.replace(INTERVAL, &format!("_interval: {}s", SCRAPED_EVERY.as_secs()));
-    let prometheus = Prometheus::start(directory.path(), &config, &read("prometheus/alerts.yml"));
+    let prometheus = Prometheus::start(directory.path(), &config, &deployed("highwater.rules.yml"));
 
     let mut worker = Worker::open_at(service.address).await;
     worker.say(highwater::proto::attach_request::Message::Hello(hello(1, 1))).await;

@@ -40,7 +40,7 @@ impl Prometheus {
         // It can't be told to take any port and say which: one that was free a moment ago is.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         fs::write(directory.join("prometheus.yml"), config).unwrap();
-        fs::write(directory.join("alerts.yml"), rules).unwrap();
+        fs::write(directory.join("highwater.rules.yml"), rules).unwrap();
         let child = Command::new(program("prometheus"))
             .current_dir(directory)
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"])
