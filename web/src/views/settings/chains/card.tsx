@@ -149,7 +149,7 @@ function ModelLine({ project, chain, place, name, route, said, edits, onSay, onE
   const mayPin = !chain.overrides.some(({ action }) => action === Override_Action.PIN) && chain.models.length > 1;
   return (
     <li className="grid grid-cols-[18px_minmax(0,1fr)] items-center gap-x-3 gap-y-1 border-t px-4 py-1.5 min-[900px]:grid-cols-[18px_minmax(0,1fr)_200px_180px_112px_136px]">
-      <span className="self-start text-right text-faint" aria-hidden="true">
+      <span className="self-start text-right text-muted" aria-hidden="true">
         {place + 1}
       </span>
       <div className="min-w-0">
@@ -216,7 +216,7 @@ function ShareBar({ percent, isFallback }: { percent: number | undefined; isFall
         <rect x={0} y={4} width={WIDTH} height={6} className="fill-line" />
         <rect x={0} y={4} width={(WIDTH * percent) / 100} height={6} className={isFallback ? "fill-violet" : "fill-fill"} />
       </svg>
-      <span aria-hidden="true" className={`min-w-11 text-right ${percent === 0 ? "text-faint" : ""}`}>
+      <span aria-hidden="true" className={`min-w-11 text-right ${percent === 0 ? "text-muted" : ""}`}>
         {percent} %
       </span>
     </span>

@@ -1,4 +1,5 @@
 // Chains: which models may take each other's sessions, which way new ones go now, and what is said of it by hand.
+import { Code, ConnectError } from "@connectrpc/connect";
 import { useState } from "react";
 
 import { useCaller } from "../../../lib/caller";
@@ -23,7 +24,9 @@ export function Chains({ project }: { project: string }) {
       Make a chain
     </Button>
   );
-  const isEmpty = data?.length === 0;
+  // A project that is the caller's to begin is begun by its first chain.
+  const isNew = isError && !data && ConnectError.from(error).code === Code.NotFound && (caller?.operates || caller?.project === project);
+  const isEmpty = isNew || data?.length === 0;
   return (
     <>
       <RoutingReader project={project} />
@@ -32,11 +35,11 @@ export function Chains({ project }: { project: string }) {
         lead="Models that may take each other’s sessions, the primary first. When one fills or its provider fails, new sessions go to the next; those that run stay where they are."
         actions={edits && !isEmpty && make}
       >
-        {isError && !data ? (
+        {isError && !data && !isNew ? (
           <Unread what="Chains" project={project} error={error} retry={() => void refetch()} />
         ) : isPending ? (
           <SkeletonRows rows={6} />
-        ) : isEmpty ? (
+        ) : isEmpty || !data ? (
           <Empty title="There is no chain yet.">
             <p>
               A chain is a list of models of one kind: a primary, and what its sessions fall back to. Workers ask for a slot by the name of the chain; the service

@@ -124,7 +124,7 @@ export function Models({ project, kind, models, onChange, problem, place, most }
                     ))}
                   </svg>
                 </button>
-                <span className="w-4 text-right text-faint" aria-hidden="true">
+                <span className="w-4 text-right text-muted" aria-hidden="true">
                   {at + 1}
                 </span>
                 <span className="min-w-0 flex-1 py-1 wrap-anywhere">
