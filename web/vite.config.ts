@@ -26,12 +26,9 @@ const drawnSoon: Plugin = {
   },
 };
 
-/** What several views share that are loaded when they are opened: left to itself it would be put into what the page begins with. */
-const ofItsOwn = (id: string): string | undefined => (/\/request_pb|\/lib\/requests\.ts/.test(id) ? "requests" : undefined);
-
 export default defineConfig({
   plugins: [react(), tailwindcss(), drawnSoon],
-  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false }, rollupOptions: { output: { manualChunks: ofItsOwn, onlyExplicitManualChunks: true } } },
+  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   server: { port: 23173, proxy },
   preview: { port: 23174, proxy, headers: { "content-security-policy": POLICY } },
   // A busy machine is no mistake.

@@ -2,7 +2,7 @@
 // is loaded after the page, so that nothing of routes is waited for.
 import { useSyncExternalStore } from "react";
 
-import { type ChainRoute } from "../gen/highwater/v1/route_pb";
+import type { ChainRoute } from "../gen/highwater/v1/route_pb";
 
 /** How a model of a chain stands for new sessions. */
 export interface Way {

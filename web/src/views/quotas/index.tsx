@@ -10,7 +10,7 @@ import { useLive } from "../../lib/live";
 import { sectionsOf } from "../../lib/sections";
 import { CONNECTION_KINDS, kindOf, nameOf, targetKey, targetOf } from "../../lib/target";
 import { Button } from "../../parts/button";
-import { type Asked } from "../../parts/request-dialog";
+import type { Asked } from "../../parts/request-dialog";
 import { part } from "../../parts/part";
 import { Skeleton, SkeletonRows } from "../../parts/skeleton";
 import { Section } from "./section";

@@ -56,7 +56,7 @@ export function ChainCard({ project, chain, route, edits, onEdit }: Props) {
           </p>
         </div>
         {edits && (
-          <span className="-mr-1.5 flex">
+          <span className="-mx-1.5 flex">
             <Button look="quiet" aria-label={`Change chain ${chain.name}`} onClick={onEdit}>
               Change
             </Button>
@@ -148,11 +148,11 @@ function ModelLine({ project, chain, place, name, route, said, edits, onSay, onE
   const mayDrain = chain.models.length - chain.overrides.filter(({ action }) => action === Override_Action.DRAIN).length > 1;
   const mayPin = !chain.overrides.some(({ action }) => action === Override_Action.PIN) && chain.models.length > 1;
   return (
-    <li className="grid grid-cols-[18px_minmax(0,1fr)] items-center gap-x-3 gap-y-1 border-t px-4 py-1.5 min-[900px]:grid-cols-[18px_minmax(0,1fr)_200px_180px_112px_136px]">
-      <span className="self-start text-right text-muted" aria-hidden="true">
+    <li className="grid grid-cols-[18px_minmax(0,1fr)_auto] items-center gap-x-3 border-t px-4 py-1.5 max-[899px]:py-2.5 min-[900px]:grid-cols-[18px_minmax(0,1fr)_200px_180px_112px_136px]">
+      <span className="text-right text-muted max-[899px]:self-start" aria-hidden="true">
         {place + 1}
       </span>
-      <div className="min-w-0">
+      <div className="min-w-0 max-[899px]:col-span-2">
         <p className="wrap-anywhere" title={meter?.model}>
           <span className="font-medium">{name}</span>
           {account && <span className="text-muted"> ({account})</span>}
@@ -167,7 +167,7 @@ function ModelLine({ project, chain, place, name, route, said, edits, onSay, onE
         {model?.learnedCeiling !== undefined && <p className="text-amber">Its provider seems to allow {count(model.learnedCeiling)}.</p>}
       </div>
       <ShareBar percent={model?.percent} isFallback={place > 0} />
-      <p className={`max-[899px]:col-start-2 ${way ? WAY_TONE[way.tone] : "text-muted"}`}>
+      <p className={`max-[899px]:text-right ${way ? WAY_TONE[way.tone] : "text-muted"}`}>
         {way?.mark && (
           <span aria-hidden="true" className="mr-1 inline-block w-3 text-center text-[11px]">
             {way.mark}
@@ -183,7 +183,7 @@ function ModelLine({ project, chain, place, name, route, said, edits, onSay, onE
           </>
         )}
       </p>
-      <span className="-ml-1.5 flex max-[899px]:col-start-2 min-[900px]:-mr-1.5 min-[900px]:ml-0 min-[900px]:justify-end">
+      <span className="-mr-1.5 flex justify-end">
         {edits && said && (
           <Button look="quiet" aria-label={`End what is said of ${name} in ${chain.name}`} onClick={onEnd}>
             End
