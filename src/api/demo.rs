@@ -8,8 +8,9 @@ use crate::{
     api::convert::to_timestamp,
     error::Error,
     proto::{
-        FailProviderRequest, FailProviderResponse, GetMailRequest, GetMailResponse, InboxMail, KillWorkerRequest, KillWorkerResponse, ListMailsRequest,
-        ListMailsResponse, StartBusyHourRequest, StartBusyHourResponse, demo_service_server::DemoService,
+        FailProviderRequest, FailProviderResponse, GetMailRequest, GetMailResponse, InboxMail, KillWorkerRequest,
+        KillWorkerResponse, ListMailsRequest, ListMailsResponse, StartBusyHourRequest, StartBusyHourResponse,
+        demo_service_server::DemoService,
     },
     service::{Service, simulation::inbox::Letter},
 };

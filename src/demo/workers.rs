@@ -218,8 +218,8 @@ impl Workers {
             let _ = process.orders.send(Order::Ends(LAST_GOODBYE_TIMEOUT));
         }
         // Those that were leaving already have had their time.
-        let _ = tokio::time::timeout(LAST_GOODBYE_TIMEOUT, async { while self.calls.join_next().await.is_some() {} })
-            .await;
+        let _ =
+            tokio::time::timeout(LAST_GOODBYE_TIMEOUT, async { while self.calls.join_next().await.is_some() {} }).await;
     }
 
     fn config(&self, call: &Call) -> WorkerConfig {

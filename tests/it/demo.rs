@@ -14,11 +14,11 @@ use highwater::{
     demo::{Demo, DemoError, ON_CALL, Options, PROJECT, StageError},
     http,
     proto::{
-        FailProviderRequest, GetHistoryRequest, GetMailRequest, GetRoutesRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListChainsRequest,
-        ListMailsRequest, ListQuotasRequest, ListSessionsRequest, Pool, Quota, Session, StartBusyHourRequest, Target,
-        Stand, Week, chain_service_client::ChainServiceClient, demo_service_client::DemoServiceClient,
-        get_history_request::Column, quota_service_client::QuotaServiceClient, route_service_client::RouteServiceClient,
-        target,
+        FailProviderRequest, GetHistoryRequest, GetMailRequest, GetRoutesRequest, GetStatusRequest, History,
+        KillWorkerRequest, Kind, ListChainsRequest, ListMailsRequest, ListQuotasRequest, ListSessionsRequest, Pool,
+        Quota, Session, Stand, StartBusyHourRequest, Target, Week, chain_service_client::ChainServiceClient,
+        demo_service_client::DemoServiceClient, get_history_request::Column, quota_service_client::QuotaServiceClient,
+        route_service_client::RouteServiceClient, target,
     },
     service::start::SIMULATION_NOTE,
     store::EmbeddedStore,
@@ -248,8 +248,17 @@ async fn a_provider_that_fails_is_down_and_sessions_go_to_the_fallback() {
         }
     };
     reaches("it is not down", 2 * SOON, |route| matches!(route, [(0, Stand::Down), (100, _)])).await;
-    let diverted: u64 = quotas(&channel).await.iter().map(|quota| quota.diverted).sum();
-    assert!(diverted > 0, "nobody was given the fallback");
+    // Its agent would like another voice.
+    let is_diverted = |session: &Session| {
+        let (meter, labels) = (session.meter.clone().unwrap_or_default(), session.labels.clone().unwrap_or_default());
+        meter.model == "cartesia/sonic-3" && labels.room.starts_with("support")
+    };
+    let diverted = timeout(2 * SOON, async {
+        while !sessions_of(&channel, "").await.iter().any(is_diverted) {
+            sleep(Duration::from_millis(200)).await;
+        }
+    });
+    assert!(diverted.await.is_ok(), "nobody was given the fallback");
     running.stop().await;
 }
 
