@@ -1,5 +1,5 @@
 // A row of a quota table: how a model stands now and stood in the week, and which way its new sessions go.
-import { memo } from "react";
+import { Fragment, memo } from "react";
 
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { Bound, Risk } from "../../gen/highwater/v1/types_pb";
@@ -194,10 +194,12 @@ export const Row = memo(function Row({ quota, id, firing, ways, isSelected, isLi
 /** How many were turned away, and why. */
 function Turned({ quota }: { quota: Quota }) {
   return turnedBy(quota).map(({ many, word }, nth) => (
-    <span key={word} className="whitespace-nowrap">
+    <Fragment key={word}>
       {nth > 0 && " · "}
-      <span className="text-red">{count(many)}</span> <span className="text-muted">{word}</span>
-    </span>
+      <span className="whitespace-nowrap">
+        <span className="text-red">{count(many)}</span> <span className="text-muted">{word}</span>
+      </span>
+    </Fragment>
   ));
 }
 
