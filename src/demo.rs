@@ -2,6 +2,7 @@
 //! report over gRPC. It touches no store but its own, which is marked as a simulation. The mails of its alerts go to a mail
 //! server of its own, and nowhere else.
 
+pub mod calls;
 pub mod history;
 pub mod inbox;
 pub mod letter;

@@ -8,8 +8,9 @@ use crate::{
     api::convert::to_timestamp,
     error::Error,
     proto::{
-        GetMailRequest, GetMailResponse, InboxMail, KillWorkerRequest, KillWorkerResponse, ListMailsRequest,
-        ListMailsResponse, StartBusyHourRequest, StartBusyHourResponse, demo_service_server::DemoService,
+        FailProviderRequest, FailProviderResponse, GetMailRequest, GetMailResponse, InboxMail, KillWorkerRequest,
+        KillWorkerResponse, ListMailsRequest, ListMailsResponse, StartBusyHourRequest, StartBusyHourResponse,
+        demo_service_server::DemoService,
     },
     service::{Service, simulation::inbox::Letter},
 };
@@ -40,6 +41,11 @@ impl DemoService for Demo {
         let killed = self.service.fleet.kill_worker().await?;
         let sessions = u32::try_from(killed.sessions).unwrap_or(u32::MAX);
         Ok(Response::new(KillWorkerResponse { worker_id: killed.worker, sessions, sentence: killed.sentence }))
+    }
+
+    async fn fail_provider(&self, _: Request<FailProviderRequest>) -> Result<Response<FailProviderResponse>, Status> {
+        let sentence = self.service.fleet.fail_provider().await?;
+        Ok(Response::new(FailProviderResponse { sentence }))
     }
 
     async fn list_mails(&self, _: Request<ListMailsRequest>) -> Result<Response<ListMailsResponse>, Status> {

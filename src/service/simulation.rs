@@ -17,6 +17,8 @@ const WAITING: usize = 8;
 pub enum Wish {
     /// More calls for a while; answered by what happens, in a sentence.
     BusyHour(oneshot::Sender<String>),
+    /// A provider fails for a while; answered by what happens, in a sentence.
+    FailProvider(oneshot::Sender<String>),
     /// A worker is to crash; none when there is none.
     KillWorker(oneshot::Sender<Option<Killed>>),
 }
@@ -54,6 +56,14 @@ impl Simulation {
     /// `Unserved` where there is no fleet, `ShuttingDown` when it is leaving.
     pub async fn busy_hour(&self) -> Result<String, Error> {
         self.ask(Wish::BusyHour).await
+    }
+
+    /// Makes a provider fail.
+    ///
+    /// # Errors
+    /// As [`busy_hour`](Self::busy_hour).
+    pub async fn fail_provider(&self) -> Result<String, Error> {
+        self.ask(Wish::FailProvider).await
     }
 
     /// Makes a worker crash.

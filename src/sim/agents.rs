@@ -122,7 +122,14 @@ pub const CAMPAIGN: Agent = Agent {
 };
 
 /// Calls at once that a busy hour brings to each agent, by its name: alone, those of the busy model are beyond its limit.
-pub const BUSY_HOUR: &[(&str, u32)] = &[("support", 28), ("claims", 4), ("booking", 18), ("tutor", 14)];
+/// With those of its fallback, beyond both.
+pub const BUSY_HOUR: &[(&str, u32)] = &[("support", 38), ("claims", 4), ("booking", 26), ("tutor", 14)];
+
+/// The provider that fails when one is asked to, as its models begin, and as people say it.
+pub const FAILING: (&str, &str) = ("elevenlabs/", "ElevenLabs");
+
+/// Calls at once that come while it fails, so that there is something to fail at any hour.
+pub const WHILE_FAILING: &[(&str, u32)] = &[("support", 14), ("claims", 2)];
 
 /// The limits of a kind, or of one of its models: the fleet's contracts.
 const LIMITS: &[(Kind, &str, u32)] = &[
@@ -152,6 +159,12 @@ const CHAINS: &[(&str, Kind, &[&str])] = &[
 /// The meter of a kind, or of one of its models, on the gateway's account.
 pub fn meter(kind: Kind, model: &str) -> Meter {
     Meter { kind, model: model.into(), account: DEFAULT_ACCOUNT.into(), unit: Unit::Stream }
+}
+
+/// The chain whose primary a model is.
+pub fn chain_of(kind: Kind, model: &str) -> Option<&'static str> {
+    let is_it = |(_, of, models): &&(&str, Kind, &[&str])| *of == kind && models.first() == Some(&model);
+    CHAINS.iter().find(is_it).map(|(name, ..)| *name)
 }
 
 /// The chains of the fleet, in a project.

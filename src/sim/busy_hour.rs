@@ -1,12 +1,13 @@
 //! A busy hour: calls that all agents get beside those of their rhythm, so many that models come to their limits within
-//! seconds, and go beyond. Unlike the fleet's own calls these do not turn to another model when one is full.
+//! seconds, and go beyond. Unlike the fleet's own calls these are not made to turn to another model when one is full: who
+//! gives their slots does that.
 
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
     model::{Time, time::MICROS_PER_SECOND},
     sim::{
-        agents::{AGENTS, Agent, BUSY_HOUR},
+        agents::{AGENTS, Agent, BUSY_HOUR, WHILE_FAILING},
         call::Call,
         fleet::MEAN_SECONDS,
         random::Random,
@@ -15,6 +16,8 @@ use crate::{
 
 /// How long more calls come.
 pub const LASTS: Duration = Duration::from_secs(600);
+/// How long calls come while a provider fails, and after it.
+const FAILURE_LASTS: Duration = Duration::from_secs(300);
 /// In what time the first of them have come.
 const WAVE_SECONDS: f64 = 12.0;
 /// What [`Random::of`] is asked for: the calls of a busy hour.
@@ -23,11 +26,20 @@ const BUSY: u64 = 4;
 /// The calls of a busy hour that begins at an instant, in the order in which they start; `there` are left over from one
 /// before it.
 pub fn calls(seed: u64, from: Time, there: usize) -> Vec<Call> {
+    of(BUSY_HOUR, LASTS, seed, from, there)
+}
+
+/// The same for a provider that fails: as many as show it at any hour.
+pub fn calls_while_failing(seed: u64, from: Time, there: usize) -> Vec<Call> {
+    of(WHILE_FAILING, FAILURE_LASTS, seed, from, there)
+}
+
+fn of(agents_at_once: &[(&str, u32)], lasts: Duration, seed: u64, from: Time, there: usize) -> Vec<Call> {
     let mut random = Random::of(seed, BUSY, from.0);
     let at = |second: f64| Time(from.0 + (second * MICROS_PER_SECOND as f64) as u64);
     let agents: HashMap<&str, &Agent> = AGENTS.iter().map(|agent| (agent.name, agent)).collect();
     let (mut wave, mut later) = (Vec::new(), Vec::new());
-    for (name, more) in BUSY_HOUR {
+    for (name, more) in agents_at_once {
         let Some(agent) = agents.get(name) else { continue };
         let call = |second: f64, random: &mut Random| Call::new(agent, at(second), random, |_, _, liked| liked);
         for _ in 0..*more {
@@ -37,7 +49,7 @@ pub fn calls(seed: u64, from: Time, there: usize) -> Vec<Call> {
         // As many as end, so that they stay as many.
         let wait = MEAN_SECONDS / f64::from(*more);
         let mut second = WAVE_SECONDS + random.wait(wait);
-        while second < LASTS.as_secs_f64() {
+        while second < lasts.as_secs_f64() {
             later.push(call(second, &mut random));
             second += random.wait(wait);
         }

@@ -3,7 +3,7 @@
 use crate::{
     model::{Kind, Meter, Outcome, SessionId, Time, time::MICROS_PER_SECOND},
     sim::{
-        agents::{Agent, Stack, meter},
+        agents::{Agent, Stack, chain_of, meter},
         random::Random,
     },
 };
@@ -30,6 +30,8 @@ const ID_LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 pub struct SimSession {
     pub id: SessionId,
     pub meter: Meter,
+    /// The chain that it is asked for by, where its agent would like the primary of one.
+    pub chain: Option<&'static str>,
     pub connected: Time,
     /// After `connected`.
     pub disconnected: Time,
@@ -70,7 +72,8 @@ impl Call {
                 sessions.hold_model(Kind::Stt, stt, 0.9, 1.2);
                 sessions.hold_model(Kind::Llm, llm, 1.2, 2.2);
                 let (from, to) = sessions.interval(1.2, 2.4);
-                sessions.hold_in(meter(Kind::Tts, tts(from, to, liked)), from, to, sessions.outcome);
+                let spoken = meter(Kind::Tts, tts(from, to, liked));
+                sessions.hold_in(spoken, chain_of(Kind::Tts, liked), from, to, sessions.outcome);
             }
             Stack::Realtime { model } => sessions.hold_model(Kind::Realtime, model, 0.9, 1.4),
         }
@@ -129,21 +132,28 @@ impl Sessions<'_> {
         (from, at(self.seconds - self.random.between(0.0, 0.8)))
     }
 
-    fn hold_in(&mut self, meter: Meter, connected: Time, disconnected: Time, outcome: Outcome) {
+    fn hold_in(
+        &mut self,
+        meter: Meter,
+        chain: Option<&'static str>,
+        connected: Time,
+        disconnected: Time,
+        outcome: Outcome,
+    ) {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.random.number().to_le_bytes());
         id[8..].copy_from_slice(&self.random.number().to_le_bytes());
-        self.list.push(SimSession { id: SessionId(id), meter, connected, disconnected, outcome });
+        self.list.push(SimSession { id: SessionId(id), meter, chain, connected, disconnected, outcome });
     }
 
     fn hold_model(&mut self, kind: Kind, model: &str, earliest: f64, latest: f64) {
         let (from, to) = self.interval(earliest, latest);
-        self.hold_in(meter(kind, model), from, to, self.outcome);
+        self.hold_in(meter(kind, model), chain_of(kind, model), from, to, self.outcome);
     }
 
     fn hold(&mut self, meter: Meter, earliest: f64, latest: f64) {
         let (from, to) = self.interval(earliest, latest);
-        self.hold_in(meter, from, to, Outcome::Ok);
+        self.hold_in(meter, None, from, to, Outcome::Ok);
     }
 }
 

@@ -14,10 +14,11 @@ use highwater::{
     demo::{Demo, DemoError, ON_CALL, Options, PROJECT, StageError},
     http,
     proto::{
-        GetHistoryRequest, GetMailRequest, GetStatusRequest, History, KillWorkerRequest, Kind, ListChainsRequest,
-        ListMailsRequest, ListQuotasRequest, ListSessionsRequest, Pool, Quota, Session, StartBusyHourRequest, Target,
-        Week, chain_service_client::ChainServiceClient, demo_service_client::DemoServiceClient,
-        get_history_request::Column, quota_service_client::QuotaServiceClient, target,
+        FailProviderRequest, GetHistoryRequest, GetMailRequest, GetRoutesRequest, GetStatusRequest, History,
+        KillWorkerRequest, Kind, ListChainsRequest, ListMailsRequest, ListQuotasRequest, ListSessionsRequest, Pool,
+        Quota, Session, Stand, StartBusyHourRequest, Target, Week, chain_service_client::ChainServiceClient,
+        demo_service_client::DemoServiceClient, get_history_request::Column, quota_service_client::QuotaServiceClient,
+        route_service_client::RouteServiceClient, target,
     },
     service::start::SIMULATION_NOTE,
     store::EmbeddedStore,
@@ -218,6 +219,49 @@ async fn a_worker_that_is_killed_is_silent_and_then_lost() {
     running.stop().await;
 }
 
+/// Shares and stands of the models of a chain.
+async fn route(channel: &Channel, chain: &str) -> Vec<(u32, Stand)> {
+    let request = GetRoutesRequest { project: PROJECT.to_owned() };
+    let routes = RouteServiceClient::new(channel.clone()).get_routes(request).await.unwrap().into_inner().routes;
+    let chains = routes.unwrap_or_default().chains;
+    let found = chains.into_iter().find(|route| route.chain == chain).map(|route| route.models).unwrap_or_default();
+    found.iter().map(|model| (model.percent, model.stand())).collect()
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_down_and_sessions_go_to_the_fallback() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(&options(dir.path()));
+    let channel = running.channel().await;
+    let mut demo = DemoServiceClient::new(channel.clone());
+    let said = demo.fail_provider(FailProviderRequest {}).await.unwrap().into_inner().sentence;
+    assert!(said.starts_with("ElevenLabs fails for 90 seconds"), "{said}");
+    let reaches = async |what: &str, within: Duration, is: fn(&[(u32, Stand)]) -> bool| {
+        let began = Instant::now();
+        loop {
+            let route = route(&channel, "voice").await;
+            if is(&route) {
+                return;
+            }
+            assert!(began.elapsed() < within, "{what}: {route:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    reaches("it is not down", 2 * SOON, |route| matches!(route, [(0, Stand::Down), (100, _)])).await;
+    // Its agent would like another voice.
+    let is_diverted = |session: &Session| {
+        let (meter, labels) = (session.meter.clone().unwrap_or_default(), session.labels.clone().unwrap_or_default());
+        meter.model == "cartesia/sonic-3" && labels.room.starts_with("support")
+    };
+    let diverted = timeout(2 * SOON, async {
+        while !sessions_of(&channel, "").await.iter().any(is_diverted) {
+            sleep(Duration::from_millis(200)).await;
+        }
+    });
+    assert!(diverted.await.is_ok(), "nobody was given the fallback");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_service_that_is_no_demo_has_no_demo_service() {
     let serving = crate::serving::Serving::start();
@@ -225,6 +269,7 @@ async fn a_service_that_is_no_demo_has_no_demo_service() {
     let refused = demo.start_busy_hour(StartBusyHourRequest {}).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unimplemented);
     assert_eq!(demo.kill_worker(KillWorkerRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
+    assert_eq!(demo.fail_provider(FailProviderRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
     assert_eq!(demo.list_mails(ListMailsRequest {}).await.unwrap_err().code(), tonic::Code::Unimplemented);
     assert_eq!(demo.get_mail(GetMailRequest { mail_id: 1 }).await.unwrap_err().code(), tonic::Code::Unimplemented);
 }

@@ -9,6 +9,7 @@ import { type Locator, type Page, expect, test as base } from "@playwright/test"
 
 import { AdminService } from "../src/gen/highwater/v1/admin_pb";
 import { AlertService } from "../src/gen/highwater/v1/alert_pb";
+import { ChainService } from "../src/gen/highwater/v1/chain_pb";
 import { DemoService } from "../src/gen/highwater/v1/demo_pb";
 import { LimitService } from "../src/gen/highwater/v1/limit_pb";
 import { QuotaService } from "../src/gen/highwater/v1/quota_pb";
@@ -19,13 +20,14 @@ const DIST = join(import.meta.dirname, "..", "dist");
 const TYPES: Record<string, string> = { ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8" };
 
 /** The service's calls, to compare what the page shows with. */
-export function callsOf(port = PORT) {
+export function callsOf(port = PORT, token = "") {
   const transport = createGrpcWebTransport({
     baseUrl: `http://127.0.0.1:${port}`,
     interceptors: [
       (next) => (request) => {
         request.header.set("X-Highwater", "1");
         request.header.set("Origin", `http://127.0.0.1:${port}`);
+        if (token) request.header.set("Authorization", `Bearer ${token}`);
         return next(request);
       },
     ],
@@ -36,6 +38,7 @@ export function callsOf(port = PORT) {
     limits: createClient(LimitService, transport),
     requests: createClient(RequestService, transport),
     alerts: createClient(AlertService, transport),
+    chains: createClient(ChainService, transport),
     demo: createClient(DemoService, transport),
   };
 }

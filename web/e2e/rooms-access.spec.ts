@@ -66,7 +66,7 @@ test("a viewer sees no button that would fail", async ({ page }) => {
   await expect(views.getByRole("link", { name: "Operator" })).toHaveCount(0);
   await views.getByRole("link", { name: "Settings" }).click();
   const rooms = page.getByRole("navigation", { name: "Settings" });
-  await expect(rooms.getByRole("link")).toHaveText(["Limits", "Plans", "Catalogue", "Alert rules"]);
+  await expect(rooms.getByRole("link")).toHaveText(["Limits", "Plans", "Chains", "Catalogue", "Alert rules"]);
   for (const [room, button] of [["Limits", /^(Set a limit|Change the limit|End the limit)/], ["Plans", /^Apply/], ["Catalogue", /^Set the limit/], ["Alert rules", /^(Add|Change|Delete|Reset)/]] as const) {
     await rooms.getByRole("link", { name: room }).click();
     await expect(page.getByRole("region", { name: room === "Alert rules" ? "Rules" : room })).toBeVisible();

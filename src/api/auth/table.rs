@@ -93,6 +93,7 @@ pub const TABLE: &[(&str, Rule)] = &[
     // Where there is no demo, nobody's.
     ("/highwater.v1.DemoService/StartBusyHour", READ),
     ("/highwater.v1.DemoService/KillWorker", READ),
+    ("/highwater.v1.DemoService/FailProvider", READ),
     ("/highwater.v1.DemoService/ListMails", READ),
     ("/highwater.v1.DemoService/GetMail", READ),
     ("/grpc.health.v1.Health/Check", Rule::Open),

@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 
 vi.stubGlobal("location", { origin: "http://localhost" });
 const { AlertKind, AlertPhase, AlertSchema, DeliverySumsSchema, Severity } = await import("../gen/highwater/v1/alert_pb");
-const { beyondListed, episodeKey, episodeOf, eventTone, fieldProblem, levelWords, share, toldWords, tomorrowMorning, toneOf } = await import("./alerts");
+const { beyondListed, episodeKey, episodeOf, eventTone, levelWords, share, toldWords, tomorrowMorning, toneOf } = await import("./alerts");
 
 const alert = (name: string, began: number) => create(AlertSchema, { name, beginTime: { seconds: BigInt(began), nanos: 0 } });
 
@@ -52,10 +52,4 @@ test("what was told is summed up, the worst first", () => {
 test("tomorrow morning is at eight of the local clock", () => {
   const now = new Date(2026, 2, 28, 23, 30).getTime();
   expect(new Date(tomorrowMorning(now)).toString()).toBe(new Date(2026, 2, 29, 8).toString());
-});
-
-test("what the service says of a field goes to that field", () => {
-  expect(fieldProblem("threshold: is 1001 %; 1000 % is the most")).toEqual({ field: "threshold", problem: "is 1001 %; 1000 % is the most" });
-  expect(fieldProblem("rule.name: is needed")).toEqual({ field: "name", problem: "is needed" });
-  expect(fieldProblem("Something went wrong.")).toEqual({ field: "", problem: "Something went wrong." });
 });

@@ -127,12 +127,3 @@ export function tomorrowMorning(now: number): number {
   at.setHours(8, 0, 0, 0);
   return at.getTime();
 }
-
-/** The value of a field of date and time, in local time, to the minute. */
-export const fieldOfTime = (at: number): string => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-
-/** What the service says is wrong, and of which field: "threshold: is 1001 %; 1000 % is the most". */
-export function fieldProblem(message: string): { field: string; problem: string } {
-  const found = /^([a-z_]+(?:\.[a-z_]+)*): ([^]*)$/.exec(message);
-  return found ? { field: found[1]?.split(".").at(-1) ?? "", problem: found[2] ?? "" } : { field: "", problem: message };
-}

@@ -5,10 +5,8 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { type Columns, ColumnsSchema } from "../gen/columns_pb";
 import { AdminService } from "../gen/highwater/v1/admin_pb";
-import { ForecastService } from "../gen/highwater/v1/forecast_pb";
 import { LimitService } from "../gen/highwater/v1/limit_pb";
 import { type GetHistoryRequestSchema, QuotaService } from "../gen/highwater/v1/quota_pb";
-import { RequestService } from "../gen/highwater/v1/request_pb";
 
 /** Told when a call was refused for want of a credential: the page keeps its view and asks. */
 export const unauthenticated = new EventTarget();
@@ -36,13 +34,11 @@ const transport = createGrpcWebTransport({
   fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin" }),
 });
 
-/** What the page begins with is here; what a view alone calls is in a file of its own (`lib/alerts`, `lib/demo`), loaded with it. */
+/** What the page begins with is here; what a view alone calls is in a file of its own (`lib/alerts`, `lib/chains`, `lib/demo`, `lib/forecast`, `lib/requests`), loaded with it. */
 export const client = <S extends DescService>(service: S): Client<S> => createClient(service, transport);
 
 export const quotas = /* @__PURE__ */ client(QuotaService);
 export const limits = /* @__PURE__ */ client(LimitService);
-export const requests = /* @__PURE__ */ client(RequestService);
-export const forecast = /* @__PURE__ */ client(ForecastService);
 export const admin = /* @__PURE__ */ client(AdminService);
 
 /** The answer of `GetHistory`, its columns as they came. */

@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Timestamp } from "@bufbuild/protobuf/wkt";
 
 import { type Quota } from "../gen/highwater/v1/quota_pb";
-import { Bound, Kind, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
+import { Bound, Kind, type Meter, Risk, type Target, TargetSchema, Unit, Week } from "../gen/highwater/v1/types_pb";
 import { boundWord } from "./bound";
 import { count, many } from "./time";
 
@@ -57,6 +57,9 @@ export function targetKey(target: Target | undefined): string {
   const model = of.value.model ? `/${of.value.model.replace(/[%@~]/g, encodeURIComponent).replaceAll("~", "%7E")}` : "";
   return `${of.case === "pool" ? "pool:" : ""}${KIND_WORD[of.value.kind]}${model}${account}${unit}`;
 }
+
+/** A meter as a target. */
+export const targetOfMeter = (meter: Meter | undefined): Target | undefined => meter && create(TargetSchema, { target: { case: "meter", value: meter } });
 
 /** Whose quota it counts on; the gateway's when nothing is said. */
 export const accountOf = ({ target }: Quota): string => target?.target.value?.account || DEFAULT_ACCOUNT;

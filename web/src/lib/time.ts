@@ -76,3 +76,6 @@ export const count = (value: number | bigint): string => numberFormat.format(val
 
 /** So many of something: "1 session", "20,526 sessions"; `more` where another letter or word changes too. */
 export const many = (value: number | bigint, one: string, more = `${one}s`): string => `${count(value)} ${Number(value) === 1 ? one : more}`;
+
+/** The value of a field of date and time, in local time, to the minute. */
+export const fieldOfTime = (at: number): string => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);

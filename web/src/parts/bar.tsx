@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type RangeName, RANGES, VIEWS, type View, go, useAddress } from "../lib/address";
 import { useCaller } from "../lib/caller";
 import { useFiring } from "../lib/firing";
+import { whenIdle } from "../lib/idle";
 import { useLive } from "../lib/live";
 import { projectsQuery } from "../lib/service-state";
 import { type Theme, setTheme, useTheme } from "../lib/theme";
@@ -19,9 +20,6 @@ const VIEW_NAME: Record<View, string> = {
   settings: "Settings",
   operator: "Operator",
 };
-/** When the browser has nothing better to do: what is being drawn comes first. */
-const whenIdle = () =>
-  new Promise((done) => ("requestIdleCallback" in window ? requestIdleCallback(done, { timeout: 1_000 }) : setTimeout(done, 300)));
 
 /** What fires is read once the page is there, and is no part of what it waits for. */
 const FiringReader = part("What fires", () => whenIdle().then(() => import("./firing")).then((of) => of.default));

@@ -3,7 +3,8 @@ import { type Target } from "../../gen/highwater/v1/types_pb";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { requests, words } from "../../lib/service";
+import { requests } from "../../lib/requests";
+import { words } from "../../lib/service";
 import { slotsProblem } from "../../lib/slots";
 import { count, many } from "../../lib/time";
 import { Button } from "../button";

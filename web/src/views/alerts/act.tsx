@@ -5,13 +5,13 @@ import { useState } from "react";
 
 import { type Alert, AlertPhase } from "../../gen/highwater/v1/alert_pb";
 import { alertsChanged } from "../../lib/alert-lists";
-import { alerts, fieldOfTime, tomorrowMorning } from "../../lib/alerts";
+import { alerts, tomorrowMorning } from "../../lib/alerts";
 import { useAuthor } from "../../lib/author";
 import { useCaller } from "../../lib/caller";
 import { say } from "../../lib/said";
 import { words } from "../../lib/service";
 import { seconds } from "../../lib/target";
-import { moment } from "../../lib/time";
+import { fieldOfTime, moment } from "../../lib/time";
 import { Button } from "../../parts/button";
 import { Dialog } from "../../parts/dialog";
 import { FormEnd } from "../../parts/entry";

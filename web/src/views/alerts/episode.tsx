@@ -6,7 +6,8 @@ import { type Alert, type AlertDelivery, AlertDelivery_State as State, AlertPhas
 import { type Quota, type Session } from "../../gen/highwater/v1/quota_pb";
 import { go } from "../../lib/address";
 import { ACROSS, DELIVERY_WORD, NOTICE_WORD, SEVERITY_WORD, beyondListed, episodeKey, eventTone, isOfLevel, levelWords, toldWords } from "../../lib/alerts";
-import { quotas, requests } from "../../lib/service";
+import { requests } from "../../lib/requests";
+import { quotas } from "../../lib/service";
 import { WEEK_WORD, seconds, targetKey } from "../../lib/target";
 import { count, duration, full, many } from "../../lib/time";
 import { Button } from "../../parts/button";

@@ -5,7 +5,8 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { type AlertRule, AlertRuleSchema, type PreviewAlertRuleResponse } from "../../gen/highwater/v1/alert_pb";
-import { alerts, fieldProblem } from "../../lib/alerts";
+import { alerts } from "../../lib/alerts";
+import { fieldProblem } from "../../lib/problems";
 import { useNames } from "../../lib/names";
 import { words } from "../../lib/service";
 import { seconds } from "../../lib/target";

@@ -5,7 +5,8 @@ import { useMutation } from "@tanstack/react-query";
 import { useId, useState } from "react";
 
 import { type Recipient, RecipientSchema, Recipient_Webhook_Form as Form, Severity } from "../../gen/highwater/v1/alert_pb";
-import { SEVERITY_WORD, alerts, fieldProblem } from "../../lib/alerts";
+import { SEVERITY_WORD, alerts } from "../../lib/alerts";
+import { fieldProblem } from "../../lib/problems";
 import { words } from "../../lib/service";
 import { ZONE } from "../../lib/time";
 import { Button } from "../../parts/button";

@@ -6,7 +6,8 @@ import { useState } from "react";
 
 import { AlertKind, type AlertRule, AlertRuleSchema, Severity } from "../../gen/highwater/v1/alert_pb";
 import { Kind } from "../../gen/highwater/v1/types_pb";
-import { ACROSS, ALERT_WORD, LEVEL_KINDS, SERVICE_KINDS, WAY_KINDS, alerts, fieldProblem, isOfLevel } from "../../lib/alerts";
+import { ACROSS, ALERT_WORD, LEVEL_KINDS, SERVICE_KINDS, WAY_KINDS, alerts, isOfLevel } from "../../lib/alerts";
+import { fieldProblem } from "../../lib/problems";
 import { useLive } from "../../lib/live";
 import { useCatalogue } from "../../lib/names";
 import { words } from "../../lib/service";

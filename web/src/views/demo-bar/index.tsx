@@ -29,6 +29,7 @@ export default function DemoBar() {
   };
   const failed = (error: unknown) => say(`That did not work. ${words(error)}`);
   const busy = useMutation({ mutationFn: () => demo.startBusyHour({}), onSuccess: done, onError: failed });
+  const fail = useMutation({ mutationFn: () => demo.failProvider({}), onSuccess: done, onError: failed });
   const kill = useMutation({ mutationFn: () => demo.killWorker({}), onSuccess: done, onError: failed });
   return (
     <aside aria-label="Demo" className="border-b bg-raised">
@@ -43,8 +44,11 @@ export default function DemoBar() {
           )}
           {caller?.edits && (
             <>
-              <Button disabled={busy.isPending} onClick={() => busy.mutate()} title="More calls for ten minutes: levels rise to their limits and above">
+              <Button disabled={busy.isPending} onClick={() => busy.mutate()} title="More calls for ten minutes: models fill, new sessions go to their fallbacks, and levels rise to the limits and above">
                 Busy hour
+              </Button>
+              <Button disabled={fail.isPending} onClick={() => fail.mutate()} title="ElevenLabs fails for a minute and a half: new sessions go to the fallback, and return">
+                Fail a provider
               </Button>
               <Button disabled={kill.isPending} onClick={() => kill.mutate()} title="Cut one worker off, as a crash would: its sessions are silent, and then lost">
                 Kill a worker

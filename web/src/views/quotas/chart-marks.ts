@@ -9,6 +9,8 @@ export interface Mark {
   /** Of which line; absent for what is of all. */
   of?: string | undefined;
   isOutage?: boolean;
+  /** New sessions took another way. */
+  isRoute?: boolean;
   /** Something was over: it is drawn hollow. */
   isEnd?: boolean;
 }
@@ -39,10 +41,10 @@ export function drawMarks(u: uPlot, of: Marked, tone: (name: string) => string) 
   ctx.save();
   for (const mark of marks) {
     if (!isShown(mark, of)) continue;
-    const { at, until, isOutage, isEnd } = mark;
+    const { at, until, isOutage, isRoute, isEnd } = mark;
     const x = u.valToPos(Math.max(at, from), "x", true);
     const size = 4 * devicePixelRatio;
-    ctx.fillStyle = tone(isOutage ? "red" : "muted");
+    ctx.fillStyle = tone(isOutage ? "red" : isRoute ? "violet" : "muted");
     if (until) ctx.fillRect(x, top + height - 2 * devicePixelRatio, u.valToPos(Math.min(until, to), "x", true) - x, 2 * devicePixelRatio);
     ctx.beginPath();
     ctx.moveTo(x, top + height - 1.6 * size);

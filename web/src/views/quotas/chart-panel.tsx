@@ -65,7 +65,7 @@ export function ChartPanel(props: Props) {
         const [start, until] = [seconds(mark.startTime) ?? 0, seconds(mark.endTime)];
         const of = mark.target && targetKey(mark.target);
         if (mark.happening === Happening.ALERT) return alertMarks(start, until, mark.text).map((alert) => ({ ...alert, of }));
-        return [{ at: start, until, of, text: mark.text, isOutage: mark.happening === Happening.OUTAGE }];
+        return [{ at: start, until, of, text: mark.text, isOutage: mark.happening === Happening.OUTAGE, isRoute: mark.happening === Happening.ROUTE }];
       });
   }, [happened.data, keys]);
   const tones = quotas.map((quota) => `${targetKey(quota.target)} ${toneOf(quota)} ${nameOf(quota)} ${seconds(quota.knownSince)}`).join("\n");

@@ -5,12 +5,13 @@ import { type ReactNode } from "react";
 
 import { type GetDistributionResponse, type HeatCell, type Quota } from "../../gen/highwater/v1/quota_pb";
 import { IncreaseRequest_State } from "../../gen/highwater/v1/request_pb";
-import { Week } from "../../gen/highwater/v1/types_pb";
+import { Condition, Week } from "../../gen/highwater/v1/types_pb";
 import { go } from "../../lib/address";
 import { boundWhy, signOf } from "../../lib/bound";
 import { limitWords } from "../../lib/limits";
 import { timeAtEach } from "../../lib/series";
-import { limits, quotas, requests } from "../../lib/service";
+import { requests } from "../../lib/requests";
+import { limits, quotas } from "../../lib/service";
 import { heldAndTurned, nameOf, seconds, targetKey, turnedAway } from "../../lib/target";
 import { ZONE, count, duration, many } from "../../lib/time";
 import { Button } from "../../parts/button";
@@ -77,6 +78,15 @@ export default function Detail({ project, quota, onRequest, onSetLimit, edits }:
           )}
           {lost > 0 && ` ${count(lost)} ${lost === 1 ? "was" : "were"} lost with ${lost === 1 ? "its" : "their"} worker.`}
           {down > 0 && ` ${count(down)} ended because the provider was down.`}
+          {quota.condition === Condition.DOWN && <span className="text-red"> Its provider is down, by what this project’s sessions met: chains use another model.</span>}
+          {quota.condition === Condition.PROBING && <span className="text-amber"> Its provider was down, and a few sessions try it again.</span>}
+          {quota.learnedCeiling !== undefined && (
+            <span className="text-amber">
+              {" "}
+              Its provider seems to allow {count(quota.learnedCeiling)}
+              {quota.learnedFrom && `: ${quota.learnedFrom}`}.
+            </span>
+          )}
         </p>
         <Button look="quiet" onClick={() => go({ view: "alerts", select: "", open: "", filter: "", rest: { target: key } })}>
           Its alerts

@@ -5,11 +5,12 @@ import { type Quota } from "../../gen/highwater/v1/quota_pb";
 import { go, useAddress } from "../../lib/address";
 import { useCaller } from "../../lib/caller";
 import { setCursor } from "../../lib/cursor";
+import { whenIdle } from "../../lib/idle";
 import { useLive } from "../../lib/live";
 import { sectionsOf } from "../../lib/sections";
 import { CONNECTION_KINDS, kindOf, nameOf, targetKey, targetOf } from "../../lib/target";
 import { Button } from "../../parts/button";
-import { type Asked } from "../../parts/request-dialog";
+import type { Asked } from "../../parts/request-dialog";
 import { part } from "../../parts/part";
 import { Skeleton, SkeletonRows } from "../../parts/skeleton";
 import { Section } from "./section";
@@ -21,6 +22,8 @@ const Choose = part("The choice of models", () => import("../requests/choose").t
 const LimitDialog = part("The limit", () => import("./limit-dialog").then((of) => of.default));
 const KeysDialog = part("The list of keys", () => import("./keys-dialog").then((of) => of.default));
 const FirstUse = part("How to begin", () => import("../first-use").then((of) => of.default), <Skeleton className="mt-6 h-64" />);
+
+const RoutingReader = part("Which way sessions go", () => whenIdle().then(() => import("../../parts/routing")).then((of) => of.default));
 
 /** What to ask for where nothing better is known: the peak with a quarter more, above the limit. */
 const wantedOf = (quota: Quota): number => Math.max(Math.ceil((quota.peak?.level ?? 0) * 1.25), (quota.limit?.slots ?? 0) + 1, 1);
@@ -96,6 +99,7 @@ export default function Quotas({ project }: { project: string }) {
   }
   return (
     <>
+      {caller && live.status !== "connecting" && <RoutingReader project={project} />}
       <VerdictLine live={live} onShow={show} onRequest={request} />
       <Tiles project={project} live={live} edits={edits} onRequest={request} onSetLimit={setLimit} />
       <div className="mt-4 flex items-center gap-2">

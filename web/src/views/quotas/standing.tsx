@@ -1,5 +1,5 @@
 import { type Quota } from "../../gen/highwater/v1/quota_pb";
-import { Risk, Week } from "../../gen/highwater/v1/types_pb";
+import { Condition, Risk, Week } from "../../gen/highwater/v1/types_pb";
 import { RISK_WORD, WEEK_WORD } from "../../lib/target";
 
 const MARK: Record<Risk, string> = {
@@ -20,14 +20,20 @@ export const toneOf = (quota: Quota): "fill" | "amber" | "red" =>
 
 const TEXT = { fill: "text-muted", amber: "text-amber", red: "text-red" };
 
-/** How near it is now, in a mark and a word. */
+/** How near it is now, in a mark and a word; of a provider that is down, that. */
 export function Now({ quota }: { quota: Quota }) {
+  if (quota.condition === Condition.DOWN) return <Mark tone="red" mark="✕" word="provider down" />;
+  if (quota.condition === Condition.PROBING) return <Mark tone="amber" mark="◐" word="probing" />;
   const tone = quota.risk === Risk.APPROACHING ? "amber" : toneOf(quota) === "red" ? "red" : "fill";
   const word = !quota.limit && quota.risk !== Risk.UNKNOWN ? "no limit" : RISK_WORD[quota.risk];
+  return <Mark tone={tone} mark={MARK[quota.risk]} word={word} />;
+}
+
+function Mark({ tone, mark, word }: { tone: keyof typeof TEXT; mark: string; word: string }) {
   return (
     <span className={`inline-flex items-baseline gap-1.5 whitespace-nowrap ${TEXT[tone]}`}>
       <span aria-hidden="true" className="w-2.5 text-center text-[10px]">
-        {MARK[quota.risk]}
+        {mark}
       </span>
       {word}
     </span>

@@ -4,7 +4,8 @@ import { useState } from "react";
 
 import { type IncreaseRequest } from "../../gen/highwater/v1/request_pb";
 import { say } from "../../lib/said";
-import { requests, words } from "../../lib/service";
+import { requests } from "../../lib/requests";
+import { words } from "../../lib/service";
 import { slotsProblem } from "../../lib/slots";
 import { seconds } from "../../lib/target";
 import { count, moment } from "../../lib/time";

@@ -18,6 +18,7 @@ const COLUMNS: Column<AuditRow>[] = [
   {
     key: "actor",
     head: "By",
+    className: "md:min-w-24",
     cell: ({ actor, actorName, role, address }) => (
       <span title={address}>
         <By id={actor} name={actorName} />

@@ -6,6 +6,7 @@ import { Recipients } from "../alerts/recipients";
 import { Rules } from "../alerts/rules";
 import { Audit } from "./audit";
 import { Catalogue } from "./catalogue";
+import { Chains } from "./chains";
 import { Keys } from "./keys";
 import { Limits } from "./limits";
 import { Plans } from "./plans";
@@ -13,6 +14,7 @@ import { Plans } from "./plans";
 const ROOMS = [
   { key: "", name: "Limits", room: Limits, forEditors: false },
   { key: "plans", name: "Plans", room: Plans, forEditors: false },
+  { key: "chains", name: "Chains", room: Chains, forEditors: false },
   { key: "catalogue", name: "Catalogue", room: Catalogue, forEditors: false },
   { key: "keys", name: "Keys", room: Keys, forEditors: true },
   { key: "rules", name: "Alert rules", room: Rules, forEditors: false },
