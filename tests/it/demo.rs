@@ -286,7 +286,8 @@ async fn a_busy_hour_is_told_by_mail_whose_link_opens_the_row() {
         let mails = demo.list_mails(ListMailsRequest {}).await.unwrap().into_inner().mails;
         // The first one is of a limit that is reached, or passed, or of a fallback that is in use before that: nearing a limit
         // takes two minutes. What follows it is folded.
-        let is_of_level = |subject: &str| subject.contains(" %)") || subject.ends_with("new sessions go to the fallback");
+        let is_of_level =
+            |subject: &str| subject.contains(" %)") || subject.ends_with("new sessions go to the fallback");
         if let Some(mail) = mails.into_iter().find(|mail| is_of_level(&mail.subject)) {
             break mail;
         }
