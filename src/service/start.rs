@@ -19,7 +19,7 @@ use crate::{
         Access, Alerts, Ceilings, Chains, Choices, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages,
         Requests, Routing, Service, Simulation, access::AccessError, livekit::livekit,
     },
-    store::{Shelf, Store, StoreError, migrate::is_unfinished},
+    store::{Shelf, Store, StoreError, content::is_unfinished},
 };
 
 /// The note of a store that holds a simulation.

@@ -41,10 +41,18 @@ pub struct Content {
 /// When the store can't be read.
 pub fn check(store: &dyn Store) -> Result<CheckReport> {
     let mut report = read(store, &mut |_, _| {})?.report;
-    if store.note(UNFINISHED_NOTE)?.as_deref() == Some(UNFINISHED) {
+    if is_unfinished(store)? {
         report.problems.insert(0, INTERRUPTED.to_owned());
     }
     Ok(report)
+}
+
+/// Whether a copy into this store was interrupted: then it is not to be used.
+///
+/// # Errors
+/// When the store can't be read.
+pub fn is_unfinished(store: &dyn Store) -> Result<bool> {
+    Ok(store.note(UNFINISHED_NOTE)?.as_deref() == Some(UNFINISHED))
 }
 
 /// Reads all of it; `progress` is told how many keys are done, of how many.

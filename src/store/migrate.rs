@@ -7,7 +7,7 @@ use crate::{
     model::{Hour, KeyId},
     store::{
         self, Change, Document, EmbeddedStore, RedisStore, Result, Second, Shelf, Store, StoreError,
-        content::{self, Content, EVER, UNFINISHED, UNFINISHED_NOTE},
+        content::{self, Content, EVER, UNFINISHED, UNFINISHED_NOTE, is_unfinished},
         embedded::Tell,
     },
 };
@@ -105,14 +105,6 @@ pub fn migrate(
     tell(&target).map_err(at(to))?;
     target.set_note(UNFINISHED_NOTE, "finished").map_err(at(to))?;
     Ok(after)
-}
-
-/// Whether a copy into this store was interrupted: then it is not to be used.
-///
-/// # Errors
-/// When the store can't be read.
-pub fn is_unfinished(store: &dyn Store) -> Result<bool> {
-    Ok(store.note(UNFINISHED_NOTE)?.as_deref() == Some(UNFINISHED))
 }
 
 fn check_is_store(place: &StorePlace, options: &RedisOptions) -> Result<()> {

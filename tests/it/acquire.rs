@@ -70,7 +70,7 @@ fn release(worker: u8, session: &str) -> ReleaseRequest {
 }
 
 #[track_caller]
-fn granted(answer: AcquireResponse) -> Granted {
+pub fn granted(answer: AcquireResponse) -> Granted {
     match answer.result {
         Some(Answer::Granted(granted)) => granted,
         other => panic!("{other:?}"),
@@ -78,7 +78,7 @@ fn granted(answer: AcquireResponse) -> Granted {
 }
 
 #[track_caller]
-fn refused(answer: AcquireResponse) -> Refused {
+pub fn refused(answer: AcquireResponse) -> Refused {
     match answer.result {
         Some(Answer::Refused(refused)) => refused,
         other => panic!("{other:?}"),

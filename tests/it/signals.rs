@@ -9,16 +9,19 @@ use highwater::{
     live::sync::Ordering,
     model::{Enforcement, Key, Kind, Meter as Name, Mode, Now, Project, Target},
     proto::{
-        AcquireRequest, AcquireResponse, Condition, GrantReason, Granted, Labels, Outcome, RefusalCause, Refused,
-        ReleaseRequest, Routes, SetChainRequest, Stand, StreamAcquire, acquire_response::Result as Answer, acquired,
-        attach_request::Message as Say, attach_response::Message as Heard, chain_service_client::ChainServiceClient,
+        AcquireRequest, AcquireResponse, Condition, GrantReason, Granted, Labels, Outcome, RefusalCause,
+        ReleaseRequest, Routes, SetChainRequest, Stand, StreamAcquire, acquired, attach_request::Message as Say,
+        attach_response::Message as Heard, chain_service_client::ChainServiceClient,
     },
     service::{Actor, Author},
 };
 use tokio::time::{sleep, timeout};
 use tonic::Code;
 
-use crate::serving::{MODEL, SOON, Serving, Worker, hello, id, meter, wrong};
+use crate::{
+    acquire::{granted, refused},
+    serving::{MODEL, SOON, Serving, Worker, hello, id, meter, wrong},
+};
 
 const OTHER: &str = "elevenlabs/eleven_turbo_v2_5";
 const CHAIN: &str = "agents";
@@ -77,22 +80,6 @@ fn of_job(worker: u8, session: &str, job: &str) -> AcquireRequest {
 
 async fn say(serving: &Serving, request: AcquireRequest) -> AcquireResponse {
     serving.ingest().await.acquire(request).await.unwrap().into_inner()
-}
-
-#[track_caller]
-fn granted(answer: AcquireResponse) -> Granted {
-    match answer.result {
-        Some(Answer::Granted(granted)) => granted,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[track_caller]
-fn refused(answer: AcquireResponse) -> Refused {
-    match answer.result {
-        Some(Answer::Refused(refused)) => refused,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[track_caller]

@@ -187,7 +187,7 @@ fn a_copy_that_was_interrupted_is_not_served_and_begun_again() {
     let copied = migrate::migrate(&file, &place, &options("hw:"), false, &mut |_| Ok(()), &mut |_, _, _| {}).unwrap();
     assert_eq!(copied.report.audit, 2_493);
     let store = RedisStore::open(&redis.address(), &options("hw:"), &RETENTION).unwrap();
-    assert!(!migrate::is_unfinished(&store).unwrap());
+    assert!(!content::is_unfinished(&store).unwrap());
 }
 
 #[test]

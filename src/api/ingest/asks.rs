@@ -36,25 +36,28 @@ struct ByChain<'a> {
     failed: &'a [proto::Meter],
 }
 
+/// What is the same however a slot is asked for: an ask that names no model yet, and how long it may wait.
+fn ask(
+    session_id: &[u8],
+    labels: Option<&proto::Labels>,
+    priority_said: i32,
+    wait_said: Option<prost_types::Duration>,
+) -> Checked<(Ask, Duration)> {
+    let (id, text_id) = convert::session_id(session_id)?;
+    let labels = convert::labels(labels).map_err(|problem| problem.within("labels"))?;
+    let (priority, wait) = (priority(priority_said)?, wait(wait_said)?);
+    let labels = convert::with_text_id(labels, text_id);
+    let (wanted, waits) = (Arc::default(), !wait.is_zero());
+    Ok((Ask { id, wanted, priority, labels, waits, of_chain: None, without_store: false }, wait))
+}
+
 /// Checks a call for a slot. Models that are new begin to be counted.
 pub fn acquire(service: &Service, request: &AcquireRequest, now: Now) -> Result<Asking, Error> {
     let project = convert::reported_project(&request.project)?;
     let worker = worker(&request.worker_id)?.to_owned();
     let incarnation = convert::incarnation("incarnation", &request.incarnation)?;
     let lease = unary::lease(service, request.lease)?.unwrap_or(service.config.bounds.unary_lease.0);
-    let (id, text_id) = convert::session_id(&request.session_id)?;
-    let labels = convert::labels(request.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
-    let (priority, wait) = (priority(request.priority)?, wait(request.wait)?);
-    let labels = convert::with_text_id(labels, text_id);
-    let ask = Ask {
-        id,
-        wanted: Arc::default(),
-        priority,
-        labels,
-        waits: !wait.is_zero(),
-        of_chain: None,
-        without_store: false,
-    };
+    let (ask, wait) = ask(&request.session_id, request.labels.as_ref(), request.priority, request.wait)?;
     let by_chain = ByChain { project: &project, worker: &worker, chain: &request.chain, failed: &request.failed };
     if by_chain.is_asked("meters", request.meters.len())? {
         service.guard.reported(&project, 1, now.mono)?;
@@ -88,19 +91,8 @@ pub fn on_stream(
     handles: &Handles,
     now: Now,
 ) -> Result<(SessionId, Wants, Duration), Error> {
-    let (id, text_id) = convert::session_id(&said.session_id)?;
-    let labels = convert::labels(said.labels.as_ref()).map_err(|problem| problem.within("labels"))?;
-    let (priority, wait) = (priority(said.priority)?, wait(said.wait)?);
-    let labels = convert::with_text_id(labels, text_id);
-    let ask = Ask {
-        id,
-        wanted: Arc::default(),
-        priority,
-        labels,
-        waits: !wait.is_zero(),
-        of_chain: None,
-        without_store: false,
-    };
+    let (ask, wait) = ask(&said.session_id, said.labels.as_ref(), said.priority, said.wait)?;
+    let id = ask.id;
     let by_chain = ByChain { project, worker, chain: &said.chain, failed: &said.failed };
     if by_chain.is_asked("handles", said.handles.len())? {
         let wants = match by_chain.wants(service, ask, now) {
