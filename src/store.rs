@@ -312,4 +312,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// After [`StoreError::Lost`]: writes what is still known again; returns whether that is everything. If it is not, the
     /// hours that the caller has in memory are written, too, and the rest stays a gap. Does nothing when nothing was lost.
     fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool>;
+
+    /// What of history the store itself knows to be gone, in words. Once a service has told of it ([`Keeping::lost`]) it is
+    /// what any other gap is. A store that is one piece has all of it or nothing.
+    fn missing(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
 }

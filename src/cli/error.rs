@@ -146,8 +146,19 @@ impl CliError {
     }
 }
 
-/// What is said when a service ends a connection by TLS before a word was heard, or without one.
-const ENDED: [&str; 5] = ["CertificateRequired", "CertificateUnknown", "UnknownCA", "BadCertificate", "broken pipe"];
+/// What is said when a service ends a connection by TLS before a word was heard, or without one: which of them, is a matter of
+/// what comes first.
+const ENDED: [&str; 9] = [
+    "CertificateRequired",
+    "CertificateUnknown",
+    "UnknownCA",
+    "BadCertificate",
+    "broken pipe",
+    "connection closed",
+    "connection was closed",
+    "onnection reset",
+    "unexpected end of file",
+];
 
 /// What to do about a service that can't be reached. What is said of certificates comes from rustls.
 fn unreachable_hint(server: &str, cause: &str) -> &'static str {

@@ -50,8 +50,8 @@ pub fn run(args: MigrateArgs) -> Result<(), CliError> {
     let bar = progress_bar();
     let mut progress = |stage, done, of| {
         bar.set_message(match stage {
+            Stage::VerifySource => "reading what is copied",
             Stage::Copy => "copying",
-            Stage::VerifySource => "reading what was copied",
             Stage::VerifyCopy => "reading the copy",
         });
         bar.set_length(of);
@@ -70,14 +70,17 @@ pub fn run(args: MigrateArgs) -> Result<(), CliError> {
 }
 
 fn refused(error: MigrateError) -> CliError {
-    if matches!(&error, MigrateError::Store { error, .. } if error.is_away()) {
+    use MigrateError::{Source, Target};
+    if matches!(&error, Source { error, .. } | Target { error, .. } if error.is_away()) {
         return CliError::Away { message: error.to_string(), hint: Some(AWAY.to_owned()) };
     }
     let hint = match &error {
-        MigrateError::Store { error, .. } if error.is_in_use() => {
+        Source { error, .. } | Target { error, .. } if error.is_in_use() => {
             "a service uses it, or another command: stop it (a Redis is free 3 s later), and give the same command again"
         }
-        MigrateError::Store { .. } => "the same command again begins anew",
+        Source { .. } => "what is to be copied can't be read: `highwater check` says more of a store",
+        Target { .. } => "the same command again begins the copy anew",
+        MigrateError::Same(_) => "a copy has a place of its own: another Redis, another database of it, or a file",
         MigrateError::NotEmpty(_) => "`--replace` removes what is there, and puts the copy in its place",
         MigrateError::Nothing(_) => {
             "name the store that is to be copied: its file, or its Redis with its database and --redis-prefix"

@@ -9,7 +9,10 @@ use crate::{
     cli::CliError,
     config::{RedisOptions, Retention, StorePlace, place},
     service::{Actor, Clock, Ledger},
-    store::{self, Change, Store, StoreError},
+    store::{
+        self, Change, Store, StoreError,
+        content::{INTERRUPTED, is_unfinished},
+    },
 };
 
 /// Longest that anything is kept: what a service is set to keep is its own setting, and it drops what is older.
@@ -63,9 +66,13 @@ impl StoreArgs {
     /// Opens it for writing.
     ///
     /// # Errors
-    /// When it can't be used.
+    /// When it can't be used, or is a copy that was interrupted.
     pub fn open(&self) -> Result<Arc<dyn Store>, CliError> {
-        store::open(&self.store, &self.redis.options(), &LONGEST).map_err(CliError::from_store)
+        let store = store::open(&self.store, &self.redis.options(), &LONGEST).map_err(CliError::from_store)?;
+        if is_unfinished(&*store).map_err(CliError::from_store)? {
+            return Err(CliError::failed(format!("{}: {INTERRUPTED}", self.store)));
+        }
+        Ok(store)
     }
 
     /// Whether it is a file that opening makes.

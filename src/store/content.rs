@@ -103,18 +103,11 @@ pub fn read(store: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Con
     }
     let folded_until = reader.part("how far it is folded", store.folded_until())?;
     reader.row(&[&folded_until.map_or(0, |hour| hour.0).to_be_bytes()]);
+    reader.content.report.problems.extend(store.missing()?);
     let keys_end = reader.part("the end of the keys", store.keys_end())?;
     reader.row(&[&keys_end.to_be_bytes()]);
     progress(keys.len() as u64, keys.len() as u64);
     Ok(reader.end())
-}
-
-/// Follows the chain of the audit log: the first row that is not as it was written, if there is one.
-///
-/// # Errors
-/// When the store can't be read.
-pub fn audit_problem(store: &dyn Store) -> Result<Option<String>> {
-    walk_audit(store, store.audit_end()?, |_, _| {})
 }
 
 /// Gives every row of the audit log to `take`, whatever is wrong with it, and says what is wrong with the first.

@@ -22,9 +22,9 @@ const LONGEST: Retention = Retention { points_days: 366, summaries_months: 120 }
 /// Which part of the work is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    Copy,
-    /// Reading what was copied from.
+    /// Reading what is to be copied.
     VerifySource,
+    Copy,
     /// Reading the copy.
     VerifyCopy,
 }
@@ -32,8 +32,14 @@ pub enum Stage {
 /// Why a store was not copied.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
+    /// What is to be copied can't be used; the other place is as it was.
     #[error("{place}: {error}")]
-    Store { place: String, error: StoreError },
+    Source { place: String, error: StoreError },
+    /// The place of the copy can't be used.
+    #[error("{place}: {error}")]
+    Target { place: String, error: StoreError },
+    #[error("{0} is the same store, by another name: nothing was changed")]
+    Same(String),
     #[error("{0} holds a store already")]
     NotEmpty(String),
     #[error("{0} holds nothing that could be copied")]
@@ -49,9 +55,9 @@ pub enum MigrateError {
 /// Copies a store to a place, and returns what both hold. Neither may be in use. What a copy that was interrupted left
 /// is begun anew. `tell` then writes into the copy what tells of it: only after that may it be used.
 ///
-/// A source that is no store, holds nothing, is itself a copy that was interrupted, or whose audit log is not whole is refused
-/// before anything is changed, and is not made a store by the look: what it holds would be the same in the copy, and "both are
-/// the same" would be read as "both are right".
+/// A source that is no store, holds nothing, is itself a copy that was interrupted, or in which anything is damaged or known to
+/// be gone, is refused before anything is changed, and is not made a store by the look: what it holds would be the same in the
+/// copy, and "both are the same" would be read as "both are right". So is one that the place of the copy leads to, too.
 ///
 /// # Errors
 /// When a store can't be used, the place holds another store and is not to be replaced, or the copy is not the same.
@@ -63,48 +69,87 @@ pub fn migrate(
     tell: &mut Tell<'_>,
     progress: &mut dyn FnMut(Stage, u64, u64),
 ) -> std::result::Result<Content, MigrateError> {
-    let at = |place: &StorePlace| {
-        let place = place.to_string();
-        move |error| MigrateError::Store { place, error }
-    };
+    let from_failed = |error| MigrateError::Source { place: from.to_string(), error };
+    let to_failed = |error| MigrateError::Target { place: to.to_string(), error };
     // To open one for writing, which keeps others from it, would make what is not there.
-    check_is_store(from, options).map_err(at(from))?;
-    let source = store::open(from, options, &LONGEST).map_err(at(from))?;
-    if is_unfinished(&*source).map_err(at(from))? {
-        return Err(MigrateError::Unfinished(from.to_string()));
+    check_is_store(from, options).map_err(from_failed)?;
+    let source = Source::open(from, options).map_err(from_failed)?;
+    if source.is_at(to, options).map_err(to_failed)? {
+        return Err(MigrateError::Same(to.to_string()));
     }
-    if is_empty(&*source).map_err(at(from))? {
-        return Err(MigrateError::Nothing(from.to_string()));
-    }
-    if let Some(problem) = content::audit_problem(&*source).map_err(at(from))? {
-        return Err(MigrateError::Damaged { place: from.to_string(), problem: format!("the audit log: {problem}") });
-    }
+    let before = source.read(from, &mut |done, of| progress(Stage::VerifySource, done, of))?;
     if !is_new(to) {
-        let target = store::open(to, options, &LONGEST).map_err(at(to))?;
-        let unfinished = is_unfinished(&*target).map_err(at(to))?;
-        let empty = is_empty(&*target).map_err(at(to))?;
+        let target = store::open(to, options, &LONGEST).map_err(to_failed)?;
+        let unfinished = is_unfinished(&*target).map_err(to_failed)?;
+        let empty = is_empty(&*target).map_err(to_failed)?;
         drop(target);
         if !empty {
             if !unfinished && !replace {
                 return Err(MigrateError::NotEmpty(to.to_string()));
             }
-            clear(to, options).map_err(at(to))?;
+            clear(to, options).map_err(to_failed)?;
         }
     }
-    let target: Arc<dyn Store> = store::open(to, options, &LONGEST).map_err(at(to))?;
-    target.set_note(UNFINISHED_NOTE, UNFINISHED).map_err(at(to))?;
-    copy(&*source, &*target, &mut |done, of| progress(Stage::Copy, done, of)).map_err(at(to))?;
-    let before = content::read(&*source, &mut |done, of| progress(Stage::VerifySource, done, of)).map_err(at(from))?;
-    if let Some(problem) = before.report.problems.first() {
-        return Err(MigrateError::Damaged { place: from.to_string(), problem: problem.clone() });
-    }
-    let after = content::read(&*target, &mut |done, of| progress(Stage::VerifyCopy, done, of)).map_err(at(to))?;
+    let target: Arc<dyn Store> = store::open(to, options, &LONGEST).map_err(to_failed)?;
+    target.set_note(UNFINISHED_NOTE, UNFINISHED).map_err(to_failed)?;
+    copy(&*source.store, &*target, &mut |done, of| progress(Stage::Copy, done, of)).map_err(to_failed)?;
+    let after = content::read(&*target, &mut |done, of| progress(Stage::VerifyCopy, done, of)).map_err(to_failed)?;
     if before != after {
         return Err(MigrateError::Differs(format!("{before:?} became {after:?}")));
     }
-    tell(&target).map_err(at(to))?;
-    target.set_note(UNFINISHED_NOTE, "finished").map_err(at(to))?;
+    // Whoever took a Redis over meanwhile may have written what is not in the copy.
+    source.still_holds().map_err(from_failed)?;
+    tell(&target).map_err(to_failed)?;
+    target.set_note(UNFINISHED_NOTE, "finished").map_err(to_failed)?;
     Ok(after)
+}
+
+/// The store that is copied, open for writing: nobody else may write it meanwhile.
+struct Source {
+    store: Arc<dyn Store>,
+    redis: Option<Arc<RedisStore>>,
+}
+
+impl Source {
+    fn open(place: &StorePlace, options: &RedisOptions) -> Result<Self> {
+        let StorePlace::Redis(address) = place else {
+            return Ok(Self { store: store::open(place, options, &LONGEST)?, redis: None });
+        };
+        let redis = Arc::new(RedisStore::open(address, options, &LONGEST)?);
+        Ok(Self { store: redis.clone(), redis: Some(redis) })
+    }
+
+    /// Whether the place of the copy is another name of the same Redis. A file that is open can't be opened again.
+    fn is_at(&self, to: &StorePlace, options: &RedisOptions) -> Result<bool> {
+        match (&self.redis, to) {
+            (Some(redis), StorePlace::Redis(address)) => redis.is_at(address, options),
+            _ => Ok(false),
+        }
+    }
+
+    /// All of it, which is whole.
+    fn read(
+        &self,
+        place: &StorePlace,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> std::result::Result<Content, MigrateError> {
+        let failed = |error| MigrateError::Source { place: place.to_string(), error };
+        if is_unfinished(&*self.store).map_err(failed)? {
+            return Err(MigrateError::Unfinished(place.to_string()));
+        }
+        if is_empty(&*self.store).map_err(failed)? {
+            return Err(MigrateError::Nothing(place.to_string()));
+        }
+        let content = content::read(&*self.store, progress).map_err(failed)?;
+        match content.report.problems.first() {
+            Some(problem) => Err(MigrateError::Damaged { place: place.to_string(), problem: problem.clone() }),
+            None => Ok(content),
+        }
+    }
+
+    fn still_holds(&self) -> Result<()> {
+        self.redis.as_ref().map_or(Ok(()), |redis| redis.still_holds())
+    }
 }
 
 fn check_is_store(place: &StorePlace, options: &RedisOptions) -> Result<()> {

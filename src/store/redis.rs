@@ -168,6 +168,25 @@ impl RedisStore {
         store.remove_whole()
     }
 
+    /// Whether another address leads to this store, too, which this process writes. A copy of what Redis keeps has its id, and
+    /// not its writer.
+    ///
+    /// # Errors
+    /// `Unavailable` when the other can't be reached.
+    pub fn is_at(&self, address: &RedisAddress, options: &RedisOptions) -> Result<bool> {
+        let other = Self::reader(address, options, Lifetimes { points: 1, summaries: 1 });
+        let holder: Option<String> = other.link.ask(redis::cmd("HGET").arg(other.names.meta()).arg("holder"))?;
+        Ok(holder.as_deref() == Some(self.writer()?.holder()))
+    }
+
+    /// Says that this process still writes the store: nobody else did since it was opened.
+    ///
+    /// # Errors
+    /// `Unavailable` when another took over, or Redis can't be reached.
+    pub fn still_holds(&self) -> Result<()> {
+        self.hold().map(drop)
+    }
+
     fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
         match &self.writer {
             Some(writer) => self.link.in_turn(|| writer.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -309,5 +328,9 @@ impl Store for RedisStore {
 
     fn restore_lost(&self, hours: &[(KeyId, Hour, KeyHour)]) -> Result<bool> {
         self.restore(hours)
+    }
+
+    fn missing(&self) -> Result<Option<String>> {
+        self.missing_history()
     }
 }

@@ -52,7 +52,7 @@ impl Place {
     /// All rows of the audit log, whose chain is whole.
     fn rows(&self) -> Vec<Entry> {
         let store = EmbeddedStore::open(&self.path("store.redb")).unwrap();
-        assert_eq!(content::audit_problem(&store).unwrap(), None);
+        assert_eq!(content::check(&store).unwrap().problems, Vec::<String>::new());
         let rows = store.audit(0..store.audit_end().unwrap(), usize::MAX).unwrap();
         rows.iter().map(|(_, row)| AuditRow::decode(row).unwrap().entry).collect()
     }

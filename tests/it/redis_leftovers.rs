@@ -3,7 +3,7 @@
 
 use highwater::{
     model::{Hour, Key, KeyId},
-    store::{RedisStore, Store, StoreError},
+    store::{RedisStore, Store, StoreError, content},
 };
 
 use crate::{
@@ -212,13 +212,21 @@ fn a_store_without_its_meta_row_is_not_taken_for_a_new_one() {
 }
 
 #[test]
-fn removing_a_store_that_was_cut_off_goes_on() {
+fn a_removal_that_was_cut_off_is_told_and_goes_on_only_by_being_begun_anew() {
     let redis = Redis::start();
     write(&redis.open("hw:").unwrap(), 0, 10);
-    redis.ask::<u64>(&["HSET", "hw:{0}:meta", "clearing", "1"]).unwrap();
+    write(&redis.open("hw:").unwrap(), 0, 11);
+    let clear = || RedisStore::clear(&redis.address(), &options("hw:"));
+    redis.ask::<String>(&["ACL", "SETUSER", "default", "-unlink"]).unwrap();
+    clear().unwrap_err();
+    redis.ask::<String>(&["ACL", "SETUSER", "default", "+unlink"]).unwrap();
+    let reader = RedisStore::open_read_only(&redis.address(), &options("hw:")).unwrap();
+    assert_eq!(reader.check().unwrap().problems, [content::INTERRUPTED]);
+    let before = names(&redis, "*");
     let store = redis.open("hw:").unwrap();
-    assert_eq!((store.keys().unwrap(), names(&redis, "hw:*")), (vec![], vec!["hw:{0}:meta".to_owned()]));
+    assert!(content::is_unfinished(&store).unwrap());
     drop(store);
-    RedisStore::clear(&redis.address(), &options("hw:")).unwrap();
+    assert_eq!(names(&redis, "*"), before);
+    clear().unwrap();
     assert_eq!(names(&redis, "*"), Vec::<String>::new());
 }

@@ -173,6 +173,14 @@ impl Cluster {
         let nodes: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         address(&format!("redis-cluster://{}", nodes.join(",")))
     }
+
+    /// A node that has history, and nothing of what is across projects.
+    pub fn with_history_alone(&self) -> Option<&Redis> {
+        self.nodes.iter().find(|node| {
+            let all: Vec<String> = node.ask(&["KEYS", "*"]).unwrap();
+            all.iter().any(|key| key.ends_with("fence")) && !all.iter().any(|key| key.ends_with("meta"))
+        })
+    }
 }
 
 /// A primary, its replica, and one Sentinel whose word is enough.

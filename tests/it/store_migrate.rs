@@ -13,7 +13,7 @@ use highwater::{
 
 use crate::{
     offline::audit_rows,
-    redis_server::{RETENTION, Redis, options},
+    redis_server::{Cluster, RETENTION, Redis, options},
     serving::{Serving, config},
     store_contract::{frame, key, key_hour, keys},
 };
@@ -222,6 +222,72 @@ fn a_source_that_is_no_store_or_not_whole_is_refused_and_nothing_is_touched() {
     let checked = highwater(&["check", "--store", &interrupted]);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(!checked.status.success() && said.contains("it is a copy that was interrupted"), "{said}");
+}
+
+#[test]
+fn no_command_uses_a_copy_that_was_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (half, export) = (path("half.redb"), path("export.csv"));
+    let store = EmbeddedStore::open(Path::new(&half)).unwrap();
+    store.commit(&Second { new_keys: keys(), ..Second::default() }).unwrap();
+    store.set_note(content::UNFINISHED_NOTE, content::UNFINISHED).unwrap();
+    drop(store);
+    let trace = "session_id,worker_id,kind,model,connected_at,disconnected_at\n\
+                 1,w,tts,a/b,2026-07-01T00:00:00Z,2026-07-01T00:01:00Z\n";
+    std::fs::write(&export, trace).unwrap();
+    for words in [
+        &["keys", "create", "--role", "operator", "--store", &half][..],
+        &["keys", "list", "--store", &half],
+        &["import", &export, "--replace", "--store", &half],
+        &["backup", &path("backup.redb"), "--store", &half],
+        &["serve", "--dev", "--listen", "127.0.0.1:0", "--store", &half],
+    ] {
+        is_refused(words, &["a copy that was interrupted", "highwater migrate"]);
+    }
+    assert!(!folder.path().join("backup.redb").exists());
+}
+
+#[test]
+fn the_same_redis_by_another_name_is_not_taken_for_another() {
+    let redis = Redis::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    fill(&EmbeddedStore::open(&file).unwrap());
+    let there = redis.address().to_string();
+    assert!(highwater(&["migrate", &file.display().to_string(), &there]).status.success());
+    let held =
+        || content::read(&RedisStore::open_read_only(&redis.address(), &options("hw:")).unwrap(), &mut |_, _| {});
+    let before = held().unwrap();
+    let other = format!("redis://localhost:{}", redis.port);
+    is_refused(&["migrate", "--replace", &there, &other], &["is the same store, by another name"]);
+    is_refused(&["migrate", &other, &there], &["is the same store, by another name"]);
+    assert_eq!(held().unwrap(), before);
+    let elsewhere = format!("{other}/1");
+    assert!(highwater(&["migrate", &there, &elsewhere]).status.success());
+}
+
+#[test]
+fn a_cluster_whose_node_was_emptied_is_not_copied_over_what_is_whole() {
+    let cluster = Cluster::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    fill(&EmbeddedStore::open(&file).unwrap());
+    let (file, there) = (file.display().to_string(), cluster.address().to_string());
+    assert!(highwater(&["migrate", &file, &there]).status.success());
+    assert!(highwater(&["check", "--store", &there]).status.success());
+    let node = cluster.with_history_alone().expect("a node with history alone");
+    node.ask::<String>(&["FLUSHALL"]).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    // Whoever opens it meanwhile takes nothing of what is known.
+    for _ in 0..2 {
+        is_refused(&["check", "--store", &there], &["a node was emptied", "highwater migrate"]);
+        is_refused(&["migrate", "--replace", &there, &file], &["is damaged", "a node was emptied"]);
+        drop(RedisStore::open(&cluster.address(), &options("hw:"), &RETENTION).unwrap());
+    }
+    assert!(std::fs::read(&file).unwrap() == before, "what is whole is as it was");
+    assert!(highwater(&["migrate", "--replace", &file, &there]).status.success());
+    assert!(highwater(&["check", "--store", &there]).status.success());
 }
 
 #[test]

@@ -77,11 +77,7 @@ fn a_node_of_a_cluster_that_was_emptied_is_noticed() {
         keys().into_iter().for_each(|(id, _)| store.put_hours(&[], &[(id, Hour(10), key_hour(3))]).unwrap());
     };
     let empty_one = || {
-        let node = cluster.nodes.iter().find(|node| {
-            let all: Vec<String> = node.ask(&["KEYS", "*"]).unwrap();
-            all.iter().any(|key| key.ends_with("fence")) && !all.iter().any(|key| key.ends_with("meta"))
-        });
-        node.expect("a node with history alone").ask::<String>(&["FLUSHALL"]).unwrap();
+        cluster.with_history_alone().expect("a node with history alone").ask::<String>(&["FLUSHALL"]).unwrap();
     };
     let check_told_once = |store: &RedisStore, words: &str| {
         let keeping = store.keeping().unwrap();

@@ -43,9 +43,9 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Over how long workers are to spread their attaching again when the service goes away.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 /// Messages, and events in them, that are taken in a row before what they did is acknowledged and others have their turn:
-/// a turn takes about a millisecond at most.
+/// a turn takes about a quarter of a millisecond, or one batch.
 const MOST_IN_A_ROW: u32 = 32;
-const EVENTS_IN_A_ROW: u32 = 4_096;
+const EVENTS_IN_A_ROW: u32 = 1_024;
 /// Slots that a stream may wait for at once: a process a call needs a handful.
 const MOST_ASKING: usize = 64;
 

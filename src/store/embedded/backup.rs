@@ -16,7 +16,7 @@ use super::{
     open,
     tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, META, NOTES, SUMMARIES, WORKERS},
 };
-use crate::store::{EmbeddedStore, Result, Store, StoreError};
+use crate::store::{EmbeddedStore, Result, Store, StoreError, content::INTERRUPTED};
 
 /// What a copy is called until it is whole.
 const UNFINISHED: &str = ".unfinished";
@@ -34,15 +34,17 @@ pub type Tell<'a> = dyn FnMut(&Arc<dyn Store>) -> Result<()> + 'a;
 /// Copies the store in a file to a file that is not there yet, also while a service writes it.
 ///
 /// # Errors
-/// `Unavailable` when the source can't be read or the target is there or can't be written; `Damaged` when a row can't
+/// `Unavailable` when the source can't be read or is a copy that was interrupted, or the target is there or can't be written; `Damaged` when a row can't
 /// be read; `Format` when a newer version wrote it.
 pub fn backup_file(from: &Path, to: &Path) -> Result<()> {
     let name = from.display().to_string();
-    let source = open::open_file_read_only(from).map_err(|fault| open::named(&name, fault.error))?;
-    copy_to(to, |copy| {
-        let copied = source.begin_read().and_then(|transaction| copy.take(&transaction));
-        copied.map_err(|fault| open::named(&name, fault.error))
-    })
+    let failed = |fault: Fault| open::named(&name, fault.error);
+    let source = open::open_file_read_only(from).map_err(failed)?;
+    let transaction = source.begin_read().map_err(failed)?;
+    if check::is_unfinished(&transaction).map_err(failed)? {
+        return Err(StoreError::Unavailable(format!("{name}: {INTERRUPTED}")));
+    }
+    copy_to(to, |copy| copy.take(&transaction).map_err(failed))
 }
 
 /// Makes a backup the store. The backup is checked before. A store that is there already is kept unless `replace` says

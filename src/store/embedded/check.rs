@@ -9,7 +9,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetada
 use super::{
     fault::{Fallible, Fault, guarded},
     open, read,
-    tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, NOTES, SUMMARIES, WORKERS},
+    tables::{self, AUDIT, DOCUMENTS, FRAMES, HOURS, KEYS, LIMITS, SUMMARIES, WORKERS},
 };
 use crate::{
     access::audit::Verifier,
@@ -52,8 +52,13 @@ fn check_file(path: &Path, report: &mut CheckReport) -> Fallible<()> {
     check_rows(&database.begin_read()?, report)
 }
 
+/// Whether it is a copy that was interrupted.
+pub fn is_unfinished(transaction: &ReadTransaction) -> Fallible<bool> {
+    Ok(read::note(transaction, UNFINISHED_NOTE)?.as_deref() == Some(UNFINISHED))
+}
+
 fn check_rows(transaction: &ReadTransaction, report: &mut CheckReport) -> Fallible<()> {
-    if transaction.open_table(NOTES)?.get(UNFINISHED_NOTE)?.is_some_and(|note| note.value() == UNFINISHED) {
+    if is_unfinished(transaction)? {
         report.problems.push(INTERRUPTED.to_owned());
     }
     let mut problems = Problems(&mut report.problems);

@@ -89,16 +89,20 @@ impl RedisStore {
             return Ok(true);
         }
         let mark = self.marks(&[*project])?.pop().flatten();
-        let is_ours = match mark.as_deref().map(|mark| mark.split_once(' ').unwrap_or((mark, ""))) {
-            Some((_, of)) if of == owner => true,
-            // An earlier version wrote it.
-            Some((_, "")) | None => self.format < WITH_OWNERS,
-            Some(_) => false,
-        };
+        let is_ours = self.is_mark_of(mark.as_deref(), owner);
         if is_ours {
             Owners::of(&self.owners.ours).insert(*project);
         }
         Ok(is_ours)
+    }
+
+    fn is_mark_of(&self, mark: Option<&str>, owner: &str) -> bool {
+        match mark.map(|mark| mark.split_once(' ').unwrap_or((mark, ""))) {
+            Some((_, of)) if of == owner => true,
+            // An earlier version wrote it.
+            Some((_, "")) | None => self.format < WITH_OWNERS,
+            Some(_) => false,
+        }
     }
 
     /// The same for one whose name is not at hand.
@@ -244,7 +248,8 @@ impl RedisStore {
         Ok(())
     }
 
-    /// What the marks of projects say when the store is opened: whose history is there, and whose was and is gone.
+    /// What the marks of projects say when the store is opened: whose history is there, and whose was and is gone. What is
+    /// gone stays noted until a service has told of it: a command that opens the store tells nobody.
     pub(super) fn take_marks(&self, projects: &[Owned], is_marked: &[bool]) -> Result<()> {
         let noted = self.noted_history()?;
         Owners::of(&self.owners.noted).extend(&noted);
@@ -252,18 +257,28 @@ impl RedisStore {
         let marked =
             projects.iter().zip(is_marked).filter(|(_, is_marked)| **is_marked).map(|((project, _), _)| *project);
         let marked: BTreeSet<_> = marked.collect();
-        let gone: Vec<_> = noted.difference(&marked).copied().collect();
-        let lost = gone.iter().filter(|project| known.contains(project)).count();
-        for project in gone {
+        let (lost, of_none): (BTreeSet<_>, BTreeSet<_>) =
+            noted.difference(&marked).copied().partition(|project| known.contains(project));
+        for project in of_none {
             self.unnote_history(project)?;
         }
-        if lost > 0 {
-            let words = emptied(lost);
-            tracing::error!(store = self.link.name(), projects = lost, "a node was emptied while no service ran");
-            self.owners.found_lost(words);
+        if !lost.is_empty() {
+            let projects = lost.len();
+            tracing::error!(store = self.link.name(), projects, "a node was emptied while no service ran");
         }
-        self.owners.wrote(marked);
+        self.owners.wrote(marked.into_iter().chain(lost));
         Ok(())
+    }
+
+    /// History that the store says it has, and has not, in words.
+    pub(super) fn missing_history(&self) -> Result<Option<String>> {
+        let noted = self.noted_history()?;
+        let projects = self.projects()?.into_iter().filter(|(_, number)| noted.contains(number));
+        let (owners, numbers): (Vec<_>, Vec<_>) = projects.map(|(name, number)| (self.owner(&name), number)).unzip();
+        let marks = self.marks(&numbers)?;
+        let missing =
+            owners.iter().zip(&marks).filter(|(owner, mark)| !self.is_mark_of(mark.as_deref(), owner)).count();
+        Ok((missing > 0).then(|| emptied(missing)))
     }
 
     /// History that was found to be gone since this was last asked, in words: a node of a cluster that was emptied has

@@ -10,7 +10,10 @@ use super::{
     scripts::STEP,
     writer::Arguments,
 };
-use crate::store::Result;
+use crate::store::{
+    Result,
+    content::{UNFINISHED, UNFINISHED_NOTE},
+};
 
 impl RedisStore {
     /// What comes first when the store was opened: what another one left goes, what an earlier version wrote is marked, and
@@ -64,10 +67,10 @@ impl RedisStore {
         self.writer()?.take(&self.link, &self.names, &STEP, [self.names.meta()], arguments).map(drop)
     }
 
-    /// Removes all but the meta row, on every node; returns of how many projects there was history.
+    /// Removes all but the meta row and the notes, on every node; returns of how many projects there was history.
     fn clear_all(&self) -> Result<usize> {
         let mut projects = BTreeSet::new();
-        let meta = self.names.meta();
+        let (meta, notes) = (self.names.meta(), self.names.notes());
         self.link.each_name(&self.names.pattern(), &mut |names| {
             let fence = self.hold()?;
             let mut numbered: Vec<_> =
@@ -75,7 +78,8 @@ impl RedisStore {
             numbered.sort_unstable();
             for of_one in numbered.chunk_by(|a, b| a.0 == b.0) {
                 let project = of_one[0].0;
-                let names: Vec<_> = of_one.iter().map(|(_, name)| name.clone()).filter(|name| *name != meta).collect();
+                let stays = |name: &String| *name == meta || *name == notes;
+                let names: Vec<_> = of_one.iter().map(|(_, name)| name.clone()).filter(|name| !stays(name)).collect();
                 if project == ProjectNumber(0) {
                     self.remove(&names)?;
                 } else {
@@ -104,10 +108,10 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Removes all of the store. One that is cut off goes on when the store is opened: the meta row goes last.
+    /// Removes all of the store. What is cut off leaves a store that says it is not whole: that goes last, with the meta row.
     pub(super) fn remove_whole(&self) -> Result<()> {
-        self.set_meta("HSET", "clearing", Some(1))?;
+        self.write_note(UNFINISHED_NOTE, UNFINISHED)?;
         self.clear_all()?;
-        self.remove(&[self.names.meta()])
+        self.remove(&[self.names.notes(), self.names.meta()])
     }
 }

@@ -125,6 +125,11 @@ impl Writer {
         &self.id
     }
 
+    /// This process, in words that no other has.
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
     /// Takes a fence above another one.
     pub fn rise(&mut self, link: &Link, names: &Names, above: u64) -> Result<()> {
         self.fence = self.fence.max(above);
