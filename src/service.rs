@@ -42,7 +42,7 @@ pub use limits::Limits;
 pub use outages::Outages;
 pub use projects::Leaving;
 pub use requests::Requests;
-pub use routing::Routing;
+pub use routing::{Routing, Turns};
 pub use simulation::Simulation;
 
 use crate::{

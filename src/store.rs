@@ -68,10 +68,12 @@ pub enum Shelf {
     Chains = 12,
     /// What is said by hand of the models of chains, by project, chain and model.
     ByHand = 13,
+    /// When the new sessions of chains went elsewhere, by project and chain.
+    Turns = 14,
 }
 
 impl Shelf {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ApiKeys,
         Self::Projects,
         Self::Requests,
@@ -85,6 +87,7 @@ impl Shelf {
         Self::Ceilings,
         Self::Chains,
         Self::ByHand,
+        Self::Turns,
     ];
 }
 

@@ -98,7 +98,9 @@ pub async fn connect_as(process: &Process, call: Call, connections: usize, calle
         let client = client(process).await;
         for _ in 0..callers_each {
             let number = callers.len() as u32;
-            callers.push(Caller { client: client.clone(), call, number, session: 0, ends: false });
+            // Others that called before may have had the same number: no id comes twice.
+            let session = u64::from(rand::random::<u32>()) << 32;
+            callers.push(Caller { client: client.clone(), call, number, session, ends: false });
         }
     }
     callers

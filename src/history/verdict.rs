@@ -74,10 +74,10 @@ pub fn verdict(list: &[Standing<'_>], as_of: Tick, settling: bool, zone: &TimeZo
     if let Some(week) = worst.week_in_words(&reached, as_of, zone) {
         sentence.push_str(&format!(" {week}."));
     }
-    match at_risk().count() - 1 {
-        0 => {}
-        1 => sentence.push_str(" And 1 more is at risk."),
-        more => sentence.push_str(&format!(" And {more} more are at risk.")),
+    // In few words: a page shows all of it in one line.
+    let more = at_risk().count() - 1;
+    if more > 0 {
+        sentence.push_str(&format!(" {more} more at risk."));
     }
     let (about, days_at_limit) = (Some(*nth), reached.days().min(WEEK_DAYS));
     Verdict { sentence, about, days_at_limit, wanted_slots: worst.wanted_slots() }

@@ -1,4 +1,4 @@
-//! What happened that a chart should mark: changes of limits, outages of the service, and requests for more.
+//! What happened that a chart should mark: changes of limits and routes, outages of the service, requests for more, alerts.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::{
     alert::{AlertKind, Subject},
     model::{IncreaseRequest, LimitHistory, Now, Project, Target, Time, request::Ruling, text::number},
     query::{Queries, Result},
-    service::{alerts::Past, outages::Outage},
+    service::{alerts::Past, outages::Outage, routing::Turn},
 };
 
 /// Most annotations of a list, the newest of all.
@@ -18,6 +18,7 @@ pub enum Happening {
     Limit,
     Outage,
     Request,
+    Route,
     Alert,
 }
 
@@ -62,6 +63,8 @@ impl Queries {
         found.extend(
             requests.flat_map(|request| of_request(&request, &called)).filter(|mark| window.contains(&mark.start)),
         );
+        let turns = service.routing.turns.of(project).into_iter().filter(|turn| window.contains(&turn.at));
+        found.extend(turns.filter_map(|turn| of_turn(turn, &is_wanted)));
         let alerts = service.alerts.list(Some(project)).into_iter();
         let alerts = alerts.filter(|past| past.key.as_ref().is_some_and(|key| is_wanted(&key.target)));
         found.extend(alerts.filter_map(|past| of_alert(&past)).filter(|mark| window.contains(&mark.start)));
@@ -132,6 +135,12 @@ fn of_request(request: &IncreaseRequest, called: &dyn Fn(&str) -> String) -> Vec
         marks.push(mark(decision.at, text));
     }
     marks
+}
+
+/// That new sessions of a chain go elsewhere: once, though it concerns two models.
+fn of_turn(turn: Turn, is_wanted: &dyn Fn(&Target) -> bool) -> Option<Annotation> {
+    let target = turn.concerns.into_iter().map(Target::Meter).find(is_wanted)?;
+    Some(Annotation { happening: Happening::Route, start: turn.at, end: None, target: Some(target), text: turn.text })
 }
 
 /// How the way of sessions was, in words.

@@ -2,7 +2,7 @@
 //! anyone follows it. Which model is used now is not looked at here.
 
 mod decide;
-mod record;
+pub mod record;
 
 use std::{
     collections::BTreeMap,

@@ -126,6 +126,7 @@ impl Service {
             documents.extend(self.choices.removed(&project, &ids));
             documents.extend(self.ceilings.removed(&ids));
             documents.extend(self.chains.removed(&project));
+            documents.extend(self.routing.turns.removed(&project));
             documents.push(Document { shelf: Shelf::Projects, name: project.to_string(), bytes: None });
             let entry = Actor::service().entry("project.deleted", name, name);
             let forgotten = self.forget_alerts(&project, now, |alerts| {
@@ -138,6 +139,7 @@ impl Service {
             self.choices.forget(&project, &keys);
             self.ceilings.forget(&keys);
             self.chains.forget(&project);
+            self.routing.turns.forget(&project);
             self.rollup().retain(|key| !keys.contains(&key));
             tracing::info!(project = name, keys = forgotten.keys, hours = forgotten.hours, "a project was deleted");
             self.leaving.gone(&project, forgotten);

@@ -78,6 +78,7 @@ impl Recorder {
             .and_then(|()| service.keep_outages(now.wall.tick()))
             .and_then(|()| service.keep_heard())
             .and_then(|()| service.keep_ceilings(now))
+            .and_then(|()| service.keep_turns(now))
             .and_then(|()| service.end_over_by_hand(now))
         {
             tracing::warn!(%error, waiting = self.waiting.frames.len(), "the store does not take the last seconds");

@@ -5,10 +5,13 @@
 //! - [`health`]: how the providers of all models do.
 //! - [`chain`]: a chain and its models, as full as they are at this moment.
 //! - [`pick`]: the model of one session.
+//! - [`turns`]: when new sessions began to go elsewhere, and why.
 
 pub mod chain;
 pub mod health;
 pub mod pick;
+mod record;
+pub mod turns;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,6 +26,7 @@ use tokio::sync::watch;
 
 pub use chain::Routed;
 pub use health::Standing;
+pub use turns::{Turn, Turns};
 
 use crate::{
     error::Error,
@@ -57,6 +61,7 @@ pub struct Routing {
     told: RwLock<HashMap<Project, watch::Sender<Arc<Version>>>>,
     deciding: Mutex<Deciding>,
     health: health::Providers,
+    pub turns: Turns,
     probes: Probes,
     versions: AtomicU64,
 }
@@ -95,6 +100,11 @@ impl Listener {
 }
 
 impl Routing {
+    /// The routes of a service that begins, with what is known of earlier ones.
+    pub fn after(turns: Turns) -> Self {
+        Self { turns, ..Self::default() }
+    }
+
     /// Listens to the routes of a project; also of one without chains, which may have some later.
     pub fn listen(&self, project: &Project) -> Listener {
         let read = self.told.read().unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +266,8 @@ impl Service {
             |chain: &Chain| -> Vec<View> { of(&chain.name).map_or_else(Vec::new, |models| models.seen(self, now)) };
         let Some(routes) = decider.router.step(views, &decider.of.by_hand, now) else { return };
         let routed = |(chain, route): &(Arc<Chain>, ChainRoute)| Routed::new(chain, of(&chain.name)?, route);
-        let chains = routes.chains.iter().filter_map(routed).collect();
+        let chains: Vec<_> = routes.chains.iter().filter_map(routed).collect();
+        self.note_turns(project, &chains, &decider.of.by_hand, now);
         self.routing.tell(project, Version { number: routes.version, made_at: routes.made_at, chains });
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     rollup::Rollup,
     service::{
         Access, Alerts, Ceilings, Chains, Choices, Clock, Counts, Guard, Health, Leaving, Ledger, Limits, Outages,
-        Requests, Routing, Service, Simulation, access::AccessError, livekit::livekit,
+        Requests, Routing, Service, Simulation, Turns, access::AccessError, livekit::livekit,
     },
     store::{Shelf, Store, StoreError, content::is_unfinished},
 };
@@ -99,7 +99,7 @@ impl Service {
             choices: Choices::load(&*store)?,
             ceilings: Ceilings::load(&*store)?,
             chains,
-            routing: Routing::default(),
+            routing: Routing::after(Turns::load(&*store)?),
             requests,
             alerts,
             outages,

@@ -1,6 +1,7 @@
 //! Slots that are asked for by chain, routes and their signals, over a real connection to a real service.
 
 mod told;
+mod turns;
 mod well;
 
 use std::time::Duration;

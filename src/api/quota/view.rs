@@ -248,6 +248,7 @@ pub fn annotation(mark: &Annotation) -> proto::Annotation {
         Happening::Limit => Told::Limit,
         Happening::Outage => Told::Outage,
         Happening::Request => Told::Request,
+        Happening::Route => Told::Route,
         Happening::Alert => Told::Alert,
     };
     proto::Annotation {

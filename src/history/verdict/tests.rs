@@ -121,19 +121,18 @@ fn calm_names_the_tightest() {
 fn others_at_risk_are_counted() {
     let one_off = nova(|s| limited(s, 31, 50, Risk::Ok, Week::OneOff)).marked(&[25], true);
     let two = [repeating_turbo(), one_off.clone()];
-    assert!(said_of(&two, false, &TimeZone::UTC).sentence.ends_with("around 14:00. And 1 more is at risk."));
+    assert!(said_of(&two, false, &TimeZone::UTC).sentence.ends_with("around 14:00. 1 more at risk."));
     let three = [one_off.clone(), one_off, repeating_turbo()];
-    assert!(said_of(&three, false, &TimeZone::UTC).sentence.ends_with("around 14:00. And 2 more are at risk."));
+    assert!(said_of(&three, false, &TimeZone::UTC).sentence.ends_with("around 14:00. 2 more at risk."));
 }
 
 #[test]
 fn now_is_worse_than_the_week_and_over_worse_than_at() {
     let at = nova(|s| limited(s, 50, 50, Risk::AtLimit, Week::Calm));
-    let words = "Deepgram Nova-3: 50 of 50. Highest of the last seven days: 50, Tue 14:00. And 1 more is at risk.";
+    let words = "Deepgram Nova-3: 50 of 50. Highest of the last seven days: 50, Tue 14:00. 1 more at risk.";
     check(&[repeating_turbo(), at.clone()], words, Some(1), 0, 63);
     let over = turbo(|s| limited(s, 23, 20, Risk::Over, Week::OneOff)).marked(&[0], true);
-    let words =
-        "ElevenLabs Turbo v2.5: 23 of 20, 3 over its limit. Reached its limit once, Tue 15:04. And 1 more is at risk.";
+    let words = "ElevenLabs Turbo v2.5: 23 of 20, 3 over its limit. Reached its limit once, Tue 15:04. 1 more at risk.";
     check(&[at, over], words, Some(1), 1, 29);
     let was = turbo(|s| Standing { recent_peak: 22, ..limited(s, 12, 20, Risk::Over, Week::Calm) });
     let words = "ElevenLabs Turbo v2.5: 12 of 20, and 22 in the last five minutes, over its limit.";

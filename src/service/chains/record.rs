@@ -66,11 +66,11 @@ fn damaged(what: &str, name: &str) -> StoreError {
     StoreError::Damaged(format!("{what} {name:?} can't be read"))
 }
 
-fn encode_model(project: &Project, model: &Meter) -> Vec<u8> {
+pub fn encode_model(project: &Project, model: &Meter) -> Vec<u8> {
     rows::encode_key(&Key { project: project.clone(), target: Target::Meter(model.clone()) })
 }
 
-fn decode_model(bytes: &[u8], name: &str) -> Result<(Project, Meter), StoreError> {
+pub fn decode_model(bytes: &[u8], name: &str) -> Result<(Project, Meter), StoreError> {
     match rows::decode_key(bytes)? {
         Key { project, target: Target::Meter(meter) } => Ok((project, meter)),
         _ => Err(damaged("a model of the chain", name)),

@@ -28,7 +28,7 @@ async fn heard(watching: &mut Watching) -> Routes {
     told.unwrap().unwrap().routes.unwrap()
 }
 
-async fn set_override(serving: &Serving, model: &str, action: Action) -> Override {
+pub async fn set_override(serving: &Serving, model: &str, action: Action) -> Override {
     let in_an_hour = serving.service.clock.now().wall.after(Duration::from_secs(3_600));
     let request = SetOverrideRequest {
         chain: CHAIN.into(),
@@ -42,7 +42,7 @@ async fn set_override(serving: &Serving, model: &str, action: Action) -> Overrid
     client.set_override(request).await.unwrap().into_inner().r#override.unwrap()
 }
 
-async fn end_override(serving: &Serving, model: &str) {
+pub async fn end_override(serving: &Serving, model: &str) {
     let (chain, model) = (CHAIN.into(), Some(meter(model)));
     let request = EndOverrideRequest { chain, model, reason: "it is well".into(), ..Default::default() };
     ChainServiceClient::new(serving.channel().await).end_override(request).await.unwrap();
