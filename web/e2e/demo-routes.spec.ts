@@ -38,6 +38,8 @@ test("a provider fails: it is down, the fallback is in use, an alert fires, and 
   await expect(row(PRIMARY)).toContainText("provider down");
   await expect(row(FALLBACK).getByRole("link", { name: `Route of ${FALLBACK}: chain voice: fallback in use` })).toBeVisible();
   await expect(page.getByRole("button", { name: new RegExp(`^Alert of ${PRIMARY}:`) })).toBeVisible({ timeout: 60_000 });
+  const turn = `Chain voice: the provider of ${PRIMARY} is down, new sessions go to ${FALLBACK}`;
+  await expect(page.getByRole("region", { name: "TTS", exact: true }).getByRole("button", { name: turn })).toBeVisible({ timeout: 60_000 });
   await expectAccessible(page);
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });

@@ -1,10 +1,8 @@
 //! Turns as bytes: what is stored of them once stays readable.
 
-use std::sync::Arc;
-
 use prost::Message;
 
-use super::turns::Turn;
+use super::turns::{OfChain, Turn};
 use crate::{
     model::{Project, Time},
     service::chains::record::{decode_model, encode_model},
@@ -39,7 +37,7 @@ struct TurnRow {
 }
 
 /// The document of a chain; without turns, or with none of them, it is removed.
-pub fn turns_document((project, chain): &(Project, Arc<str>), turns: Option<&[Turn]>) -> Document {
+pub fn turns_document((project, chain): &OfChain, turns: Option<&[Turn]>) -> Document {
     let name = format!("{project}: {chain}");
     let row = |turn: &Turn| TurnRow {
         at: turn.at.0,
@@ -55,7 +53,7 @@ pub fn turns_document((project, chain): &(Project, Arc<str>), turns: Option<&[Tu
     Document { shelf: Shelf::Turns, name, bytes }
 }
 
-pub fn decode_turns(name: &str, bytes: &[u8]) -> Result<((Project, Arc<str>), Vec<Turn>), StoreError> {
+pub fn decode_turns(name: &str, bytes: &[u8]) -> Result<(OfChain, Vec<Turn>), StoreError> {
     let damaged = || StoreError::Damaged(format!("the turns of the chain {name:?} can't be read"));
     let row = TurnsRow::decode(bytes).map_err(|_| damaged())?;
     let project = Project::new(&row.project).map_err(|_| damaged())?;
@@ -72,6 +70,8 @@ pub fn decode_turns(name: &str, bytes: &[u8]) -> Result<((Project, Arc<str>), Ve
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::model::{Kind, Meter};
 
     #[test]

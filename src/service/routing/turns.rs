@@ -37,7 +37,7 @@ pub struct Turn {
 }
 
 /// A project and its chain.
-type OfChain = (Project, Arc<str>);
+pub type OfChain = (Project, Arc<str>);
 
 /// The turns of all chains.
 #[derive(Debug, Default)]

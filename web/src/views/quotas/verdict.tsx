@@ -29,7 +29,7 @@ export function VerdictLine({ live, onShow, onRequest }: Props) {
   const mark = isCalm ? "" : isRed ? "text-red" : "text-amber";
   if (live.status === "connecting") return <Skeleton className="my-3.5 h-7 w-2/3" />;
   return (
-    <section aria-label="Verdict" className={`flex min-h-14 flex-wrap items-center gap-x-6 gap-y-1 py-1 ${live.status === "stale" ? "opacity-60 grayscale" : ""}`}>
+    <section aria-label="Verdict" className={`flex min-h-14 flex-wrap items-center gap-x-6 gap-y-1 py-1.5 ${live.status === "stale" ? "opacity-60 grayscale" : ""}`}>
       <h1 className="min-w-0 flex-1 basis-80 text-[20px] leading-6 font-semibold wrap-anywhere max-[640px]:text-[17px]">
         {mark && (
           <span aria-hidden="true" className={`mr-2 text-[15px] ${mark}`}>
