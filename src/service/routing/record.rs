@@ -69,9 +69,9 @@ pub fn decode_turns(name: &str, bytes: &[u8]) -> Result<(OfChain, Vec<Turn>), St
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
 
+    use super::*;
     use crate::model::{Kind, Meter};
 
     #[test]
