@@ -92,6 +92,7 @@ impl App {
         let places = Places::new(&self.service.config.connections, self.service.guard.clone());
         let servers = Servers::start(&self.service, &notifier, &health, &places, certificates.as_ref())?;
         let recorder = Routine::recorder(self.service.clone(), notifier.clone())?;
+        let raiser = Routine::raiser(self.service.clone())?;
         let auditor = Routine::auditor(self.service.clone())?;
         let router = Routine::router(self.service.clone())?;
         let keeper = Routine::keeper(self.service.clone())?;
@@ -123,6 +124,7 @@ impl App {
         renewer.into_iter().for_each(Routine::stop);
         auditor.stop();
         router.stop();
+        raiser.stop();
         keeper.stop();
         recorder.stop();
         outcome

@@ -127,7 +127,7 @@ impl Error {
             Self::Bound { name, most } => format!("{name}: at most {most} are taken; the bound is configured"),
             Self::Rate { name, per_second, after } => format!(
                 "{name}: at most {per_second} a second are taken on average; try again in {:.1} s; the bound is configured",
-                after.as_secs_f64()
+                (after.as_secs_f64() * 10.0).ceil().max(1.0) / 10.0
             ),
             Self::Busy { name, most } => format!("{name}: {most} wait already: try again"),
             Self::Superseded => "a newer stream of this incarnation took over".to_owned(),

@@ -1,5 +1,5 @@
-//! The threads beside the servers: one makes each second durable, one audits, one decides routes, one keeps credentials, one reads LiveKit's
-//! lists, one sends what is to be told of alerts. They end when they are told to, their last work done.
+//! The threads beside the servers: one makes each second durable, one has the store know what those who wait may hold, one
+//! audits, one decides routes, one keeps credentials, one reads LiveKit's lists, one sends what is to be told of alerts. They end when they are told to, their last work done.
 
 use std::{
     sync::{
@@ -30,6 +30,8 @@ use crate::{
 const AUDIT_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is looked at what is due of LiveKit.
 const LIVEKIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Who raises ceilings looks that often whether it is to end; it is woken when there is work.
+const RAISER_SLEEP: Duration = Duration::from_millis(250);
 /// The recorder never sleeps longer, so that a clock that jumps is noticed within a second.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,25 @@ impl Routine {
                 notifier.set_durable(service.live.durable());
             }
             recorder.step(&service, service.clock.now());
+        })
+    }
+
+    /// Has the store know more where somebody waits for it, as soon as that is so.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn raiser(service: Arc<Service>) -> Result<Self, AppError> {
+        Self::start("ceiling", move |stop| {
+            service.live.waiting_room().set_raiser(thread::current());
+            while goes_on(stop, Duration::ZERO) {
+                thread::park_timeout(RAISER_SLEEP);
+                if let Err(error) = service.raise_for_waiting(service.clock.now()) {
+                    tracing::warn!(%error, "the store does not let those who wait have what is free");
+                    if goes_on(stop, LONGEST_SLEEP) {
+                        service.live.serve_waiting(service.clock.now());
+                    }
+                }
+            }
         })
     }
 

@@ -40,7 +40,7 @@ use crate::{
         chain::Chains,
         demo::Demo,
         forecast::Forecasts,
-        ingest::Ingest,
+        ingest::{Ingest, asks::MOST_WAIT},
         limit::Limits,
         notices::{Draining, Notices},
         peer::Peer,
@@ -76,6 +76,11 @@ use crate::{
 const REFLECTION: &str = "/grpc.reflection.";
 /// How long a call may take to be whole and to have its first answer; workers' streams are answered at once.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
+/// The call that may wait for a slot before it is answered.
+const ACQUIRE: &str = "/highwater.v1.IngestService/Acquire";
+
+/// How long that may take.
+const WAITING_CALL_WITHIN: Duration = CALL_WITHIN.saturating_add(MOST_WAIT);
 
 /// The services whose health is told, beside that of the whole.
 const SERVICES: &[&str] = &[
@@ -117,6 +122,8 @@ pub struct Routes {
 pub struct Answer {
     call: Call,
     late: Option<Pin<Box<Sleep>>>,
+    /// How long it may take.
+    within: Duration,
     service: Arc<Service>,
 }
 
@@ -198,13 +205,14 @@ impl Routes {
             let routes = self.clone();
             // It is timed and checked inside, where its answer is still one of gRPC.
             let call = web::answer(request, move |request| routes.begin(request));
-            return Answer { call, late: None, service: self.service.clone() };
+            return Answer { call, late: None, within: WAITING_CALL_WITHIN, service: self.service.clone() };
         }
         self.begin(request)
     }
 
     fn begin(&self, request: Request<impl Sent>) -> Answer {
-        Answer { call: self.gated(request), late: None, service: self.service.clone() }
+        let within = within(request.uri().path());
+        Answer { call: self.gated(request), late: None, within, service: self.service.clone() }
     }
 
     /// Lets a call in with who makes it, or answers why not; and holds reads to their pace. The pages are open, and
@@ -274,14 +282,20 @@ impl Future for Answer {
         if let Poll::Ready(response) = self.call.as_mut().poll(context) {
             return Poll::Ready(response.map(|response| self.checked(response)));
         }
+        let within = self.within;
         // Most are answered at once, and need no timer.
-        let late = self.late.get_or_insert_with(|| Box::pin(sleep(CALL_WITHIN)));
+        let late = self.late.get_or_insert_with(|| Box::pin(sleep(within)));
         late.as_mut().poll(context).map(|()| {
             self.service.guard.count(Why::CallTime);
-            let late = format!("the call was not whole, or not answered, within {} s", CALL_WITHIN.as_secs());
+            let late = format!("the call was not whole, or not answered, within {} s", within.as_secs());
             Ok(Status::deadline_exceeded(late).into_http())
         })
     }
+}
+
+/// How long the call of a path may take.
+fn within(path: &str) -> Duration {
+    if path == ACQUIRE { WAITING_CALL_WITHIN } else { CALL_WITHIN }
 }
 
 /// Tells those who ask for the health of the services.
@@ -324,10 +338,11 @@ fn otherwise(page: &Page, request: &Asked) -> Response<Body> {
     of_page.unwrap_or_else(|| Status::from(Error::Unserved).into_http())
 }
 
-/// Whether a path is a person's or a program's question or decision, and no worker's report, health or page.
+/// Whether a path is a person's or a program's question or decision, and no worker's report or stream, health or page.
 fn is_read(path: &str) -> bool {
     let service = path.strip_prefix("/highwater.v1.").and_then(|path| path.split_once('/'));
-    service.is_some_and(|(service, _)| service != "IngestService")
+    service
+        .is_some_and(|(service, call)| service != "IngestService" && (service, call) != ("RouteService", "WatchRoutes"))
 }
 
 /// Who reads: the key that they were let in by, so that those behind one proxy don't pay for each other; else their address.
@@ -335,5 +350,17 @@ fn reader(caller: Option<&auth::Caller>, address: Option<IpAddr>) -> Option<Call
     match caller.and_then(auth::Caller::pass) {
         Some(pass) => Some(Caller::Credential(FxBuildHasher.hash_one(pass.id()))),
         None => address.map(Caller::Address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_waits_for_a_slot_is_not_cut_off_before_its_time() {
+        let path = |call: &str| format!("/{}/{call}", IngestServiceServer::<Ingest>::NAME);
+        assert!(within(&path("Acquire")) > MOST_WAIT + Duration::from_secs(10));
+        assert_eq!(within(&path("Report")), CALL_WITHIN);
     }
 }

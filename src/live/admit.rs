@@ -1,7 +1,7 @@
 //! Who asks for a slot, and what they are told. A session that holds a slot is told the same again; one that asks for several
 //! models is given the first that has room. What is reported is never refused, and is not decided here.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     live::{
@@ -11,15 +11,18 @@ use crate::{
         attach::{Attachment, Refusal},
         book::Book,
         chained::OfChain,
-        enter::{Entered, Refused, Why},
+        enter::{Entered, Refused, bounded_by_ceilings},
         gate::{self, Promise},
         meter::{Meter, Tally},
         scope::{Rules, Scope},
         stream::Heard,
         waiting::{Permit, Through, Ticket, Turn, Wanted, enter_any},
     },
-    model::{Incarnation, Labels, Now, Outcome, Priority, Project, SessionId, Time},
+    model::{Frame, Incarnation, Labels, Now, Outcome, Priority, Project, SessionId, Tick, Time},
 };
+
+/// Starts are counted over so long.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A worker that asks, and how it is heard.
 #[derive(Clone, Copy, Debug)]
@@ -196,15 +199,10 @@ impl Live {
         } else {
             enter_any(&ask.wanted, |meter| meter.enter(ask.priority, now))
         };
-        let is_bounded = |(_, says): &(&Arc<Meter>, &Refused)| says.why == Why::Ceiling;
-        let bounded = |refused: &[Refused]| -> Vec<_> {
-            let levels = ask.wanted.iter().zip(refused).filter(is_bounded);
-            levels.map(|(meter, says)| meter.scopes()[says.scope].clone()).collect()
-        };
         let refused = match entered {
             Ok((nth, entered, passed)) => {
                 // A fallback is no reason to leave a free slot of a model before it unused.
-                let levels = bounded(&passed);
+                let levels = bounded_by_ceilings(&ask.wanted, &passed);
                 if levels.is_empty() || ask.without_store {
                     return Ok((nth, entered, passed));
                 }
@@ -213,7 +211,7 @@ impl Live {
             }
             Err(refused) => refused,
         };
-        let levels = bounded(&refused);
+        let levels = bounded_by_ceilings(&ask.wanted, &refused);
         if !levels.is_empty() {
             return Err(Box::new(Answer::Raise(levels)));
         }
@@ -224,7 +222,9 @@ impl Live {
             // Who waits tries nothing.
             probe.give_up();
         }
-        match self.room.wait(project, &ask.wanted, ask.priority, self.bounds.waiting_per_project, now) {
+        let turn = ask.of_chain.as_ref().and_then(|of| of.turn);
+        let most = self.bounds.waiting_per_project;
+        match self.room.wait((project, most), &ask.wanted, ask.priority, turn, now) {
             Turn::Now(nth, entered) => Ok((nth, entered, Vec::new())),
             Turn::Wait(ticket) => Err(Box::new(Answer::Waits(ticket))),
             Turn::TooMany => {
@@ -337,6 +337,20 @@ impl Live {
             scope.gate.begin_learning(ceiling);
         }
         scope.gate.raise_ceiling(ceiling);
+    }
+
+    /// After a start: what was begun in the last minute before it, as far as the store knows, counts against what may be.
+    pub fn recall_starts(&self, frames: &[Frame], now: Now) {
+        let first = now.wall.before(MINUTE).tick().0;
+        let limits_starts = |tally: &&Arc<Tally>| tally.scope().is_some_and(Scope::limits_starts);
+        let limited: HashMap<u32, _> =
+            self.registry.tallies().filter(limits_starts).map(|tally| (tally.id.0, tally.clone())).collect();
+        for frame in frames.iter().filter(|frame| frame.tick >= first) {
+            let begun = frame.entries.iter().filter(|entry| entry.opened > 0);
+            for (tally, opened) in begun.filter_map(|entry| Some((limited.get(&entry.key)?, entry.opened))) {
+                tally.scope().into_iter().for_each(|scope| scope.count_starts(Tick(frame.tick), opened));
+            }
+        }
     }
 
     pub(super) fn end_learning_of_gates(&self) {

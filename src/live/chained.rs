@@ -42,6 +42,10 @@ pub struct OfChain {
     pub places: Box<[(u8, u8)]>,
     /// The first of the models is down, and this session tries it.
     pub probe: Option<Arc<Reserved>>,
+    /// Places of the models that failed the session, as bits.
+    pub failed: u8,
+    /// Its number among all who wait, where it has waited for other models of the chain: it keeps its turn.
+    pub turn: Option<u64>,
 }
 
 /// A session of a chain that holds a slot.

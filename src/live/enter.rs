@@ -52,6 +52,12 @@ pub enum Why {
     Ceiling,
 }
 
+/// The levels of which the store would have to know more, of what some of the models said.
+pub(super) fn bounded_by_ceilings(wanted: &[Arc<Meter>], refused: &[Refused]) -> Vec<Arc<Tally>> {
+    let bounded = wanted.iter().zip(refused).filter(|(_, says)| says.why == Why::Ceiling);
+    bounded.map(|(meter, says)| meter.scopes()[says.scope].clone()).collect()
+}
+
 /// What a try comes to when it is no more than busy.
 enum Failed {
     Refused(Refused),

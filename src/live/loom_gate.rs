@@ -131,7 +131,7 @@ fn loom_a_slot_that_is_freed_goes_to_who_waits() {
         };
         let wanted: Wanted = Arc::from([one.clone()]);
         let project = Project::new("p").expect("a name");
-        let turn = live.room.wait(&project, &wanted, ANY, 10, now());
+        let turn = live.room.wait((&project, 10), &wanted, ANY, None, now());
         frees.join().expect("no panic");
         match turn {
             Turn::Now(_, entered) => hold(&one, entered, Promise::Passing),
@@ -159,7 +159,7 @@ fn loom_what_is_given_back_on_the_way_goes_to_who_waits() {
             thread::spawn(move || ask(&one))
         };
         let project = Project::new("p").expect("a name");
-        let turn = live.room.wait(&project, &Arc::from([one.clone()]), ANY, 10, now());
+        let turn = live.room.wait((&project, 10), &Arc::from([one.clone()]), ANY, None, now());
         other.lower(Tick(10));
         let granted = asks.join().expect("no panic");
         match turn {

@@ -1,18 +1,20 @@
 //! The waiting room: callers that wait for a slot, first come, first served within a priority. Whoever frees a slot hands it
 //! to the first who can take it, before anyone else may: while somebody waits, newcomers come through here too. Waiting is a
-//! future of the standard library's; which task polls it is not known here.
+//! future of the standard library's; which task polls it is not known here. Where what is free is more than the store knows
+//! may be held, a thread of the service is woken, which has the store know more: those who wait need not ask again for it.
 
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
+    thread::Thread,
 };
 
 use crate::{
     live::{
-        enter::{Entered, Refused},
+        enter::{Entered, Refused, bounded_by_ceilings},
         gate::Promise,
         meter::{Meter, Tally},
         scope::Scope,
@@ -33,6 +35,8 @@ pub struct Room {
     lines: Mutex<Lines>,
     /// The last moment that was told (wall, monotonic), in microseconds.
     now: [AtomicU64; 2],
+    /// Who has the store know more.
+    raiser: OnceLock<Thread>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ struct Lines {
     waiting: HashMap<Project, usize>,
     /// Tickets that are not given back.
     tickets: usize,
+    /// Levels of which the store must know more, so that those who wait can have what is free.
+    short: Vec<Arc<Tally>>,
 }
 
 /// Those who wait for the same models.
@@ -140,6 +146,26 @@ impl Room {
             lines.count_out(&served.project);
             wakers.extend(served.waker);
         }
+        self.wake_raiser(lines);
+    }
+
+    fn wake_raiser(&self, lines: &Lines) {
+        if !lines.short.is_empty()
+            && let Some(raiser) = self.raiser.get()
+        {
+            raiser.unpark();
+        }
+    }
+
+    /// This thread is woken when those who wait could have more than the store knows: see [`Self::take_short`].
+    pub fn set_raiser(&self, thread: Thread) {
+        // There is one: another would do the same.
+        let _set = self.raiser.set(thread);
+    }
+
+    /// The levels of which the store must know more for those who wait.
+    pub fn take_short(&self) -> Vec<Arc<Tally>> {
+        std::mem::take(&mut lock(&self.lines).short)
     }
 
     /// A slot for a newcomer, behind those who wait and could take it.
@@ -162,13 +188,13 @@ impl Room {
         entered
     }
 
-    /// Takes a place in the line, of at most `most` of a project.
+    /// Takes a place in the line, of at most `most` of a project: the one of its turn, or the last.
     pub(super) fn wait(
         self: &Arc<Self>,
-        project: &Project,
+        (project, most): (&Project, usize),
         wanted: &Wanted,
         priority: Priority,
-        most: usize,
+        turn: Option<u64>,
         now: Now,
     ) -> Turn {
         self.keep_time(now);
@@ -189,14 +215,17 @@ impl Room {
                 told_gates().for_each(|scope| scope.gate.end_waiting());
                 Turn::Now(nth, entered)
             }
-            Err(_) => {
-                let number = lines.next;
-                lines.next += 1;
+            Err(refused) => {
+                lines.are_short(wanted, &refused);
+                let number = turn.unwrap_or(lines.next);
+                lines.next = lines.next.max(number + 1);
                 lines.tickets += 1;
                 let state = Mutex::new(State::Waiting);
                 let waiter = Arc::new(Waiter { number, priority, project: project.clone(), told, state });
                 *lines.waiting.entry(project.clone()).or_default() += 1;
-                lines.line(wanted).waiters[priority.rank()].push_back(waiter.clone());
+                let waiters = &mut lines.line(wanted).waiters[priority.rank()];
+                waiters.insert(waiters.partition_point(|other| other.number < number), waiter.clone());
+                self.wake_raiser(&lines);
                 Turn::Wait(Ticket { room: self.clone(), wanted: wanted.clone(), waiter })
             }
         };
@@ -255,6 +284,14 @@ impl Lines {
         &mut self.lines[at]
     }
 
+    fn are_short(&mut self, wanted: &[Arc<Meter>], refused: &[Refused]) {
+        for level in bounded_by_ceilings(wanted, refused) {
+            if !self.short.iter().any(|known| Arc::ptr_eq(known, &level)) {
+                self.short.push(level);
+            }
+        }
+    }
+
     fn count_out(&mut self, project: &Project) {
         if let Some(waiting) = self.waiting.get_mut(project) {
             *waiting -= 1;
@@ -273,9 +310,15 @@ impl Lines {
             self.lines.iter().enumerate().filter_map(|(at, line)| Some((first(line)?, at))).collect();
         heads.sort_unstable();
         for ((priority, _), at) in heads {
+            let wanted = self.lines[at].wanted.clone();
+            let (nth, entered) = match enter_any(&wanted, |meter| meter.enter_settled(priority, now)) {
+                Ok((nth, entered, _)) => (nth, entered),
+                Err(refused) => {
+                    self.are_short(&wanted, &refused);
+                    continue;
+                }
+            };
             let line = &mut self.lines[at];
-            let entered = enter_any(&line.wanted, |meter| meter.enter_settled(priority, now));
-            let Ok((nth, entered, _)) = entered else { continue };
             let meter = line.wanted[nth].clone();
             meter.hand(entered);
             let waiter = line.waiters[priority.rank()].pop_front()?;
@@ -306,6 +349,11 @@ impl Ticket {
     /// The models that it waits for.
     pub fn wanted(&self) -> &Wanted {
         &self.wanted
+    }
+
+    /// Its number among all who wait.
+    pub fn number(&self) -> u64 {
+        self.waiter.number
     }
 }
 

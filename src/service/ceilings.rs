@@ -81,6 +81,15 @@ impl Service {
         Ok(())
     }
 
+    /// Lets those who wait have what is free and more than the store knows of. Called by a thread of its own, which the waiting
+    /// room wakes.
+    ///
+    /// # Errors
+    /// `Store` when it does not take it; then it is to be tried again after [`Live::serve_waiting`](crate::live::Live::serve_waiting).
+    pub fn raise_for_waiting(&self, now: Now) -> Result<(), Error> {
+        self.raise_ceilings(&self.live.waiting_room().take_short(), now)
+    }
+
     /// Keeps the ceilings a step above what is held, so that who asks seldom waits for the store, and not far above it, so
     /// that a restart leaves little unused. Called each second.
     ///

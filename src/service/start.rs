@@ -50,7 +50,8 @@ impl Service {
         let catalogue = files::catalogue(config.catalogue.as_deref())?;
         let plans = files::plans(config.plans.as_deref())?;
         let mut rollup = Rollup::new(config.bounds.late_until, store.folded_until()?);
-        store.frames()?.iter().for_each(|frame| rollup.apply(frame));
+        let frames = store.frames()?;
+        frames.iter().for_each(|frame| rollup.apply(frame));
         // A clock that was set back while the service was down goes on where history ended.
         clock.not_before(rollup.next_tick().unwrap_or_default().start());
         let now = clock.now();
@@ -118,6 +119,7 @@ impl Service {
             config,
         });
         service.follow_all(now);
+        service.live.recall_starts(&frames, now);
         service.alerts.begin(&service, now);
         Ok(service)
     }

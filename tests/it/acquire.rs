@@ -2,6 +2,7 @@
 
 mod oracle;
 mod program;
+mod waits;
 
 use std::time::Duration;
 

@@ -1,20 +1,20 @@
 //! Slots that workers ask for: waits for the store, or for a turn, and asks the engine again. Whoever stops polling it has
 //! left the line.
 
-use std::time::Duration;
+use std::{borrow::Cow, future::pending, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     api::{aside::Aside, ingest::answer},
     error::Error,
     live::{
-        Answer, Ask, Attachment, Live, Ticket,
+        Answer, Ask, Attachment,
         admit::{GivenBack, Holder},
     },
     model::{Incarnation, Now, Outcome, Project, SessionId, Time},
     proto::{Granted, RefusalCause, Refused, ReleaseResult},
-    service::Service,
+    service::{Service, routing::Listener},
 };
 
 /// How often a raised ceiling may turn out to be taken by others before the caller is turned away.
@@ -81,18 +81,38 @@ pub async fn wait(
     aside: &Aside,
     who: &Who,
     ask: &Ask,
-    mut pending: Answer,
+    mut answer: Answer,
     until: Instant,
 ) -> Result<(Told, Time), Error> {
     let service = aside.queries.service().clone();
-    let mut raises = 0;
+    let (mut raises, mut ask) = (0, Cow::Borrowed(ask));
+    // Who waits by chain waits for what its route says, whatever becomes of that meanwhile.
+    let mut routes = ask.of_chain.as_ref().map(|_| service.routing.listen(&who.name().0));
     loop {
         let mut permit = None;
-        match pending {
+        match answer {
             Answer::Waits(mut ticket) => {
-                permit = timeout_at(until, &mut ticket).await.ok().or_else(|| ticket.take());
-                if permit.is_none() {
-                    return Ok(late(&service, who, ask, ticket));
+                let turn = ticket.number();
+                let again = tokio::select! {
+                    biased;
+                    handed = &mut ticket => {
+                        permit = Some(handed);
+                        None
+                    }
+                    again = other_models(&service, who, &ask, turn, routes.as_mut()) => Some(again),
+                    () = sleep_until(until) => None,
+                };
+                permit = permit.or_else(|| ticket.take());
+                // What it is handed from now on goes to the next.
+                drop(ticket);
+                match again {
+                    Some(again) => {
+                        permit = None;
+                        ask = Cow::Owned(again);
+                    }
+                    // Its time is over, and it was not its turn.
+                    None if permit.is_none() => return at_once(&service, who, &ask),
+                    None => {}
                 }
             }
             Answer::Raise(levels) => {
@@ -100,7 +120,7 @@ pub async fn wait(
                 let now = service.clock.now();
                 let raised = aside.run(move |queries| queries.service().raise_ceilings(&levels, now)).await;
                 if raises > MOST_RAISES || is_store(&raised) {
-                    return without_store(&service, who, ask);
+                    return at_once(&service, who, &ask);
                 }
                 raised?;
             }
@@ -109,18 +129,31 @@ pub async fn wait(
                 let (project, incarnation) = who.name();
                 let introduced = aside.run(move |queries| queries.service().introduce(&project, incarnation)).await;
                 if raises > MOST_RAISES || is_store(&introduced) {
-                    return without_store(&service, who, ask);
+                    return at_once(&service, who, &ask);
                 }
                 introduced?;
             }
             _ => {}
         }
         let now = service.clock.now();
-        let (answer, lease_end) = service.live.acquire(who.holder(), ask, permit, now)?;
-        match told(&service, ask, answer, lease_end, now) {
+        let (next, lease_end) = service.live.acquire(who.holder(), &ask, permit, now)?;
+        match told(&service, &ask, next, lease_end, now) {
             Asked::Told(told, lease_end) => return Ok((told, lease_end)),
-            Asked::Pending(answer) => pending = answer,
+            Asked::Pending(next) => answer = next,
         }
+    }
+}
+
+/// Waits until the routes say that a session which waits by chain may have other models than it waits for, or for another
+/// reason; for ever where it does not wait by chain.
+async fn other_models(service: &Service, who: &Who, ask: &Ask, turn: u64, routes: Option<&mut Listener>) -> Ask {
+    let Some(routes) = routes else { return pending().await };
+    loop {
+        let _heard = routes.newest();
+        if let Some(again) = service.pick_again(&who.name().0, ask, turn, service.clock.now()) {
+            return again;
+        }
+        routes.changed().await;
     }
 }
 
@@ -128,15 +161,9 @@ fn is_store<T>(done: &Result<T, Error>) -> bool {
     matches!(done, Err(Error::Store { .. }))
 }
 
-/// Its time is over, and it was not its turn.
-fn late(service: &Service, who: &Who, ask: &Ask, ticket: Ticket) -> (Told, Time) {
-    let now = service.clock.now();
-    let says = service.live.give_up_waiting(ask, ticket, now);
-    (Told::Refused(answer::refused(service, ask, &says, now)), who.lease_end(&service.live, now))
-}
-
-/// The store would have to know first, and does not answer: a model that needs no word of it is given all the same.
-fn without_store(service: &Service, who: &Who, ask: &Ask) -> Result<(Told, Time), Error> {
+/// Asks without waiting, for the store or for a turn: a slot of which the store need not know first is given all the same, and
+/// a session that another call of its own has got one for meanwhile is told of that.
+fn at_once(service: &Service, who: &Who, ask: &Ask) -> Result<(Told, Time), Error> {
     let now = service.clock.now();
     let known = Ask { waits: false, without_store: true, ..ask.clone() };
     let (answer, lease_end) = service.live.acquire(who.holder(), &known, None, now)?;
@@ -153,11 +180,6 @@ impl Who {
             Self::Stream(stream) => stream.name(),
             Self::Unary { project, incarnation, .. } => (project.clone(), *incarnation),
         }
-    }
-
-    fn lease_end(&self, live: &Live, now: Now) -> Time {
-        let (project, incarnation) = self.name();
-        live.lease_end(&project, incarnation).unwrap_or(now.mono)
     }
 }
 

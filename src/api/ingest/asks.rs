@@ -17,7 +17,7 @@ use crate::{
 /// Models that one acquire may name.
 const MOST_MODELS: usize = 8;
 /// Longest that a caller may wait: within what proxies let a call be silent.
-const MOST_WAIT: Duration = Duration::from_secs(60);
+pub const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// A caller, what it wants, and how long it waits for it.
 pub type Asking = (Who, Wants, Duration);

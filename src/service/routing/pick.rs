@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::{
-    live::{Meter, OfChain},
-    model::{Now, Priority, SessionId},
+    live::{Ask, Meter, OfChain},
+    model::{Now, Priority, Project, SessionId},
     route::{Asked, Choice, Condition, Standing, View, Why, choose, choose::hash, decide::Stand},
     service::{Service, routing::Routed},
 };
@@ -16,6 +16,7 @@ pub struct Asker<'a> {
     pub session: SessionId,
     /// Label of the job; empty for none.
     pub job: &'a str,
+    /// Empty for one that tries no provider which is down.
     pub worker: &'a str,
     pub priority: Priority,
     /// Places of the models that failed the session, as bits.
@@ -48,7 +49,8 @@ impl Service {
             View { standing, condition: of_route.condition }
         };
         let views: Vec<_> = held.into_iter().enumerate().map(view).collect();
-        let may_probe = match views.iter().any(|view| view.condition == Condition::Probing) {
+        let is_probing = !asker.worker.is_empty() && views.iter().any(|view| view.condition == Condition::Probing);
+        let may_probe = match is_probing {
             true => self.may_probe(meters, asker.worker),
             false => 0,
         };
@@ -91,12 +93,29 @@ impl Service {
             primary: meters[0].clone(),
             places: places.into(),
             probe: probe.map(Arc::new),
+            failed: asker.failed,
+            turn: None,
         };
         (!wanted.is_empty()).then(|| (wanted.into(), of_chain))
     }
 }
 
 impl Service {
+    /// What a session that waits by chain may have by the routes of now, with its number in the line; `None` where that is what
+    /// it waits for, or there is nothing.
+    pub fn pick_again(&self, project: &Project, ask: &Ask, turn: u64, now: Now) -> Option<Ask> {
+        let of = ask.of_chain.as_ref()?;
+        let (version, at) = self.routed(project, &of.name, now).ok()?;
+        let job = ask.labels.as_ref().map_or("", |labels| &labels.job);
+        let asker = Asker { session: ask.id, job, worker: "", priority: ask.priority, failed: of.failed };
+        let (wanted, newer) = self.pick(&version.chains[at], &asker, now)?;
+        let is_same = wanted.len() == ask.wanted.len()
+            && wanted.iter().zip(&*ask.wanted).all(|(one, other)| Arc::ptr_eq(one, other))
+            && newer.places == of.places;
+        let of_chain = Some(Box::new(OfChain { turn: Some(turn), ..newer }));
+        (!is_same).then(|| Ask { wanted, of_chain, ..ask.clone() })
+    }
+
     /// A caller is turned away since no model of the chain is left for it.
     pub fn refuse_of(&self, routed: &Routed) {
         self.live.count_refused_of(&routed.models.meters()[0]);

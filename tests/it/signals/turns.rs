@@ -67,3 +67,34 @@ async fn a_chart_marks_where_new_sessions_went_and_why_also_after_a_restart() {
     tokio::task::spawn_blocking(move || gone.recv_timeout(SOON).unwrap()).await.unwrap();
     assert_eq!(store.documents(Shelf::Turns).unwrap(), []);
 }
+
+#[tokio::test]
+async fn who_waits_by_chain_waits_for_what_its_route_says_meanwhile() {
+    let serving = with_chain(Mode::Enforce, [1, 1]).await;
+    for (session, model) in [("a", MODEL), ("b", OTHER)] {
+        let by_model = AcquireRequest { chain: String::new(), meters: vec![meter(model)], ..ask(1, session) };
+        granted(say(&serving, by_model).await);
+    }
+    let waits = |session: &'static str| {
+        let (client, wait) = (serving.ingest(), Some(prost_types::Duration { seconds: 30, nanos: 0 }));
+        async move { client.await.acquire(AcquireRequest { wait, ..ask(2, session) }).await.unwrap().into_inner() }
+    };
+    // The first model is drained while somebody waits: what is free there is not given.
+    let mut first = Box::pin(waits("c"));
+    assert!(timeout(Duration::from_millis(300), &mut first).await.is_err());
+    set_override(&serving, MODEL, Action::Drain).await;
+    until(&serving, "it is drained", |routes| routes.chains[0].models[0].stand() == Stand::Drained).await;
+    assert!(timeout(Duration::from_millis(300), &mut first).await.is_err());
+    release(&serving, 1, "a", Outcome::Ok).await;
+    assert!(timeout(Duration::from_millis(300), &mut first).await.is_err());
+    // And is, when that is over.
+    end_override(&serving, MODEL).await;
+    let answer = timeout(SOON, first).await.expect("a slot is free");
+    assert_eq!(granted(answer).meter.unwrap().model, MODEL);
+    // A fallback that comes later is taken.
+    let mut second = Box::pin(waits("d"));
+    assert!(timeout(Duration::from_millis(300), &mut second).await.is_err());
+    set_chain(&serving, CHAIN, &[MODEL, OTHER, "rime/coda"]).await;
+    let answer = granted(timeout(SOON, second).await.expect("there is room"));
+    assert_eq!(answer.meter.unwrap().model, "rime/coda");
+}
