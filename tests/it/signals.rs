@@ -276,7 +276,10 @@ async fn a_provider_that_fails_two_workers_is_left_tried_by_a_few_and_returned_t
     release(&serving, 2, "two", Outcome::Timeout).await;
     let down = until(&serving, "it is down", condition(Condition::Down)).await;
     assert_eq!((stands(&down), down.chains[0].leader), (vec![(Stand::Down, 0), (Stand::Open, 100)], 1));
-    is_of(&granted(say(&serving, ask(1, "a")).await), OTHER, GrantReason::Leads);
+    let fallback = granted(say(&serving, ask(1, "a")).await);
+    is_of(&fallback, OTHER, GrantReason::Leads);
+    let why: Vec<_> = fallback.passed_over.iter().map(|model| (model.cause(), &*model.message)).collect();
+    assert_eq!(why, [(RefusalCause::ProviderDown, "its provider is down")]);
 
     later(&serving, Duration::from_secs(19));
     until(&serving, "it is tried", condition(Condition::Probing)).await;

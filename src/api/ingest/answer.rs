@@ -8,6 +8,7 @@ use crate::{
     live::{Ask, Granted, Meter, Refused, Tally, Why},
     model::{Meter as MeterName, Now, Target},
     proto::{self, Refusal, RefusalCause, SlotHolder},
+    route::decide::Stand,
     service::{Service, routing::Routed},
 };
 
@@ -34,6 +35,9 @@ pub fn granted(service: &Service, ask: &Ask, granted: &Granted, now: Now) -> pro
         let before = ask.wanted.iter().enumerate().filter(|(nth, _)| place(*nth) < granted_place);
         let full = before.filter_map(|(_, meter)| Some((meter, meter.is_full(ask.priority)?)));
         passed_over.extend(full.map(|(meter, says)| refusal(service, ask, meter, says, now)));
+        if granted_place > 0 {
+            passed_over.extend(left(service, granted, &of.name, usize::from(granted_place), now));
+        }
     }
     proto::Granted {
         meter: name(&granted.meter).map(convert::to_meter),
@@ -43,6 +47,23 @@ pub fn granted(service: &Service, ask: &Ask, granted: &Granted, now: Now) -> pro
         chain: of_chain.map(|of| of.name.to_string()).unwrap_or_default(),
         reason: if of_chain.is_some() { i32::from(granted.why) } else { 0 },
     }
+}
+
+/// The models before the one that was granted that new sessions of the chain leave, whatever room they have.
+fn left(service: &Service, granted: &Granted, chain: &str, place: usize, now: Now) -> Vec<Refusal> {
+    let Ok((version, at)) = service.routed(&granted.meter.tally.key.project, chain, now) else { return Vec::new() };
+    let Routed { chain, route, .. } = &version.chains[at];
+    let before = chain.models.iter().zip(&route.models).take(place);
+    let left = before.filter_map(|(model, of_route)| {
+        let (cause, message) = match of_route.stand {
+            Stand::Down | Stand::Probing => (RefusalCause::ProviderDown, "its provider is down"),
+            Stand::Drained => (RefusalCause::Drained, "it is drained by hand"),
+            _ => return None,
+        };
+        let (meter, cause, message) = (Some(convert::to_meter(model)), cause as i32, message.to_owned());
+        Some(Refusal { meter, cause, message, ..Refusal::default() })
+    });
+    left.collect()
 }
 
 pub fn refused(service: &Service, ask: &Ask, says: &[Refused], now: Now) -> proto::Refused {
