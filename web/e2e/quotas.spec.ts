@@ -24,6 +24,16 @@ test("the verdict, five tiles, and the sections in their order @looks", async ({
   await looksRight(page, "quotas");
 });
 
+test("of what is selected the chart shows % of limit, and levels again", async ({ page }) => {
+  await openQuotas(page, `?select=${AT_RISK_KEY}`);
+  const button = section(page, "TTS").getByRole("button", { name: /% of limit/ });
+  for (const pressed of ["true", "false"]) {
+    await button.click();
+    await expect(button).toHaveAttribute("aria-pressed", pressed);
+    await expect(chart(page, "TTS")).toBeVisible();
+  }
+});
+
 test("a row's detail, in place @looks", async ({ page }) => {
   await openQuotas(page, `?select=${AT_RISK_KEY}&open=${AT_RISK_KEY}`);
   const detail = section(page, `Detail of ${AT_RISK}`);

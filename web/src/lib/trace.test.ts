@@ -112,3 +112,7 @@ test("points of ten minutes reach down to the lowest of them, in narrow columns 
     ],
   ]);
 });
+
+test("a plot without a scale draws nothing, and ends", () => {
+  expect(stretches([3, 9], 0, 2, { left: Number.NaN, pitch: Number.NaN })).toEqual([]);
+});

@@ -35,6 +35,8 @@ export function stretches(
 ): Place[][] {
   const { left, pitch } = frame;
   const found: Place[][] = [];
+  // A plot that has no scale yet has no pixels.
+  if (!Number.isFinite(left) || !(pitch > 0)) return found;
   let open: Place[] | null = null;
   const put = (x: number, low: number, high: number) => {
     if (!open) found.push((open = []));

@@ -91,9 +91,11 @@ export function Chart(props: ChartProps) {
   const tried = props.handle?.slots;
   useEffect(() => {
     const made = plot.current;
+    // One that was just made has no scale, and draws itself when it has.
+    if (made?.scales["x"]?.min == null) return;
     const { lines: of, selected } = latest.current;
     const isBack = tried === undefined || tried === of.find(({ key }) => key === selected)?.series.limit.at(-1);
-    made?.redraw(isBack || tried > (made.scales["y"]?.max ?? 0), false);
+    made.redraw(isBack || tried > (made.scales["y"]?.max ?? 0), false);
   }, [tried]);
 
   useEffect(() => {
