@@ -269,7 +269,8 @@ async fn heavy_a_service_that_is_killed_under_load_forgets_nothing_and_shows_no_
     let history = scene.ask.history(target(constant()), complete_from).await;
     let first = complete_from / SECONDS_A_MINUTE;
     // A minute that begins with the last second has none that is told of yet.
-    for (minute, (peak, flags)) in (first..=(last - 1) / SECONDS_A_MINUTE).zip(history.peak.iter().zip(&history.flags)) {
+    for (minute, (peak, flags)) in (first..=(last - 1) / SECONDS_A_MINUTE).zip(history.peak.iter().zip(&history.flags))
+    {
         let has = |flag: Flags| Flags(*flags).has(flag);
         assert!(!has(Flags::GAP), "minute {minute}: workers were there in every minute");
         assert_eq!(*peak, CONSTANT, "minute {minute}, flags {flags}");
